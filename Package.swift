@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A target may import only what its row names; `MemberImportVisibility` and
+// `--explicit-target-dependency-import-check error` hold it. docs/architecture.md says why each row is as it is.
+
+/// Makes `O_PATH`, `unshare`, `CLONE_*` and friends visible in Glibc.
+let gnuSource: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])]
+
+let strict: [SwiftSetting] =
+    gnuSource + [
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("ExistentialAny"),
+        .treatAllWarnings(as: .error),
+    ]
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+func module(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil)
+    -> Target
+{
+    .target(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency], link: [String]) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
+        linkerSettings: [.unsafeFlags(link)])
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "skiff",
+    products: [
+        .executable(name: "skiff", targets: ["skiff"]),
+        .executable(name: "skiffd", targets: ["skiffd"]),
+        .executable(name: "skiff-runtime", targets: ["skiff-runtime"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // Level 0
+        .target(name: "CLinux"),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        module("OCI", []),
+        // Level 1
+        module("Linux", ["CLinux", system]),
+        module("DockerAPI", ["OCI"]),
+        // Level 2
+        module("Archive", ["Linux", "CZlib", "CZstd", system]),
+        module("Store", ["Linux", "OCI", grdb, crypto, system]),
+        module("OCIRuntime", ["Linux", "OCI", system]),
+        // Level 3
+        module("Networking", ["Linux", "Store", system, logging]),
+        // Level 4
+        module("Images", ["OCI", "Archive", "Store", "Linux", crypto, system, logging]),
+        // Level 5
+        module("Builder", ["OCI", "Archive", "Images", "Store", "Linux", crypto, system, logging]),
+        // Level 6
+        module(
+            "Engine",
+            ["DockerAPI", "OCI", "Linux", "Archive", "Store", "Networking", "Images", "Builder", nioCore, nioPosix, system, logging]),
+        // Level 7
+        module("EngineServer", ["Engine", "DockerAPI", nioCore, nioPosix, nioHTTP1, logging]),
+        module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1]),
+        // Programs
+        program("skiff", ["DockerAPI", "EngineClient", "Archive", "Builder", "OCI", "Linux", arguments, nioCore, nioPosix, nioHTTP1, system], link: ["-static-stdlib"]),
+        program("skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system], link: ["-static-stdlib"]),
+        program("skiff-runtime", ["OCIRuntime", "Linux", "OCI", system], link: ["-static-executable"]),
+    ]
+)

@@ -1,0 +1,7 @@
+// Calls, constants and variadic functions that Swift cannot reach. No logic lives here; each entry says why it is needed.
+#ifndef SKIFF_CLINUX_H
+#define SKIFF_CLINUX_H
+
+#include "spawn.h"
+
+#endif

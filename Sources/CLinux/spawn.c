@@ -1,0 +1,59 @@
+#define _GNU_SOURCE
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
+enum { most_descriptors = 16 };
+
+pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count) {
+    if (count < 0 || count > most_descriptors) {
+        errno = EINVAL;
+        return -1;
+    }
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+
+    volatile int failure = 0;
+    pid_t pid = vfork();
+    if (pid == 0) {
+        // Signal handlers of the parent must not run in the child, which shares its memory.
+        struct sigaction standard = {.sa_handler = SIG_DFL};
+        for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+        setsid();
+        // First out of the way of the targets, then into place.
+        int moved[most_descriptors];
+        for (int i = 0; i < count; i++) {
+            moved[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, most_descriptors + 16);
+            if (moved[i] < 0) goto failed;
+        }
+        for (int i = 0; i < count; i++)
+            if (dup2(moved[i], i) < 0) goto failed;
+        if (syscall(SYS_close_range, (unsigned)count, ~0U, CLOSE_RANGE_CLOEXEC) < 0) goto failed;
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        execve(path, argv, envp);
+    failed:
+        failure = errno;
+        _exit(127);
+    }
+    int error = pid < 0 ? errno : failure;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pid > 0 && failure != 0) {
+        // The child ended before the program began; the caller never learns its pid, so it is reaped here.
+        siginfo_t info;
+        waitid(P_PID, (id_t)pid, &info, WEXITED);
+    }
+    errno = error;
+    return error == 0 ? pid : -1;
+}

@@ -1,0 +1,37 @@
+import CLinux
+import Glibc
+public import SystemPackage
+
+/// Starts a program with exactly the given environment and descriptors: `descriptors[i]` becomes descriptor `i`, every
+/// other one is closed. The program gets a session of its own and default signal handling. Whoever calls has to reap it.
+///
+/// The program never sees anything of the caller that is not named here, and the caller never forks.
+public func spawn(
+    _ program: FilePath, arguments: [String], environment: [String], descriptors: [Int32]
+) throws(SystemError) -> pid_t {
+    let argv = CStringArray([program.string] + arguments)
+    let envp = CStringArray(environment)
+    return try check("spawn", program.string) {
+        program.withPlatformString {
+            clinux_spawn($0, argv.pointers, envp.pointers, descriptors, Int32(descriptors.count))
+        }
+    }
+}
+
+/// Strings in the form that `execve` wants: an array of pointers that ends with nil.
+final class CStringArray {
+    let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    private let count: Int
+
+    init(_ strings: [String]) {
+        count = strings.count
+        pointers = .allocate(capacity: count + 1)
+        for (index, string) in strings.enumerated() { pointers[index] = strdup(string) }
+        pointers[count] = nil
+    }
+
+    deinit {
+        for index in 0..<count { free(pointers[index]) }
+        pointers.deallocate()
+    }
+}
