@@ -29,6 +29,12 @@ func module(_ name: String, _ dependencies: [Target.Dependency], exclude: [Strin
     .target(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
 }
 
+/// Swift's libraries linked statically, the C library dynamically (name resolution needs it).
+/// A module compiled for the shared libraries names only the first row; the rest are what those rest on.
+let staticSwift = ["-static-stdlib", "-lFoundationEssentials", "-l_FoundationCShims", "-l_FoundationCollections"]
+/// The same with all of Foundation, which GRDB needs.
+let staticFoundation = staticSwift + ["-lFoundationInternationalization", "-lCoreFoundation", "-l_FoundationICU", "-lstdc++"]
+
 func program(_ name: String, _ dependencies: [Target.Dependency], link: [String]) -> Target {
     .executableTarget(
         name: name, dependencies: dependencies, swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
@@ -81,8 +87,8 @@ let package = Package(
         module("EngineServer", ["Engine", "DockerAPI", nioCore, nioPosix, nioHTTP1, logging]),
         module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1]),
         // Programs
-        program("skiff", ["DockerAPI", "EngineClient", "Archive", "Builder", "OCI", "Linux", arguments, nioCore, nioPosix, nioHTTP1, system], link: ["-static-stdlib"]),
-        program("skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system], link: ["-static-stdlib"]),
+        program("skiff", ["DockerAPI", "EngineClient", "Archive", "Builder", "OCI", "Linux", arguments, nioCore, nioPosix, nioHTTP1, system], link: staticFoundation),
+        program("skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system], link: staticFoundation),
         program("skiff-runtime", ["OCIRuntime", "Linux", "OCI", system], link: ["-static-executable"]),
     ]
 )
