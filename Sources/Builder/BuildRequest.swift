@@ -1,0 +1,74 @@
+public import OCI
+public import SystemPackage
+
+/// What one `build` call asks for.
+public struct BuildRequest: Sendable {
+    /// Where the Dockerfile comes from.
+    public enum Source: Sendable, Equatable {
+        /// A path inside the context; a link is followed inside the context only.
+        case inContext(String)
+        /// The file itself, sent apart from the context.
+        case bytes([UInt8])
+    }
+
+    public var dockerfile: Source
+    /// The unpacked context. It belongs to this build alone: nobody writes to it meanwhile.
+    public var contextDirectory: FilePath
+    public var tags: [Reference]
+    /// Values for `ARG`; a name without a value is declared by the client but set nowhere.
+    public var buildArgs: [String: String?]
+    public var labels: [String: String]
+    /// The stage to build, by name or number; nil: the last one.
+    public var target: String?
+    public var noCache: Bool
+    /// How `RUN` reaches the network, in Docker's words ("default", "none", "host", …).
+    public var networkMode: String
+    public var limits: BuildLimits
+    /// Leaves out everything but the final id, as `docker build -q`.
+    public var quiet: Bool
+
+    public init(
+        dockerfile: Source = .inContext("Dockerfile"), contextDirectory: FilePath, tags: [Reference] = [],
+        buildArgs: [String: String?] = [:], labels: [String: String] = [:], target: String? = nil,
+        noCache: Bool = false, networkMode: String = "default", limits: BuildLimits = BuildLimits(),
+        quiet: Bool = false
+    ) {
+        self.dockerfile = dockerfile
+        self.contextDirectory = contextDirectory
+        self.tags = tags
+        self.buildArgs = buildArgs
+        self.labels = labels
+        self.target = target
+        self.noCache = noCache
+        self.networkMode = networkMode
+        self.limits = limits
+        self.quiet = quiet
+    }
+}
+
+/// Bounds and surroundings of every `RUN` of a build; zero or empty means the engine's default.
+public struct BuildLimits: Sendable, Equatable {
+    public var memoryBytes: Int64 = 0
+    public var memorySwapBytes: Int64 = 0
+    public var cpuShares: Int64 = 0
+    public var cpuPeriod: Int64 = 0
+    public var cpuQuota: Int64 = 0
+    public var cpusetCPUs = ""
+    public var cpusetMems = ""
+    public var shmSizeBytes: Int64 = 0
+    public var cgroupParent = ""
+    /// "name=soft:hard" as on the command line.
+    public var ulimits: [String] = []
+    /// "host:address" as on the command line.
+    public var extraHosts: [String] = []
+
+    public init() {}
+}
+
+/// Something a build tells its client while it goes on.
+public enum BuildProgress: Sendable, Equatable {
+    /// Text of Docker's classic build output, with its line end.
+    case stream(String)
+    /// The finished image; sent once, before `Successfully built`.
+    case image(Digest)
+}
