@@ -2,6 +2,7 @@
 #ifndef SKIFF_CLINUX_H
 #define SKIFF_CLINUX_H
 
+#include "pidfd.h"
 #include "spawn.h"
 
 #endif
