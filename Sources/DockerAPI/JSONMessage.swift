@@ -1,0 +1,42 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// The properties are the fields of Docker's Engine API, spelled as they are on the wire.
+
+/// One line of a progress stream: builds, loads, imports and our bootstrap.
+public struct JSONMessage: Codable, Sendable, Equatable {
+    public var stream: String?
+    public var status: String?
+    public var progressDetail: ProgressDetail?
+    public var progress: String?
+    public var id: String?
+    public var error: String?
+    public var errorDetail: ErrorDetail?
+    public var aux: Aux?
+
+    public init() {}
+
+    /// How far a transfer is.
+    public struct ProgressDetail: Codable, Sendable, Equatable {
+        public var current: Int64?
+        public var total: Int64?
+
+        public init() {}
+    }
+
+    /// The error that ended the stream.
+    public struct ErrorDetail: Codable, Sendable, Equatable {
+        public var code: Int?
+        public var message: String?
+
+        public init() {}
+    }
+
+    /// A result that travels in the stream, for instance the id of a built image.
+    public struct Aux: Codable, Sendable, Equatable {
+        public var ID: String?
+        public var Tag: String?
+        public var Digest: String?
+        public var Size: Int64?
+
+        public init() {}
+    }
+}
