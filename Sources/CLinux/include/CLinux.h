@@ -3,6 +3,8 @@
 #define SKIFF_CLINUX_H
 
 #include "pidfd.h"
+#include "mount.h"
+#include "filters.h"
 #include "spawn.h"
 
 #endif

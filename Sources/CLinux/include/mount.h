@@ -1,0 +1,27 @@
+#ifndef SKIFF_CLINUX_MOUNT_H
+#define SKIFF_CLINUX_MOUNT_H
+
+#include <stdint.h>
+
+// The mount API of Linux 5.2 and later. In C, because the C library of some hosts has no wrappers for these calls, its
+// header and the kernel's define the same structures twice, and Swift cannot make a variadic `syscall`.
+
+/// openat2(2); `resolve` takes the `RESOLVE_*` bits.
+int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+/// open_tree(2)
+int clinux_open_tree(int directory, const char *path, unsigned flags);
+/// move_mount(2)
+int clinux_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags);
+/// fsopen(2)
+int clinux_fsopen(const char *type, unsigned flags);
+/// fsconfig(2)
+int clinux_fsconfig(int context, unsigned command, const char *key, const char *value, int auxiliary);
+/// fsmount(2)
+int clinux_fsmount(int context, unsigned flags, unsigned attributes);
+/// mount_setattr(2)
+int clinux_mount_setattr(int directory, const char *path, unsigned flags, uint64_t set, uint64_t clear,
+                         uint64_t propagation, uint64_t user_namespace);
+/// pivot_root(2), which the C library does not wrap.
+int clinux_pivot_root(const char *new_root, const char *put_old);
+
+#endif
