@@ -1,0 +1,32 @@
+#define _GNU_SOURCE
+#include "filters.h"
+
+#include <linux/bpf.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int clinux_bpf_load_device_filter(const uint64_t *instructions, uint32_t count) {
+    union bpf_attr attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+    attributes.insns = (uintptr_t)instructions;
+    attributes.insn_cnt = count;
+    attributes.license = (uintptr_t) "";
+    return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+}
+
+int clinux_bpf_attach_device_filter(int cgroup, int program) {
+    union bpf_attr attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.target_fd = (uint32_t)cgroup;
+    attributes.attach_bpf_fd = (uint32_t)program;
+    attributes.attach_type = BPF_CGROUP_DEVICE;
+    attributes.attach_flags = BPF_F_ALLOW_MULTI;
+    return (int)syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes);
+}
+
+int clinux_seccomp(unsigned operation, unsigned flags, void *arguments) {
+    return (int)syscall(SYS_seccomp, operation, flags, arguments);
+}
