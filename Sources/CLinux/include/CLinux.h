@@ -4,6 +4,7 @@
 
 #include "pidfd.h"
 #include "mount.h"
+#include "capabilities.h"
 #include "filters.h"
 #include "spawn.h"
 
