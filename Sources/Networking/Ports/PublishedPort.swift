@@ -1,0 +1,27 @@
+/// The transport protocol of a published port.
+public enum TransportProtocol: String, Codable, Sendable, Hashable, CaseIterable {
+    case tcp
+    case udp
+}
+
+/// A port of the host that leads to a port of a container: `-p 127.0.0.1:8080:80/tcp`.
+public struct PublishedPort: Codable, Sendable, Hashable {
+    /// The address of the host that is published, IPv4 or IPv6; empty means all of both families.
+    public var hostAddress: String
+    /// The port of the host; 0 asks for a free one.
+    public var hostPort: UInt16
+    public var containerPort: UInt16
+    public var proto: TransportProtocol
+
+    public init(hostAddress: String = "", hostPort: UInt16 = 0, containerPort: UInt16, proto: TransportProtocol = .tcp) {
+        self.hostAddress = hostAddress
+        self.hostPort = hostPort
+        self.containerPort = containerPort
+        self.proto = proto
+    }
+
+    /// The addresses as Docker's inspect shows them: `0.0.0.0` and `::` for all.
+    public var hostAddresses: [String] {
+        hostAddress.isEmpty ? ["0.0.0.0", "::"] : [hostAddress]
+    }
+}
