@@ -1,0 +1,32 @@
+extension Unicode.Scalar {
+    /// White space as between words of a Dockerfile.
+    var isBlank: Bool { properties.isWhitespace }
+}
+
+extension String {
+    func trimmedLeft() -> String {
+        String(unicodeScalars.drop { $0.isBlank })
+    }
+
+    func trimmed() -> String {
+        var rest = unicodeScalars.drop { $0.isBlank }
+        while let last = rest.last, last.isBlank { rest.removeLast() }
+        return String(rest)
+    }
+
+    /// The parts before and behind the first such character; compares scalars, so that an accent behind it does not hide it.
+    func splitOnce(_ separator: Unicode.Scalar) -> (String, String)? {
+        guard let index = unicodeScalars.firstIndex(of: separator) else { return nil }
+        return (String(unicodeScalars[..<index]), String(unicodeScalars[unicodeScalars.index(after: index)...]))
+    }
+
+    /// The word up to the first white space and what follows that.
+    func firstWord() -> (word: String, rest: String) {
+        let word = unicodeScalars.prefix { !$0.isBlank }
+        return (String(word), String(unicodeScalars.dropFirst(word.count).drop { $0.isBlank }))
+    }
+
+    func wordsBetweenBlanks() -> [String] {
+        unicodeScalars.split { $0.isBlank }.map { String($0) }
+    }
+}
