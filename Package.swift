@@ -68,7 +68,7 @@ let package = Package(
         module("OCI", []),
         // Level 1
         module("Linux", ["CLinux", system]),
-        module("DockerAPI", ["OCI"]),
+        module("DockerAPI", []),
         // Level 2
         module("Archive", ["Linux", "CZlib", "CZstd", system]),
         module("Store", ["Linux", "OCI", grdb, crypto, system]),

@@ -1,1 +1,227 @@
-// EngineClient
+import DockerAPI
+import FoundationEssentials
+public import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Synchronization
+
+/// Speaks the Engine API over one connection per request.
+public final class EngineClient: Sendable {
+    /// The API version whose shapes `DockerAPI` has.
+    public static let apiVersion = "1.50"
+
+    public let address: EngineAddress
+    private let group: any EventLoopGroup
+    private let version: Mutex<String>
+    private let versionIsFixed: Bool
+    private let startEngine: (@Sendable () async throws -> Void)?
+
+    /// `fixedVersion` turns off falling back to the version of an older engine. `startEngine` is called once when nobody
+    /// listens at the address; the request is then sent again.
+    public init(
+        address: EngineAddress, group: any EventLoopGroup, fixedVersion: String? = nil,
+        startEngine: (@Sendable () async throws -> Void)? = nil
+    ) {
+        self.address = address
+        self.group = group
+        version = Mutex(fixedVersion ?? Self.apiVersion)
+        versionIsFixed = fixedVersion != nil
+        self.startEngine = startEngine
+    }
+
+    /// The version in use: ours, or an older one once an engine has asked for it.
+    public var usedVersion: String { version.withLock { $0 } }
+
+    // MARK: Ordinary requests
+
+    /// Sends a request and gives the whole body of the answer.
+    @discardableResult
+    public func send(_ request: EngineRequest) async throws -> [UInt8] {
+        try await open(request) { try await $0.collect() }
+    }
+
+    /// Sends a request and decodes the answer.
+    public func get<Answer: Decodable & Sendable>(_ type: Answer.Type, _ request: EngineRequest) async throws -> Answer {
+        try JSONDecoder().decode(type, from: Data(try await send(request)))
+    }
+
+    /// Sends a request and hands the open answer to `body`. An answer that is an error is thrown as
+    /// `EngineClientError` instead.
+    public func open<Result: Sendable>(
+        _ request: EngineRequest, _ body: (EngineResponse) async throws -> Result
+    ) async throws -> Result {
+        try await exchange(request, upgrade: false) { response, _ in try await body(response) }
+    }
+
+    /// Sends a request that turns the connection into a stream in both directions (attach, exec).
+    public func hijack<Result: Sendable>(
+        _ request: EngineRequest, _ body: (EngineResponse, EngineStreamWriter) async throws -> Result
+    ) async throws -> Result {
+        try await exchange(request, upgrade: true, body)
+    }
+
+    /// A JSON body.
+    public static func json(_ value: some Encodable) throws -> EngineRequest.Body {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        return .bytes(Array(try encoder.encode(value)), type: "application/json")
+    }
+
+    // MARK: The exchange
+
+    private func exchange<Result: Sendable>(
+        _ request: EngineRequest, upgrade: Bool,
+        _ body: (EngineResponse, EngineStreamWriter) async throws -> Result
+    ) async throws -> Result {
+        let connection = try await connectOrStart()
+        let sent = usedVersion
+        do {
+            return try await connection.executeThenClose { inbound, outbound in
+                let writer = EngineStreamWriter(outbound: outbound, channel: connection.channel)
+                let (head, parts) = try await roundTrip(request, sent, upgrade, inbound, outbound)
+                let response = EngineResponse(head, parts)
+                guard head.status.code < 400 else { throw try await Self.error(response) }
+                return try await body(response, writer)
+            }
+        } catch let error as EngineClientError {
+            guard request.body.canBeSentAgain, let older = olderVersion(error, than: sent) else { throw error }
+            version.withLock { $0 = older }
+            return try await exchange(request, upgrade: upgrade, body)
+        }
+    }
+
+    private typealias Parts = NIOAsyncChannelInboundStream<ResponsePart>
+
+    /// Sends the request and waits for the head of the answer, which may come before all of the request is sent.
+    private func roundTrip(
+        _ request: EngineRequest, _ version: String, _ upgrade: Bool, _ inbound: Parts,
+        _ outbound: NIOAsyncChannelOutboundWriter<RequestPart>
+    ) async throws -> (HTTPResponseHead, Parts.AsyncIterator) {
+        try await outbound.write(.head(head(request, version, upgrade)))
+        if case .bytes(let bytes, _) = request.body { try await outbound.write(.bytes(ByteBuffer(bytes: bytes))) }
+        guard case .stream(_, let next) = request.body else {
+            try await outbound.write(.end)
+            return try await Self.firstHead(inbound)
+        }
+        async let sending: Void = Self.upload(next, outbound)
+        let result = try await Self.firstHead(inbound)
+        if result.0.status.code < 400 { try await sending }
+        return result
+    }
+
+    private static func firstHead(_ inbound: Parts) async throws -> (HTTPResponseHead, Parts.AsyncIterator) {
+        var iterator = inbound.makeAsyncIterator()
+        while let part = try await iterator.next() {
+            if case .head(let head) = part { return (head, iterator) }
+        }
+        throw EngineConnectionError(.other, "the engine closed the connection without an answer")
+    }
+
+    private static func upload(
+        _ next: @Sendable () async throws -> ByteBuffer?, _ outbound: NIOAsyncChannelOutboundWriter<RequestPart>
+    ) async throws {
+        while let bytes = try await next() {
+            try Task.checkCancellation()
+            try await outbound.write(.bytes(bytes))
+        }
+        try await outbound.write(.end)
+    }
+
+    private func head(_ request: EngineRequest, _ version: String, _ upgrade: Bool) -> HTTPRequestHead {
+        var headers = HTTPHeaders([("Host", "skiff"), ("User-Agent", "skiff")])
+        if upgrade {
+            headers.add(name: "Connection", value: "Upgrade")
+            headers.add(name: "Upgrade", value: "tcp")
+        } else {
+            headers.add(name: "Connection", value: "close")
+        }
+        switch request.body {
+        case .none:
+            if request.method == .post || request.method == .put { headers.add(name: "Content-Length", value: "0") }
+        case .bytes(let bytes, let type):
+            headers.add(name: "Content-Type", value: type)
+            headers.add(name: "Content-Length", value: String(bytes.count))
+        case .stream(let type, _):
+            headers.add(name: "Content-Type", value: type)
+            headers.add(name: "Transfer-Encoding", value: "chunked")
+        }
+        return HTTPRequestHead(
+            version: .http1_1, method: HTTPMethod(rawValue: request.method.rawValue),
+            uri: request.target(version: version), headers: headers)
+    }
+
+    private static func error(_ response: EngineResponse) async throws -> EngineClientError {
+        let body = try await response.collect(limit: 1 << 20)
+        // An answer that is not JSON, for instance from something else at that address, is shown as it is.
+        let decoded = try? JSONDecoder().decode(ErrorResponse.self, from: Data(body))
+        let text = decoded?.message ?? String(decoding: body, as: UTF8.self)
+        return EngineClientError(status: response.status, message: text.isEmpty ? "status \(response.status)" : text)
+    }
+
+    /// The version that an older engine names when it refuses ours.
+    private func olderVersion(_ error: EngineClientError, than sent: String) -> String? {
+        let sign = "Maximum supported API version is "
+        guard !versionIsFixed, error.status == 400, let range = error.message.firstRange(of: sign) else { return nil }
+        let older = String(error.message[range.upperBound...].prefix { $0.isNumber || $0 == "." })
+        return older.isEmpty || older == sent ? nil : older
+    }
+
+    // MARK: Connecting
+
+    private typealias Connection = NIOAsyncChannel<ResponsePart, RequestPart>
+
+    private func connectOrStart() async throws -> Connection {
+        do {
+            return try await connect()
+        } catch let error as EngineConnectionError where error.reason == .notRunning {
+            guard let startEngine else { throw error }
+            try await startEngine()
+            return try await connect()
+        }
+    }
+
+    private func connect() async throws -> Connection {
+        let bootstrap = ClientBootstrap(group: group).channelOption(.autoRead, value: true)
+        let setUp: @Sendable (any Channel) -> EventLoopFuture<Connection> = { channel in
+            channel.eventLoop.makeCompletedFuture { try Self.configure(channel) }
+        }
+        do {
+            switch address {
+            case .unix(let path): return try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: setUp)
+            case .tcp(let host, let port): return try await bootstrap.connect(host: host, port: port, channelInitializer: setUp)
+            }
+        } catch {
+            throw connectionError(error)
+        }
+    }
+
+    private static func configure(_ channel: any Channel) throws -> Connection {
+        var framing = HTTPRequestEncoder.Configuration()
+        framing.automaticallySetFramingHeaders = false
+        let encoder = HTTPRequestEncoder(configuration: framing)
+        let decoder = ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes))
+        try channel.pipeline.syncOperations.addHandlers(
+            [encoder, decoder, ExchangeHandler(coders: [encoder, decoder])] as [any ChannelHandler])
+        return try NIOAsyncChannel(
+            wrappingChannelSynchronously: channel,
+            configuration: .init(isOutboundHalfClosureEnabled: false))
+    }
+
+    private func connectionError(_ error: any Error) -> EngineConnectionError {
+        let code = (error as? IOError)?.errnoCode
+        switch code {
+        case 2, 111:  // ENOENT, ECONNREFUSED
+            return EngineConnectionError(
+                .notRunning, "Cannot connect to the Docker daemon at \(address). Is the docker daemon running?")
+        case 13:  // EACCES
+            return EngineConnectionError(
+                .permissionDenied, "permission denied while trying to connect to the Docker daemon socket at \(address)")
+        default:
+            if error is NIOConnectionError {
+                return EngineConnectionError(
+                    .notRunning, "Cannot connect to the Docker daemon at \(address). Is the docker daemon running?")
+            }
+            return EngineConnectionError(.other, "error during connect to \(address): \(error)")
+        }
+    }
+}
