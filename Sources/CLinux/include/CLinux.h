@@ -2,6 +2,7 @@
 #ifndef SKIFF_CLINUX_H
 #define SKIFF_CLINUX_H
 
+#include "filesystem.h"
 #include "pidfd.h"
 #include "mount.h"
 #include "capabilities.h"

@@ -1,0 +1,53 @@
+import Glibc
+public import SystemPackage
+
+/// Replaces a file so that a reader sees either the old or the new content, whole. With `sync` the new content is on
+/// disk when the call returns; without it a power cut may bring back the old one.
+public func writeAtomically(_ bytes: [UInt8], to path: FilePath, mode: UInt32 = 0o600, sync: Bool) throws(SystemError) {
+    let directory = path.removingLastComponent()
+    let name = ".\(path.lastComponent?.string ?? "")-\(String(UInt64.random(in: .min ... .max), radix: 36))"
+    let temporary = directory.appending(name)
+    do {
+        let file = try OwnedFD.open(temporary, [.writeOnly, .create, .exclusive, .noFollow], mode: mode)
+        try fchmod(file, mode: mode)
+        try file.writeAll(bytes)
+        if sync { try file.sync() }
+        try rename(temporary, to: path)
+    } catch {
+        // The first error is the one to tell; the name is ours alone, and a left-over is swept at the next start.
+        try? unlink(temporary)
+        throw error
+    }
+    if sync { try syncDirectory(directory) }
+}
+
+/// Waits until the names in a directory are on disk.
+public func syncDirectory(_ path: FilePath) throws(SystemError) {
+    try OwnedFD.open(path, [.readOnly, .directory]).sync()
+}
+
+// Calls on paths that the program itself made up.
+
+public func rename(_ from: FilePath, to: FilePath) throws(SystemError) {
+    try check("rename", "\(from) to \(to)") {
+        from.withPlatformString { old in to.withPlatformString { Glibc.rename(old, $0) } }
+    }
+}
+
+public func unlink(_ path: FilePath) throws(SystemError) {
+    try check("unlink", path.string) { path.withPlatformString { Glibc.unlink($0) } }
+}
+
+/// Makes a directory and those above it that are missing. One that exists is left as it is.
+public func makeDirectories(_ path: FilePath, mode: UInt32 = 0o700) throws(SystemError) {
+    do {
+        try check("mkdir", path.string) { path.withPlatformString { Glibc.mkdir($0, mode) } }
+    } catch where error.errno == .fileExists {
+        return
+    } catch where error.errno == .noSuchFileOrDirectory {
+        let parent = path.removingLastComponent()
+        guard parent != path, !parent.isEmpty else { throw error }
+        try makeDirectories(parent, mode: mode)
+        try makeDirectories(path, mode: mode)
+    }
+}
