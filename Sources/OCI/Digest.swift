@@ -33,15 +33,15 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
         self.hex = hex
     }
 
-    /// From the raw output of SHA-256; nil unless these are 32 bytes.
-    public init?(sha256 bytes: some Sequence<UInt8>) {
+    /// From the raw output of SHA-256, which is 32 bytes.
+    public init(sha256 bytes: [UInt8]) {
+        precondition(bytes.count == 32, "SHA-256 has 32 bytes")
         var digits: [UInt8] = []
         digits.reserveCapacity(64)
         for byte in bytes {
             digits.append(hexDigit(byte >> 4))
             digits.append(hexDigit(byte & 15))
         }
-        guard digits.count == Algorithm.sha256.hexLength else { return nil }
         algorithm = .sha256
         hex = String(decoding: digits, as: UTF8.self)
     }

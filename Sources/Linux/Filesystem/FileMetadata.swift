@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import SystemPackage
+public import SystemPackage
 
 /// What the kernel knows about a file, apart from its content (stat(2)).
 public struct FileMetadata: Sendable, Equatable {
@@ -87,6 +87,17 @@ public func fstatat(_ directory: borrowing OwnedFD, _ name: FileName) throws(Sys
 public func fstatatIfExists(_ directory: borrowing OwnedFD, _ name: FileName) throws(SystemError) -> FileMetadata? {
     do {
         return try fstatat(directory, name)
+    } catch where error.errno == .noSuchFileOrDirectory {
+        return nil
+    }
+}
+
+/// Of a path that the program made up, or nil when nothing is there; a symbolic link is not followed.
+public func lstatIfExists(_ path: FilePath) throws(SystemError) -> FileMetadata? {
+    var status = stat()
+    do {
+        try check("lstat", path.string) { path.withPlatformString { lstat($0, &status) } }
+        return FileMetadata(status)
     } catch where error.errno == .noSuchFileOrDirectory {
         return nil
     }

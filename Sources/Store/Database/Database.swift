@@ -1,0 +1,75 @@
+import FoundationEssentials
+import GRDB
+import Linux
+public import SystemPackage
+
+/// The one SQLite file with everything the engine has to remember. Safe to use from anywhere; a call waits without
+/// holding a thread of the concurrency pool.
+///
+/// A change is on disk, in the sense of surviving the engine's death, when its call returns; a power cut may take back
+/// the last few, never half of one (WAL, `synchronous=NORMAL`).
+public final class Database: Sendable {
+    let pool: DatabasePool
+
+    /// Opens the file, makes it when missing, and brings its tables up to date.
+    public static func open(_ path: FilePath) async throws -> Database {
+        try await blocking { try Database(path) }
+    }
+
+    private init(_ path: FilePath) throws {
+        var configuration = Configuration()
+        configuration.label = "skiff.db"
+        configuration.busyMode = .timeout(10)
+        configuration.prepareDatabase { connection in
+            try connection.execute(sql: "PRAGMA synchronous = NORMAL")
+        }
+        pool = try DatabasePool(path: path.string, configuration: configuration)
+        try Schema.migrator.migrate(pool)
+    }
+
+    /// Closes all connections; every later call fails.
+    public func close() async throws {
+        try await blocking { try self.pool.close() }
+    }
+
+    public var containers: ContainerRecords { ContainerRecords(pool: pool) }
+    public var volumes: VolumeRecords { VolumeRecords(pool: pool) }
+    public var networks: NetworkRecords { NetworkRecords(pool: pool) }
+    public var endpoints: EndpointRecords { EndpointRecords(pool: pool) }
+    public var images: ImageRecords { ImageRecords(pool: pool) }
+    public var layers: LayerRecords { LayerRecords(pool: pool) }
+    public var buildCache: BuildCacheRecords { BuildCacheRecords(pool: pool) }
+}
+
+/// Why the database refuses something that its caller may want to decide by.
+public enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Another thing of the kind has the name.
+    case nameTaken(existingID: String)
+    /// Another endpoint of the network has the address.
+    case addressTaken(String)
+    /// A layer that the thing needs is not there (any more).
+    case layerMissing
+    /// A blob whose content has another digest than its name says.
+    case corrupt(String)
+    case missing(String)
+
+    public var description: String {
+        switch self {
+        case .nameTaken(let id): "the name is already in use by \(id)"
+        case .addressTaken(let address): "the address \(address) is already in use"
+        case .layerMissing: "a layer is missing"
+        case .corrupt(let what): "\(what) is damaged on disk"
+        case .missing(let what): "\(what) is missing on disk"
+        }
+    }
+}
+
+/// The time now as the tables hold it: RFC 3339 with milliseconds, in UTC.
+func timestamp() -> String {
+    Date.now.formatted(.iso8601.time(includingFractionalSeconds: true))
+}
+
+/// JSON as the tables hold it.
+func text(_ json: [UInt8]) -> String { String(decoding: json, as: UTF8.self) }
+
+func bytes(_ row: Row, _ column: String) -> [UInt8] { Array((row[column] as String).utf8) }

@@ -1,0 +1,128 @@
+import GRDB
+public import OCI
+
+/// An image as it is remembered. The configuration itself is the blob with the digest `id`.
+public struct ImageRecord: Sendable, Equatable {
+    public var id: Digest
+    /// Full names (`docker.io/library/debian:bookworm`), sorted.
+    public var references: [String]
+    /// Diff ids, base first.
+    public var layers: [Digest]
+    /// The sizes of all layers added up.
+    public var size: Int64
+}
+
+/// The images, their names and their layers.
+public struct ImageRecords: Sendable {
+    let pool: DatabasePool
+
+    /// Adds an image if it is not there, and gives it names, which other images lose.
+    /// `StoreError.layerMissing` when one of its layers is not in the store.
+    public func save(id: Digest, layers: [Digest], references: [String]) async throws {
+        try await pool.write { database in
+            let image = id.description
+            try database.execute(
+                sql: "INSERT OR IGNORE INTO image (id, added) VALUES (?, ?)", arguments: [image, timestamp()])
+            if database.changesCount > 0 {
+                for (position, layer) in layers.enumerated() {
+                    guard try hasLayer(layer, database) else { throw StoreError.layerMissing }
+                    try database.execute(
+                        sql: "INSERT INTO image_layer (image_id, position, diff_id) VALUES (?, ?, ?)",
+                        arguments: [image, position, layer.description])
+                }
+            }
+            for reference in references { try name(image, reference, database) }
+        }
+    }
+
+    /// Gives an image a name, which another image loses. False when there is no such image.
+    public func setReference(_ reference: String, to id: Digest) async throws -> Bool {
+        try await pool.write { database in
+            guard try exists(id, database) else { return false }
+            try name(id.description, reference, database)
+            return true
+        }
+    }
+
+    /// Takes names away.
+    public func deleteReferences(_ references: [String]) async throws {
+        try await pool.write { database in
+            for reference in references {
+                try database.execute(sql: "DELETE FROM image_reference WHERE reference = ?", arguments: [reference])
+            }
+        }
+    }
+
+    /// Forgets an image with its names.
+    public func delete(_ id: Digest) async throws {
+        try await pool.write { database in
+            try database.execute(sql: "DELETE FROM image WHERE id = ?", arguments: [id.description])
+        }
+    }
+
+    public func all() async throws -> [ImageRecord] {
+        try await pool.read { database in
+            try records(database, ids: String.fetchAll(database, sql: "SELECT id FROM image ORDER BY added DESC, id"))
+        }
+    }
+
+    public func find(_ id: Digest) async throws -> ImageRecord? {
+        try await pool.read { database in
+            try exists(id, database) ? records(database, ids: [id.description]).first : nil
+        }
+    }
+
+    /// The image with this name.
+    public func find(reference: String) async throws -> ImageRecord? {
+        try await pool.read { database in
+            let id = try String.fetchOne(
+                database, sql: "SELECT image_id FROM image_reference WHERE reference = ?", arguments: [reference])
+            return try id.flatMap { try records(database, ids: [$0]).first }
+        }
+    }
+
+    /// Images whose id begins with these digits, at most two.
+    public func find(idPrefix digits: String) async throws -> [ImageRecord] {
+        try await pool.read { database in
+            let start = "sha256:\(digits)"
+            let ids = try String.fetchAll(
+                database, sql: "SELECT id FROM image WHERE id >= ? AND id < ? ORDER BY id LIMIT 2",
+                arguments: [start, start + "~"])
+            return try records(database, ids: ids)
+        }
+    }
+}
+
+private func exists(_ id: Digest, _ database: GRDB.Database) throws -> Bool {
+    try Bool.fetchOne(
+        database, sql: "SELECT EXISTS (SELECT 1 FROM image WHERE id = ?)", arguments: [id.description]) ?? false
+}
+
+private func name(_ image: String, _ reference: String, _ database: GRDB.Database) throws {
+    try database.execute(
+        sql: """
+            INSERT INTO image_reference (reference, image_id) VALUES (?, ?)
+            ON CONFLICT (reference) DO UPDATE SET image_id = excluded.image_id
+            """,
+        arguments: [reference, image])
+}
+
+private func records(_ database: GRDB.Database, ids: [String]) throws -> [ImageRecord] {
+    try ids.map { id in
+        let references = try String.fetchAll(
+            database, sql: "SELECT reference FROM image_reference WHERE image_id = ? ORDER BY reference", arguments: [id])
+        var layers: [Digest] = []
+        var size: Int64 = 0
+        let rows = try Row.fetchAll(
+            database,
+            sql: """
+                SELECT l.diff_id, l.size FROM image_layer i JOIN layer l ON l.diff_id = i.diff_id
+                WHERE i.image_id = ? ORDER BY i.position
+                """, arguments: [id])
+        for row in rows {
+            layers.append(try Digest(row["diff_id"]))
+            size += row["size"] as Int64
+        }
+        return ImageRecord(id: try Digest(id), references: references, layers: layers, size: size)
+    }
+}

@@ -1,0 +1,60 @@
+import GRDB
+public import OCI
+
+/// The layers whose directories are whole.
+public struct LayerRecords: Sendable {
+    let pool: DatabasePool
+
+    /// Notes that a layer is whole. No error when it was noted before.
+    public func insert(_ layer: Digest, size: Int64) async throws {
+        try await pool.write { database in
+            try database.execute(
+                sql: "INSERT OR IGNORE INTO layer (diff_id, size, created) VALUES (?, ?, ?)",
+                arguments: [layer.description, size, timestamp()])
+        }
+    }
+
+    /// The size of the files in a layer, nil when there is no such layer.
+    public func size(_ layer: Digest) async throws -> Int64? {
+        try await pool.read { database in
+            try Int64.fetchOne(
+                database, sql: "SELECT size FROM layer WHERE diff_id = ?", arguments: [layer.description])
+        }
+    }
+
+    public func all() async throws -> [Digest: Int64] {
+        try await pool.read { database in
+            var sizes: [Digest: Int64] = [:]
+            for row in try Row.fetchAll(database, sql: "SELECT diff_id, size FROM layer") {
+                sizes[try Digest(row["diff_id"])] = row["size"]
+            }
+            return sizes
+        }
+    }
+
+    /// Forgets those of the layers that no image and no build step names, except the held ones, and tells which these
+    /// were. With nil it looks at all layers.
+    public func deleteUnused(among candidates: [Digest]?, except held: Set<Digest>) async throws -> [Digest] {
+        try await pool.write { database in
+            let unused = try String.fetchAll(
+                database,
+                sql: """
+                    SELECT diff_id FROM layer WHERE NOT EXISTS (SELECT 1 FROM image_layer i WHERE i.diff_id = layer.diff_id)
+                    AND NOT EXISTS (SELECT 1 FROM build_cache b WHERE b.diff_id = layer.diff_id)
+                    """)
+            let looked = candidates.map(Set.init)
+            let removed = try unused.map { try Digest($0) }.filter { layer in
+                !held.contains(layer) && looked?.contains(layer) != false
+            }
+            for layer in removed {
+                try database.execute(sql: "DELETE FROM layer WHERE diff_id = ?", arguments: [layer.description])
+            }
+            return removed
+        }
+    }
+}
+
+func hasLayer(_ layer: Digest, _ database: GRDB.Database) throws -> Bool {
+    try Bool.fetchOne(
+        database, sql: "SELECT EXISTS (SELECT 1 FROM layer WHERE diff_id = ?)", arguments: [layer.description]) ?? false
+}
