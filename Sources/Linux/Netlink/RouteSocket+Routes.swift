@@ -1,0 +1,87 @@
+/// A route to somewhere else, from the tables that are looked at for ordinary packets.
+public struct Route: Sendable, Hashable {
+    public let destination: IPPrefix
+    public let link: UInt32
+    public let gateway: IPAddress?
+    public let priority: UInt32
+    /// Learned from a router's advertisement (IPv6).
+    public let isFromAdvertisement: Bool
+
+    public var isDefault: Bool { destination.length == 0 }
+}
+
+public enum AddressFamily: UInt8, Sendable, CaseIterable {
+    case v4 = 2
+    case v6 = 10
+}
+
+extension RouteSocket {
+    /// Adds a default route through the gateway; not an error when it is there.
+    public mutating func addDefaultRoute(gateway: IPAddress, link: UInt32) throws(SystemError) {
+        try socket.perform(.addDefaultRoute(gateway: gateway, link: link))
+    }
+
+    /// The routes of all tables but the local one (the host's own addresses).
+    public mutating func routes(_ family: AddressFamily) throws(SystemError) -> [Route] {
+        var routes: [Route] = []
+        let message = NetlinkMessage(
+            type: RouteSocket.Message.getRoute, flags: .request, purpose: "list routes",
+            familyHeader: [family.rawValue] + [UInt8](repeating: 0, count: 11))
+        for reply in try socket.dump(message) {
+            if let route = try Route(reply, family) { routes.append(route) }
+        }
+        return routes
+    }
+}
+
+enum RouteAttribute {
+    static let destination: UInt16 = 1
+    static let outputLink: UInt16 = 4
+    static let gateway: UInt16 = 5
+    static let priority: UInt16 = 6
+    static let table: UInt16 = 15
+}
+
+private enum RouteConstant {
+    static let mainTable: UInt8 = 254
+    static let localTable: UInt32 = 255
+    static let unicast: UInt8 = 1
+    /// Who made the route: somebody at boot; a router's advertisement.
+    static let byBoot: UInt8 = 3
+    static let byAdvertisement: UInt8 = 9
+}
+
+extension NetlinkMessage {
+    /// `struct rtmsg`: u8 family, destination length, source length, tos, table, protocol, scope, type, u32 flags.
+    static func addDefaultRoute(gateway: IPAddress, link: UInt32) -> NetlinkMessage {
+        var message = NetlinkMessage(
+            type: RouteSocket.Message.newRoute, flags: [.request, .create, .replace],
+            purpose: "add default route through \(gateway)",
+            familyHeader: [
+                gateway.family, 0, 0, 0, RouteConstant.mainTable, RouteConstant.byBoot, 0, RouteConstant.unicast, 0, 0, 0, 0,
+            ])
+        message.put(RouteAttribute.gateway, gateway.bytes)
+        message.put(RouteAttribute.outputLink, link)
+        return message
+    }
+}
+
+extension Route {
+    /// Nil for what is no unicast route.
+    init?(_ reply: NetlinkReply, _ family: AddressFamily) throws(SystemError) {
+        let attributes = try reply.attributes(after: 12)
+        let header = reply.payload
+        let table = attributes.integer(RouteAttribute.table) ?? UInt32(header[4])
+        let zero = [UInt8](repeating: 0, count: family == .v4 ? 4 : 16)
+        guard header[0] == family.rawValue, header[7] == RouteConstant.unicast, table != RouteConstant.localTable,
+            let address = IPAddress(bytes: attributes.bytes(RouteAttribute.destination) ?? zero[...]),
+            let destination = IPPrefix(address, length: Int(header[1]))
+        else { return nil }
+        self.init(
+            destination: destination,
+            link: attributes.integer(RouteAttribute.outputLink) ?? 0,
+            gateway: attributes.bytes(RouteAttribute.gateway).flatMap { IPAddress(bytes: $0) },
+            priority: attributes.integer(RouteAttribute.priority) ?? 0,
+            isFromAdvertisement: header[5] == RouteConstant.byAdvertisement)
+    }
+}
