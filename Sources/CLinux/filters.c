@@ -2,6 +2,8 @@
 #include "filters.h"
 
 #include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -27,6 +29,7 @@ int clinux_bpf_attach_device_filter(int cgroup, int program) {
     return (int)syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes);
 }
 
-int clinux_seccomp(unsigned operation, unsigned flags, void *arguments) {
-    return (int)syscall(SYS_seccomp, operation, flags, arguments);
+int clinux_seccomp_set_filter(uint32_t flags, const uint64_t *instructions, uint16_t count) {
+    struct sock_fprog program = {.len = count, .filter = (struct sock_filter *)instructions};
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }

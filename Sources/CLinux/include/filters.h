@@ -11,7 +11,8 @@ int clinux_bpf_load_device_filter(const uint64_t *instructions, uint32_t count);
 /// Ties a loaded device filter to a cgroup directory.
 int clinux_bpf_attach_device_filter(int cgroup, int program);
 
-/// seccomp(2). In C, because glibc has no such function and Swift cannot call the variadic `syscall`.
-int clinux_seccomp(unsigned operation, unsigned flags, void *arguments);
+/// seccomp(2) with SECCOMP_SET_MODE_FILTER; an instruction is a `struct sock_filter` in 8 bytes. In C, because glibc has
+/// no such function and Swift cannot call the variadic `syscall`.
+int clinux_seccomp_set_filter(uint32_t flags, const uint64_t *instructions, uint16_t count);
 
 #endif
