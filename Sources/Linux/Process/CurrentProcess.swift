@@ -1,0 +1,26 @@
+import Glibc
+import SystemPackage
+
+/// The process itself.
+public enum CurrentProcess {
+    /// The user whose rights count.
+    public static var effectiveUserID: UInt32 { geteuid() }
+
+    /// Ends the process at once; what is buffered for standard output is written.
+    public static func exit(_ code: Int32) -> Never {
+        Glibc.exit(code)
+    }
+
+    /// The file that the process runs.
+    public static func executable() throws(SystemError) -> FilePath {
+        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let count = try check("readlink", "/proc/self/exe") {
+            buffer.withUnsafeMutableBufferPointer { bytes in
+                bytes.withMemoryRebound(to: CChar.self) { text in
+                    text.baseAddress.map { readlink("/proc/self/exe", $0, text.count) } ?? 0
+                }
+            }
+        }
+        return FilePath(String(decoding: buffer[..<count], as: UTF8.self))
+    }
+}
