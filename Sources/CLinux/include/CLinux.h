@@ -5,6 +5,7 @@
 #include "filesystem.h"
 #include "pidfd.h"
 #include "mount.h"
+#include "process.h"
 #include "capabilities.h"
 #include "filters.h"
 #include "spawn.h"

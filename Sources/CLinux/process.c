@@ -1,0 +1,42 @@
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+
+pid_t clinux_clone3(uint64_t flags, int *pidfd, int cgroup) {
+    struct {
+        uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+    } arguments = {
+        .flags = flags | CLONE_PIDFD | (cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+        .cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
+    };
+    return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+}
+
+int clinux_prctl(int option, unsigned long first, unsigned long second) {
+    return prctl(option, first, second, 0UL, 0UL);
+}
+
+int clinux_setrlimit(int resource, uint64_t soft, uint64_t hard) {
+    struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
+    return setrlimit(resource, &limit);
+}
+
+int clinux_file_system_kind(int descriptor, long *kind) {
+    struct statfs information;
+    if (fstatfs(descriptor, &information) < 0) return -1;
+    *kind = (long)information.f_type;
+    return 0;
+}

@@ -1,0 +1,57 @@
+public import Linux
+public import SystemPackage
+
+/// What a launch needs to know besides the configuration. Raw descriptors stay the caller's and may be closed when the
+/// launch has returned.
+public struct LaunchOptions: Sendable {
+    /// What becomes of the process's descriptors 0, 1 and 2.
+    public enum Stdio: Sendable {
+        case descriptors(input: Int32, output: Int32, error: Int32)
+        /// A new terminal from the container's devpts; its other end comes in `Launched.terminal` once it is ready.
+        case terminal
+    }
+
+    public var id: String
+    public var stdio: Stdio
+    /// A detached mount of the root file system, in place of `root.path`.
+    public var rootMount: Int32?
+    /// Where relative paths of the configuration begin.
+    public var bundle: FilePath
+    /// Exists already; the process is moved in before anything of the container runs.
+    public var cgroup: Cgroup?
+    /// The process is killed when the caller ends.
+    public var diesWithParent: Bool
+    /// A descriptor from which the ready process reads one byte before it goes on, in place of `Launched.release()`. For a
+    /// caller that ends before: the process then does not care about the loss of the caller.
+    public var gate: Int32?
+    /// How many descriptors from 3 on the process inherits.
+    public var preservedDescriptors: Int
+
+    public init(
+        id: String, stdio: Stdio, rootMount: Int32? = nil, bundle: FilePath = "/", cgroup: Cgroup? = nil,
+        diesWithParent: Bool = true, gate: Int32? = nil, preservedDescriptors: Int = 0
+    ) {
+        self.id = id
+        self.stdio = stdio
+        self.rootMount = rootMount
+        self.bundle = bundle
+        self.cgroup = cgroup
+        self.diesWithParent = diesWithParent
+        self.gate = gate
+        self.preservedDescriptors = preservedDescriptors
+    }
+}
+
+/// Why a process could not be started: what shells and Docker say as exit code, and a sentence in runc's words.
+public struct LaunchError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// 127 not found, 126 not executable, 128 everything else.
+    public let exitCode: Int32
+    public let message: String
+
+    public init(exitCode: Int32 = 128, message: String) {
+        self.exitCode = exitCode
+        self.message = message
+    }
+
+    public var description: String { message }
+}

@@ -1,0 +1,109 @@
+public import Linux
+
+/// A process that was cloned for a container and prepares itself there.
+///
+///     parent                         child
+///       |  <--- terminal + descriptor -- |   (only when it was asked for)
+///       |  <--- ready ------------------ |   everything is set up, the program exists
+///       |  ---- go --------------------> |   `release()`
+///       |  <--- end of file ------------ |   execve worked: the channel is close-on-exec
+///       |  <--- error, code, message --- |   instead of any of the above
+public struct Launched: ~Copyable, Sendable {
+    /// As the caller sees it. The caller has to reap it.
+    public let pid: Int32
+    public let pidfd: OwnedFD
+    /// The side of the terminal that is not the container's; arrives before `.ready`.
+    public private(set) var terminal: OwnedFD?
+    private let channel: Channel
+    private var released = false
+
+    init(pid: Int32, pidfd: consuming OwnedFD, channel: consuming Channel) {
+        self.pid = pid
+        self.pidfd = pidfd
+        self.channel = channel
+    }
+
+    public enum Status: Sendable, Equatable {
+        case ready
+        /// The program runs.
+        case started
+        /// The process has ended or is about to; it still has to be reaped.
+        case failed(LaunchError)
+    }
+
+    /// Becomes readable when `nextStatus` has something to say.
+    public var statusFD: Int32 { channel.descriptor.raw }
+
+    /// What happened next: `.ready`, and after `release()` either `.started` or `.failed`. Waits for it.
+    public mutating func nextStatus() throws(SystemError) -> Status {
+        while true {
+            guard var message = try channel.receive() else {
+                if released { return .started }
+                return .failed(LaunchError(message: "container process ended before it was ready"))
+            }
+            switch LaunchMessage(message.bytes) {
+            case .terminal: terminal = message.takeDescriptor()
+            case .ready: return .ready
+            case .failed(let error): return .failed(error)
+            case nil: return .failed(LaunchError(message: "container process sent an unknown message"))
+            }
+        }
+    }
+
+    /// Gives the terminal to the caller.
+    public mutating func takeTerminal() -> OwnedFD? {
+        terminal.take()
+    }
+
+    /// Lets the process, which has to be ready, go on to its program.
+    public mutating func release() throws(SystemError) {
+        released = true
+        try channel.send([1])
+    }
+
+    /// Waits until the process is ready; throws `LaunchError` when it is not going to be.
+    public mutating func waitUntilReady() throws {
+        switch try nextStatus() {
+        case .ready: return
+        case .failed(let error): throw error
+        case .started: throw LaunchError(message: "container process started too early")
+        }
+    }
+
+    /// Lets the ready process go and waits until its program runs.
+    public mutating func open() throws {
+        try release()
+        switch try nextStatus() {
+        case .started: return
+        case .failed(let error): throw error
+        case .ready: throw LaunchError(message: "container process was ready twice")
+        }
+    }
+}
+
+/// What the child says: a letter, for an error followed by its exit code and a text.
+enum LaunchMessage {
+    case terminal
+    case ready
+    case failed(LaunchError)
+
+    init?(_ bytes: [UInt8]) {
+        switch bytes.first {
+        case UInt8(ascii: "T"): self = .terminal
+        case UInt8(ascii: "R"): self = .ready
+        case UInt8(ascii: "E") where bytes.count >= 2:
+            let text = String(decoding: bytes.dropFirst(2), as: UTF8.self)
+            self = .failed(LaunchError(exitCode: Int32(bytes[1]), message: text))
+        default: return nil
+        }
+    }
+
+    var bytes: [UInt8] {
+        switch self {
+        case .terminal: [UInt8(ascii: "T")]
+        case .ready: [UInt8(ascii: "R")]
+        case .failed(let error):
+            [UInt8(ascii: "E"), UInt8(truncatingIfNeeded: error.exitCode)] + error.message.utf8.prefix(16384)
+        }
+    }
+}
