@@ -22,11 +22,14 @@ public struct NetlinkSocket: ~Copyable, Sendable {
     private static let mostReplies = 1 << 20
 
     public init(_ family: Family) throws(SystemError) {
-        descriptor = OwnedFD(
-            adopting: try check("socket", "netlink") {
-                socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), family.rawValue)
-            })
-        let raw = descriptor.raw
+        descriptor = try Self.open(family)
+    }
+
+    private static func open(_ family: Family) throws(SystemError) -> OwnedFD {
+        let raw = try check("socket", "netlink") {
+            socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), family.rawValue)
+        }
+        let descriptor = OwnedFD(adopting: raw)
         var timeout = timeval(tv_sec: 10, tv_usec: 0)
         try check("setsockopt", "SO_RCVTIMEO") {
             setsockopt(raw, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
@@ -36,6 +39,7 @@ public struct NetlinkSocket: ~Copyable, Sendable {
             var on: Int32 = 1
             setsockopt(raw, Option.level, option.rawValue, &on, socklen_t(MemoryLayout<Int32>.size))
         }
+        return descriptor
     }
 
     /// Sends a change and waits until the kernel has made it.

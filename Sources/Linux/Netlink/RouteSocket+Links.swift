@@ -177,7 +177,10 @@ extension Link {
 extension LinkCounters {
     /// `struct rtnl_link_stats64` begins with these eight numbers.
     init(_ bytes: ArraySlice<UInt8>) {
-        guard bytes.count >= 64 else { return }
+        guard bytes.count >= 64 else {
+            self.init()
+            return
+        }
         let numbers = (0..<8).map { UInt64(nativeBytes: bytes.dropFirst($0 * 8).prefix(8)) }
         self.init(
             receivedPackets: numbers[0], sentPackets: numbers[1], receivedBytes: numbers[2], sentBytes: numbers[3],
