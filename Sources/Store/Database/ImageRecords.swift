@@ -12,14 +12,14 @@ public struct ImageRecord: Sendable, Equatable {
     public var size: Int64
 }
 
-/// The images, their names and their layers.
+/// The images, their names and their layers. The calls may block; use them in `blocking { }`.
 public struct ImageRecords: Sendable {
     let pool: DatabasePool
 
     /// Adds an image if it is not there, and gives it names, which other images lose.
     /// `StoreError.layerMissing` when one of its layers is not in the store.
-    public func save(id: Digest, layers: [Digest], references: [String]) async throws {
-        try await pool.write { database in
+    public func save(id: Digest, layers: [Digest], references: [String]) throws {
+        try pool.write { database in
             let image = id.description
             try database.execute(
                 sql: "INSERT OR IGNORE INTO image (id, added) VALUES (?, ?)", arguments: [image, timestamp()])
@@ -36,8 +36,8 @@ public struct ImageRecords: Sendable {
     }
 
     /// Gives an image a name, which another image loses. False when there is no such image.
-    public func setReference(_ reference: String, to id: Digest) async throws -> Bool {
-        try await pool.write { database in
+    public func setReference(_ reference: String, to id: Digest) throws -> Bool {
+        try pool.write { database in
             guard try exists(id, database) else { return false }
             try name(id.description, reference, database)
             return true
@@ -45,8 +45,8 @@ public struct ImageRecords: Sendable {
     }
 
     /// Takes names away.
-    public func deleteReferences(_ references: [String]) async throws {
-        try await pool.write { database in
+    public func deleteReferences(_ references: [String]) throws {
+        try pool.write { database in
             for reference in references {
                 try database.execute(sql: "DELETE FROM image_reference WHERE reference = ?", arguments: [reference])
             }
@@ -54,27 +54,27 @@ public struct ImageRecords: Sendable {
     }
 
     /// Forgets an image with its names.
-    public func delete(_ id: Digest) async throws {
-        try await pool.write { database in
+    public func delete(_ id: Digest) throws {
+        try pool.write { database in
             try database.execute(sql: "DELETE FROM image WHERE id = ?", arguments: [id.description])
         }
     }
 
-    public func all() async throws -> [ImageRecord] {
-        try await pool.read { database in
+    public func all() throws -> [ImageRecord] {
+        try pool.read { database in
             try records(database, ids: String.fetchAll(database, sql: "SELECT id FROM image ORDER BY added DESC, id"))
         }
     }
 
-    public func find(_ id: Digest) async throws -> ImageRecord? {
-        try await pool.read { database in
+    public func find(_ id: Digest) throws -> ImageRecord? {
+        try pool.read { database in
             try exists(id, database) ? records(database, ids: [id.description]).first : nil
         }
     }
 
     /// The image with this name.
-    public func find(reference: String) async throws -> ImageRecord? {
-        try await pool.read { database in
+    public func find(reference: String) throws -> ImageRecord? {
+        try pool.read { database in
             let id = try String.fetchOne(
                 database, sql: "SELECT image_id FROM image_reference WHERE reference = ?", arguments: [reference])
             return try id.flatMap { try records(database, ids: [$0]).first }
@@ -82,8 +82,8 @@ public struct ImageRecords: Sendable {
     }
 
     /// Images whose id begins with these digits, at most two.
-    public func find(idPrefix digits: String) async throws -> [ImageRecord] {
-        try await pool.read { database in
+    public func find(idPrefix digits: String) throws -> [ImageRecord] {
+        try pool.read { database in
             let start = "sha256:\(digits)"
             let ids = try String.fetchAll(
                 database, sql: "SELECT id FROM image WHERE id >= ? AND id < ? ORDER BY id LIMIT 2",

@@ -1,13 +1,13 @@
 import GRDB
 public import OCI
 
-/// The layers whose directories are whole.
+/// The layers whose directories are whole. The calls may block; use them in `blocking { }`.
 public struct LayerRecords: Sendable {
     let pool: DatabasePool
 
     /// Notes that a layer is whole. No error when it was noted before.
-    public func insert(_ layer: Digest, size: Int64) async throws {
-        try await pool.write { database in
+    public func insert(_ layer: Digest, size: Int64) throws {
+        try pool.write { database in
             try database.execute(
                 sql: "INSERT OR IGNORE INTO layer (diff_id, size, created) VALUES (?, ?, ?)",
                 arguments: [layer.description, size, timestamp()])
@@ -15,15 +15,15 @@ public struct LayerRecords: Sendable {
     }
 
     /// The size of the files in a layer, nil when there is no such layer.
-    public func size(_ layer: Digest) async throws -> Int64? {
-        try await pool.read { database in
+    public func size(_ layer: Digest) throws -> Int64? {
+        try pool.read { database in
             try Int64.fetchOne(
                 database, sql: "SELECT size FROM layer WHERE diff_id = ?", arguments: [layer.description])
         }
     }
 
-    public func all() async throws -> [Digest: Int64] {
-        try await pool.read { database in
+    public func all() throws -> [Digest: Int64] {
+        try pool.read { database in
             var sizes: [Digest: Int64] = [:]
             for row in try Row.fetchAll(database, sql: "SELECT diff_id, size FROM layer") {
                 sizes[try Digest(row["diff_id"])] = row["size"]
@@ -34,8 +34,8 @@ public struct LayerRecords: Sendable {
 
     /// Forgets those of the layers that no image and no build step names, except the held ones, and tells which these
     /// were. With nil it looks at all layers.
-    public func deleteUnused(among candidates: [Digest]?, except held: Set<Digest>) async throws -> [Digest] {
-        try await pool.write { database in
+    public func deleteUnused(among candidates: [Digest]?, except held: Set<Digest>) throws -> [Digest] {
+        try pool.write { database in
             let unused = try String.fetchAll(
                 database,
                 sql: """

@@ -1,0 +1,42 @@
+public import OCI
+
+/// An image in the store: a configuration, the layers below it, and the names it has now.
+public struct Image: Sendable, Equatable {
+    /// The digest of `configBytes`.
+    public let id: Digest
+    public let config: ImageConfig
+    /// The configuration exactly as it came, with whatever we do not understand.
+    public let configBytes: [UInt8]
+    /// Diff ids, base first.
+    public let layers: [Digest]
+    /// The sizes of the files in all layers.
+    public let size: Int64
+    public let references: [Reference]
+
+    /// RFC 3339, as the configuration says.
+    public var created: String? { config.created }
+}
+
+/// What went away with `ImageStore.remove`.
+public enum RemovedImage: Sendable, Equatable {
+    case untagged(String)
+    case deleted(String)
+}
+
+/// Why something with an image did not work, in Docker's words.
+public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
+    case notFound(String)
+    case ambiguous(String)
+    /// Something else needs the image.
+    case conflict(String)
+    /// What was given (an archive, a name, a change) cannot be used.
+    case invalid(String)
+
+    public var description: String {
+        switch self {
+        case .notFound(let name): "No such image: \(name)"
+        case .ambiguous(let prefix): "multiple images found with the id prefix \(prefix)"
+        case .conflict(let message), .invalid(let message): message
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import Linux
+public import OCI
+
+extension ImageStore {
+    /// `docker rmi`: takes the name away that was given, or all of them when an id was given; an image without names goes,
+    /// and with it the layers that nothing else needs.
+    ///
+    /// `usedBy` tells the containers of an image. An image that one of them uses loses its names only if forced, and is
+    /// kept without them. Images here do not know parents, so `noPrune` changes nothing.
+    public func remove(
+        _ nameOrID: String, force: Bool, noPrune: Bool, usedBy: @Sendable (Digest) async -> [String]
+    ) async throws -> [RemovedImage] {
+        let found = try await find(nameOrID: nameOrID)
+        let image = found.image
+        let container = await usedBy(image.id).first
+        if let reference = found.reference {
+            try checkUntag(reference, image, force: force, container: container)
+            return try await untag([reference], of: image, container: container)
+        }
+        try checkDelete(image, force: force, container: container)
+        return try await untag(image.references, of: image, container: container)
+    }
+
+    /// Removes images without a name that no container uses; with `all` also those with names.
+    public func prune(all: Bool, usedBy: @Sendable (Digest) async -> [String]) async throws -> [RemovedImage] {
+        var removed: [RemovedImage] = []
+        for image in try await list() where all || image.references.isEmpty {
+            guard await usedBy(image.id).isEmpty else { continue }
+            removed += try await untag(image.references, of: image, container: nil)
+        }
+        return removed
+    }
+
+    private func find(nameOrID: String) async throws -> Found {
+        try await blocking { try self.find(nameOrID) }
+    }
+
+    private func untag(_ references: [Reference], of image: Image, container: String?) async throws -> [RemovedImage] {
+        try await blocking {
+            var removed = references.map { RemovedImage.untagged($0.familiarString) }
+            try self.untag(references)
+            // Looked at anew: somebody may have given it another name meanwhile.
+            guard container == nil, try self.find("\(image.id)").image.references.isEmpty else { return removed }
+            let layers = try self.delete(image)
+            removed.append(.deleted("\(image.id)"))
+            removed += layers.map { .deleted("\($0)") }
+            return removed
+        }
+    }
+
+    private func checkUntag(_ reference: Reference, _ image: Image, force: Bool, container: String?) throws {
+        guard !force, image.references.count == 1, let container else { return }
+        throw ImageError.conflict(
+            "conflict: unable to remove repository reference \"\(reference.familiarString)\" (must force) - "
+                + "container \(container.prefix(12)) is using its referenced image \(image.id.short)")
+    }
+
+    private func checkDelete(_ image: Image, force: Bool, container: String?) throws {
+        if image.references.count > 1, !force {
+            throw ImageError.conflict(
+                "conflict: unable to delete \(image.id.short) (must be forced) - image is referenced in multiple repositories")
+        }
+        guard let container else { return }
+        if !force {
+            throw ImageError.conflict(
+                "conflict: unable to delete \(image.id.short) (must be forced) - "
+                    + "image is being used by stopped container \(container.prefix(12))")
+        }
+        if image.references.isEmpty {
+            throw ImageError.conflict(
+                "conflict: unable to delete \(image.id.short) (cannot be forced) - "
+                    + "image is being used by container \(container.prefix(12))")
+        }
+    }
+}

@@ -1,0 +1,197 @@
+import FoundationEssentials
+import Linux
+public import Logging
+public import OCI
+public import Store
+import Synchronization
+public import SystemPackage
+
+/// The images on this machine: what they are named, what they are made of, and their way in and out.
+///
+/// An image's row in the database is written last and removed first, so that whatever happens in between, an image that
+/// is listed is whole. What a crash leaves behind without a row is swept when the store is opened.
+public final class ImageStore: Sendable {
+    /// The unpacked layers that the images consist of.
+    public let layers: LayerStore
+
+    let logger: Logger
+    let temporary: FilePath
+    private let blobs: BlobStore
+    private let records: ImageRecords
+    private let configs = Mutex<[Digest: StoredConfig]>([:])
+    /// Held while a configuration and its row come or go together.
+    private let changes = Mutex<Void>(())
+
+    /// Opens the store below the data root and empties `<root>/tmp`, so it comes before anything else that uses it.
+    public init(root: FilePath, database: Database, logger: Logger = Logger(label: "images")) async throws {
+        self.logger = logger
+        temporary = root.appending("tmp")
+        records = database.images
+        let (temporary, records) = (temporary, records)
+        (blobs, layers) = try await blocking {
+            try makeDirectories(temporary)
+            try emptyDirectory(temporary, logger)
+            let blobs = try BlobStore(root: root.appending("blobs"), temporary: temporary)
+            let layers = try LayerStore(
+                root: root.appending("layers"), temporary: temporary, records: database.layers, logger: logger)
+            try sweepBlobs(blobs, records)
+            try layers.sweep()
+            return (blobs, layers)
+        }
+    }
+
+    /// The image that a user means: a tag, a name with a digest, a whole id or the beginning of one.
+    public func image(_ nameOrID: String) async throws -> Image {
+        try await blocking { try self.find(nameOrID).image }
+    }
+
+    /// All images, the newest in the store first. One whose configuration cannot be read is left out, and logged.
+    public func list() async throws -> [Image] {
+        try await blocking {
+            try self.records.all().compactMap { record in
+                do {
+                    return try self.load(record)
+                } catch {
+                    self.logger.error(
+                        "image cannot be read", metadata: ["image": "\(record.id)", "error": "\(error)"])
+                    return nil
+                }
+            }
+        }
+    }
+
+    /// Gives an image a name (`latest` where none is said). Another image that had it loses it.
+    public func tag(_ id: Digest, _ reference: Reference) async throws {
+        try await blocking {
+            let name = reference.withDefaultTag()
+            guard name.tag != nil else { throw ImageError.invalid("refusing to create a tag with a digest reference") }
+            guard try self.records.setReference("\(name)", to: id) else { throw ImageError.notFound("\(id)") }
+        }
+    }
+
+    /// Makes an image of layers that are in the store (`config.rootfs.diffIDs`).
+    public func create(config: ImageConfig, references: [Reference]) async throws -> Image {
+        try await blocking {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            return try self.add(configBytes: Array(encoder.encode(config)), references: references)
+        }
+    }
+
+    // MARK: The same for threads that may sleep
+
+    /// Makes an image from the bytes of its configuration. `StoreError.layerMissing` when a layer is not in the store.
+    func add(configBytes: [UInt8], references: [Reference]) throws -> Image {
+        let config = try StoredConfig(configBytes)
+        let names = references.map { "\($0.withDefaultTag())" }
+        let id = try changes.withLock { _ in
+            let id = try blobs.write(configBytes)
+            try records.save(id: id, layers: config.value.rootfs.diffIDs, references: names)
+            return id
+        }
+        guard let record = try records.find(id) else { throw ImageError.notFound("\(id)") }
+        return try load(record)
+    }
+
+    /// How an image was found: by one of its names, or by its id.
+    struct Found {
+        var image: Image
+        var reference: Reference?
+    }
+
+    func find(_ nameOrID: String) throws -> Found {
+        if let digest = try? Digest(nameOrID) {  // Anything else is looked at as a name below.
+            guard let record = try records.find(digest) else { throw ImageError.notFound(nameOrID) }
+            return Found(image: try load(record))
+        }
+        let reference = try? Reference(nameOrID).withDefaultTag()  // A whole id is no reference.
+        if let reference, let record = try records.find(reference: "\(reference)") ?? findByDigest(reference) {
+            return Found(image: try load(record), reference: reference)
+        }
+        let candidates = try isIDPrefix(nameOrID) ? records.find(idPrefix: nameOrID) : []
+        if candidates.count > 1 { throw ImageError.ambiguous(nameOrID) }
+        guard let record = candidates.first else {
+            throw ImageError.notFound(reference?.familiarString ?? nameOrID)
+        }
+        return Found(image: try load(record))
+    }
+
+    /// Takes names away from an image.
+    func untag(_ references: [Reference]) throws {
+        try records.deleteReferences(references.map(\.description))
+    }
+
+    /// Forgets an image and removes what only it needed. Answers the layers that went.
+    func delete(_ image: Image) throws -> [Digest] {
+        try changes.withLock { _ in
+            try records.delete(image.id)
+            try blobs.delete(image.id)
+        }
+        _ = configs.withLock { $0.removeValue(forKey: image.id) }
+        return try layers.removeUnusedNow(among: image.layers)
+    }
+
+    /// `name@sha256:<id>` means the image with that id, if it has the name.
+    private func findByDigest(_ reference: Reference) throws -> ImageRecord? {
+        guard let digest = reference.digest, let record = try records.find(digest) else { return nil }
+        return record.references.contains { $0.hasPrefix("\(reference.name):") } ? record : nil
+    }
+
+    private func isIDPrefix(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count) && text.utf8.allSatisfy { "0123456789abcdef".utf8.contains($0) }
+    }
+
+    private func load(_ record: ImageRecord) throws -> Image {
+        let known = configs.withLock { $0[record.id] }
+        let config = try known ?? StoredConfig(blobs.read(record.id, limit: Limits.documentBytes))
+        if known == nil { configs.withLock { $0[record.id] = config } }
+        return Image(
+            id: record.id, config: config.value, configBytes: config.bytes, layers: record.layers, size: record.size,
+            references: try record.references.map { try Reference($0) })
+    }
+}
+
+/// A configuration as it came, and as we read it.
+private struct StoredConfig: Sendable {
+    let bytes: [UInt8]
+    let value: ImageConfig
+
+    init(_ bytes: [UInt8]) throws {
+        self.bytes = bytes
+        value = try decodeDocument(ImageConfig.self, from: bytes, "image configuration")
+    }
+}
+
+/// Bounds on what an archive may make us hold in memory.
+enum Limits {
+    /// A manifest, an index or a configuration.
+    static let documentBytes = 8 << 20
+}
+
+/// Reads one of the JSON documents of an image.
+func decodeDocument<T: Decodable>(_ type: T.Type, from bytes: [UInt8], _ what: String) throws -> T {
+    guard bytes.count <= Limits.documentBytes else { throw ImageError.invalid("\(what) is too large") }
+    do {
+        return try JSONDecoder().decode(type, from: Data(bytes))
+    } catch {
+        throw ImageError.invalid("invalid \(what): \(error)")
+    }
+}
+
+/// Removes what an interrupted run has left in the folder for temporary things.
+private func emptyDirectory(_ path: FilePath, _ logger: Logger) throws {
+    let directory = try OwnedFD.open(path, [.readOnly, .directory])
+    for name in try namesInDirectory(directory) {
+        do {
+            try removeTree(in: directory, name)
+        } catch {
+            logger.warning("temporary file cannot be removed", metadata: ["name": "\(name)", "error": "\(error)"])
+        }
+    }
+}
+
+/// Removes the configurations that no image has.
+private func sweepBlobs(_ blobs: BlobStore, _ records: ImageRecords) throws {
+    let used = Set(try records.all().map(\.id))
+    for blob in try blobs.all() where !used.contains(blob) { try blobs.delete(blob) }
+}

@@ -1,0 +1,71 @@
+import Linux
+import Logging
+import OCI
+import Store
+import Synchronization
+import SystemPackage
+
+// How layers come and go. All of it may block.
+extension LayerStore {
+    /// A place for a layer that is being made; it becomes a layer with `publish` or is removed with `discard`.
+    func beginLayer() throws -> FilePath {
+        let place = temporary.appending("layer-\(String(UInt64.random(in: .min ... .max), radix: 36))")
+        try makeDirectories(place.appending("diff"), mode: 0o755)
+        return place
+    }
+
+    /// Makes a finished place a layer. If the layer exists already, the place is removed.
+    func publish(_ place: FilePath, as layer: Digest, size: Int64) throws {
+        try held.withLock { _ in
+            guard try records.size(layer) == nil else { return }
+            // A directory without a row: left by a crash between the two steps below.
+            if try lstatIfExists(directory(layer)) != nil { try moveAway(layer) }
+            try rename(place, to: directory(layer))
+            try records.insert(layer, size: size)
+        }
+        try removeTree(place)
+    }
+
+    /// Removes a place that will not become a layer.
+    func discard(_ place: FilePath) {
+        do {
+            try removeTree(place)
+        } catch {
+            logger.warning(
+                "unfinished layer cannot be removed", metadata: ["path": "\(place)", "error": "\(error)"])
+        }
+    }
+
+    func removeUnusedNow(among layers: [Digest]?) throws -> [Digest] {
+        let (removed, places) = try held.withLock { held in
+            let removed = try records.deleteUnused(among: layers, except: Set(held.keys))
+            return (removed, try removed.map { try moveAway($0) })
+        }
+        for place in places { discard(place) }
+        return removed
+    }
+
+    /// At start: removes directories without a row and rows that nobody needs. What has a name that is not ours stays.
+    func sweep() throws {
+        _ = try removeUnusedNow(among: nil)
+        let known = try records.all()
+        for name in try namesInDirectory(OwnedFD.open(root, [.readOnly, .directory])) where name != "empty" {
+            guard let layer = try? Digest(hex: name.description) else {  // Not a digest, so not ours.
+                logger.warning("unknown file among the layers", metadata: ["name": "\(name)"])
+                continue
+            }
+            if known[layer] == nil { discard(try moveAway(layer)) }
+        }
+        for layer in known.keys where try lstatIfExists(path(layer)) == nil {
+            logger.error("the files of a layer are missing", metadata: ["layer": "\(layer)"])
+        }
+    }
+
+    /// Takes a layer's directory out of sight in one step; removing the files can then take its time.
+    @discardableResult
+    private func moveAway(_ layer: Digest) throws -> FilePath {
+        let place = temporary.appending("removed-\(layer.hex)-\(UInt32.random(in: .min ... .max))")
+        if try lstatIfExists(directory(layer)) != nil { try rename(directory(layer), to: place) }
+        return place
+    }
+}

@@ -1,0 +1,88 @@
+import Linux
+import Logging
+public import OCI
+import Store
+import Synchronization
+public import SystemPackage
+
+/// The unpacked layers, each once, whatever images it belongs to:
+///
+/// ```
+/// layers/<hex of the diff id>/diff       the files; removals are overlayfs white-outs
+///                             frame      the layer's tar without the contents of its files, compressed
+///                             replaced/  contents that the tar holds but a later entry of it replaced
+/// layers/empty/diff                      nothing: what an image without layers is mounted from
+/// ```
+/// Frame and files together give back the tar byte for byte. A layer comes by renaming its finished directory and then
+/// writing its row, and goes the other way round.
+public final class LayerStore: Sendable {
+    let root: FilePath
+    let temporary: FilePath
+    let records: LayerRecords
+    let logger: Logger
+    /// Held while a directory and its row come or go together; the inner value counts who needs a layer just now.
+    let held = Mutex<[Digest: Int]>([:])
+
+    /// May block.
+    init(root: FilePath, temporary: FilePath, records: LayerRecords, logger: Logger) throws {
+        self.root = root
+        self.temporary = temporary
+        self.records = records
+        self.logger = logger
+        try makeDirectories(root.appending("empty/diff"), mode: 0o755)
+    }
+
+    /// Where the files of a layer are.
+    public func path(_ layer: Digest) -> FilePath { directory(layer).appending("diff") }
+
+    func directory(_ layer: Digest) -> FilePath { root.appending(layer.hex) }
+
+    public func exists(_ layer: Digest) async throws -> Bool {
+        try await blocking { try self.records.size(layer) != nil }
+    }
+
+    /// The size of the files in a layer, nil when it is not there.
+    public func size(_ layer: Digest) async throws -> Int64? {
+        try await blocking { try self.records.size(layer) }
+    }
+
+    /// Keeps the layers in place while the body runs, even if the last image with them is removed meanwhile.
+    public func holding<T: Sendable>(_ layers: [Digest], _ body: () async throws -> T) async throws -> T {
+        hold(layers)
+        defer { release(layers) }
+        return try await body()
+    }
+
+    /// Mounts a stack of layers, base first, detached. With `upper` and `work` (empty directories on the same file
+    /// system) changes go there; without, the mount is read-only. May block for a moment.
+    public func mount(layers: [Digest], upper: FilePath?, work: FilePath?, options: [String] = []) throws -> OwnedFD {
+        let lower = layers.isEmpty ? [root.appending("empty/diff")] : layers.reversed().map(path)
+        if upper == nil, lower.count == 1 {
+            // An overlay wants two directories at least; one is as good as a bind mount.
+            let mount = try Mount.clone(of: lower[0], recursive: false)
+            try Mount.setAttributes(mount, set: .readOnly)
+            return mount
+        }
+        return try Mount.overlay(
+            lower: lower, upper: upper, work: work, options: options, attributes: upper == nil ? .readOnly : [])
+    }
+
+    /// Removes layers that no image, no build step and nobody at work needs, all of them or those named. Answers which.
+    @discardableResult
+    public func removeUnused(among layers: [Digest]? = nil) async throws -> [Digest] {
+        try await blocking { try self.removeUnusedNow(among: layers) }
+    }
+
+    func hold(_ layers: [Digest]) {
+        held.withLock { held in for layer in layers { held[layer, default: 0] += 1 } }
+    }
+
+    func release(_ layers: [Digest]) {
+        held.withLock { held in
+            for layer in layers {
+                held[layer, default: 1] -= 1
+                if held[layer] == 0 { held[layer] = nil }
+            }
+        }
+    }
+}
