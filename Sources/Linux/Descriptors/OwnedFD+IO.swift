@@ -78,6 +78,14 @@ extension OwnedFD {
         }
     }
 
+    /// At most `count` bytes from a place in the file; fewer at its end, none behind it.
+    public func read(at offset: Int64, count: Int) throws(SystemError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let read = try check("pread") { bytes.withUnsafeMutableBytes { pread(raw, $0.baseAddress, count, off_t(offset)) } }
+        bytes.removeLast(count - read)
+        return bytes
+    }
+
     /// Waits until the file's data and metadata are on disk (fsync(2)).
     public func sync() throws(SystemError) {
         try check("fsync") { fsync(raw) }

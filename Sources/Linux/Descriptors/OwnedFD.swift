@@ -49,4 +49,10 @@ public final class SharedFD: Sendable {
 
     /// The number of the descriptor, valid as long as somebody holds this object.
     public var raw: Int32 { owned.raw }
+
+    /// A descriptor with an owner of its own for the same open file.
+    public func duplicate() throws(SystemError) -> OwnedFD { try owned.duplicate() }
+
+    /// Lends the descriptor to a function that borrows one.
+    public func withOwned<T, E: Error>(_ body: (borrowing OwnedFD) throws(E) -> T) throws(E) -> T { try body(owned) }
 }

@@ -28,16 +28,13 @@ public enum StandardStream: Int32, Sendable {
 /// from outside.
 public final class StoppableReader: Sendable {
     private let descriptor: Int32
-    private let stopReading: OwnedFD
-    private let stopWriting: OwnedFD
+    private let stopReading: SharedFD
+    private let stopWriting: SharedFD
 
     /// The descriptor has to stay open as long as the reader.
     public init(_ descriptor: Int32) throws(SystemError) {
         self.descriptor = descriptor
-        var ends: [Int32] = [-1, -1]
-        try check("pipe2") { pipe2(&ends, O_CLOEXEC) }
-        stopReading = OwnedFD(adopting: ends[0])
-        stopWriting = OwnedFD(adopting: ends[1])
+        (stopReading, stopWriting) = try makePipe()
     }
 
     /// The next bytes, at most `count`; nil at the end of the input or after `stop()`.
@@ -65,4 +62,11 @@ public final class StoppableReader: Sendable {
         bytes.removeLast(count - got)
         return bytes
     }
+}
+
+/// A pipe: what is written to one end comes out of the other. Each end is closed when its last owner lets go.
+public func makePipe() throws(SystemError) -> (reading: SharedFD, writing: SharedFD) {
+    var ends: [Int32] = [-1, -1]
+    try check("pipe2") { pipe2(&ends, O_CLOEXEC) }
+    return (SharedFD(OwnedFD(adopting: ends[0])), SharedFD(OwnedFD(adopting: ends[1])))
 }

@@ -1,0 +1,140 @@
+import Builder
+import DockerAPI
+import FoundationEssentials
+import Linux
+import NIOCore
+import OCI
+import SystemPackage
+
+/// Runs the commands of a build in containers that nobody sees: the same namespaces, limits, network and rules as for
+/// `docker run`, and nothing of it stays.
+struct BuildStepRunner: StepRunner {
+    let context: EngineContext
+    let registry: ContainerRegistry
+
+    func run(_ step: RunStep, output: @escaping @Sendable (BuildOutput) async -> Void) async throws -> Int32 {
+        let paths = ContainerPaths(
+            id: step.id, data: context.paths.temporary.appending("step-\(step.id)"),
+            runtime: context.paths.runtimeBuilds.appending(step.id))
+        var undo = UndoStack()
+        do {
+            let code = try await run(step, paths, &undo, output)
+            await undo.run(context.logger)
+            return code
+        } catch {
+            await undo.run(context.logger)
+            throw error
+        }
+    }
+
+    private func run(
+        _ step: RunStep, _ paths: ContainerPaths, _ undo: inout UndoStack, _ output: @escaping @Sendable (BuildOutput) async -> Void
+    ) async throws -> Int32 {
+        let context = context
+        try await blocking {
+            for directory in [paths.data, paths.runtime] { try makeDirectories(directory) }
+        }
+        undo.add("remove the step's files") {
+            try await blocking { for directory in [paths.data, paths.runtime] { try removeTree(directory) } }
+        }
+        var record = try await self.record(step)
+        let root = try await blocking {
+            SharedFD(try context.images.layers.mount(layers: step.layers, upper: step.upper, work: step.work))
+        }
+        if record.hostConfig.NetworkMode == "bridge" {
+            undo.add("disconnect the network") { await context.networks.disconnect(containerID: step.id) }
+            record.endpoint = try await context.networks.reserve(containerID: step.id, ports: [])
+        }
+        try await configure(record, paths, root)
+        let launched = try await SupervisorLaunch(
+            runtime: context.paths.runtime, group: context.eventLoops, reaper: context.reaper
+        ).run(directory: paths.runtime, arguments: ["--id", step.id], root: root)
+        undo.add("end the step") { [reaper = context.reaper] in
+            launched.supervisor.close()
+            await reaper.add(launched.supervisorPID)
+        }
+        if let endpoint = record.endpoint { try await context.networks.connect(endpoint, pid: launched.pid) }
+        return try await follow(launched.supervisor, paths, output)
+    }
+
+    private func configure(_ record: ContainerRecord, _ paths: ContainerPaths, _ root: SharedFD) async throws {
+        let context = context
+        try await blocking {
+            try NetworkFiles(record: record, paths: paths).write(endpoint: record.endpoint)
+            let identity = try root.withOwned { try UserLookup(root: $0).identity(record.config.User ?? "") }
+            let spec = try ContainerSpec(
+                record: record, paths: paths, host: context.host, identity: identity, joined: [:],
+                runtime: context.paths.runtime
+            ).make()
+            try writeAtomically(spec.json().serialized(), to: paths.runtime.appending("config.json"), sync: false)
+        }
+    }
+
+    /// Passes the output on until the command has ended. A cancelled build ends the command and waits for that.
+    private func follow(
+        _ control: SupervisorConnection, _ paths: ContainerPaths, _ output: @Sendable (BuildOutput) async -> Void
+    ) async throws -> Int32 {
+        let attached = try await Container.openAttach(directory: paths.runtime, flags: 3, group: context.eventLoops)
+        defer { attached.close() }
+        try await control.send(.start)
+        return try await withTaskCancellationHandler {
+            while let frame = try await attached.next() {
+                switch frame.kind {
+                case .stdout, .stderr:
+                    await output(
+                        BuildOutput(
+                            stream: frame.kind == .stderr ? .stderr : .stdout, bytes: Array(frame.payload.readableBytesView)))
+                default: continue
+                }
+            }
+            let code = try await exitCode(control)
+            try Task.checkCancellation()
+            return code
+        } onCancel: {
+            Task {
+                // When this fails the supervisor is gone, and the command with it.
+                try? await control.send(.signal, ByteBuffer(integer: UInt32(Signal.kill.rawValue)))
+            }
+        }
+    }
+
+    private func exitCode(_ control: SupervisorConnection) async throws -> Int32 {
+        while let frame = try await control.next() {
+            switch frame.kind {
+            case .failed: throw EngineError(.invalidArgument, StartFailure(frame).message)
+            case .exited:
+                return try JSONDecoder().decode(ExitRecord.self, from: Data(frame.payload.readableBytesView)).exitCode
+            default: continue
+            }
+        }
+        throw EngineError(.internalError, "the supervisor of a build step was killed")
+    }
+
+    private func record(_ step: RunStep) async throws -> ContainerRecord {
+        var config = ContainerConfig()
+        config.Hostname = shortID(step.id)
+        config.User = step.user
+        config.Env = step.env
+        config.WorkingDir = step.workingDir
+        config.OpenStdin = false
+        config.Tty = false
+        var hostConfig = HostConfig()
+        hostConfig.NetworkMode = step.networkMode
+        hostConfig.Memory = step.limits.memoryBytes
+        hostConfig.MemorySwap = step.limits.memorySwapBytes
+        hostConfig.CpuShares = step.limits.cpuShares
+        hostConfig.CpuPeriod = step.limits.cpuPeriod
+        hostConfig.CpuQuota = step.limits.cpuQuota
+        hostConfig.CpusetCpus = step.limits.cpusetCPUs
+        hostConfig.CpusetMems = step.limits.cpusetMems
+        hostConfig.ShmSize = step.limits.shmSizeBytes
+        hostConfig.CgroupParent = step.limits.cgroupParent
+        hostConfig.ExtraHosts = step.limits.extraHosts
+        hostConfig = try HostConfigCheck(host: context.host).normalized(hostConfig)
+        try await NetworkModeCheck(registry: registry).check(hostConfig, nil)
+        guard let path = step.args.first else { throw EngineError(.invalidArgument, "no command specified") }
+        return ContainerRecord(
+            id: step.id, name: "", created: "", imageID: "", layers: [], config: config, hostConfig: hostConfig, mounts: [],
+            path: path, args: Array(step.args.dropFirst()))
+    }
+}

@@ -1,0 +1,163 @@
+public import Builder
+public import DockerAPI
+public import Images
+import Linux
+public import Logging
+public import NIOCore
+public import Networking
+public import OCI
+import Store
+public import SystemPackage
+
+/// The engine: what the API offers, without HTTP. Made once by the program's main.
+public final class ContainerEngine: Sendable {
+    let context: EngineContext
+    let registry = ContainerRegistry()
+    public let volumes: VolumeStore
+    public let events: EventHub
+    public let images: ImageStore
+    let builds: Build
+    let identity: String
+
+    /// Opens the state below `paths`, takes up what runs, and repairs what a crash left. Returns when requests may come.
+    public init(paths: EnginePaths, network: BridgeNetworks.Configuration, eventLoops: any EventLoopGroup, logger: Logger) async throws {
+        try await blocking {
+            for directory in [paths.dataRoot, paths.execRoot, paths.containers, paths.volumes, paths.runtimeContainers, paths.runtimeBuilds] {
+                try makeDirectories(directory, mode: 0o700)
+            }
+        }
+        let database = try await Database.open(paths.dataRoot.appending("skiff.db"))
+        images = try await ImageStore(root: paths.dataRoot, database: database, logger: logger)
+        events = EventHub()
+        context = EngineContext(
+            paths: paths, database: database, images: images,
+            networks: BridgeNetworks(database: database, logger: logger, configuration: network), events: events,
+            reaper: SupervisorReaper(), eventLoops: eventLoops, logger: logger, host: try HostFacts.read())
+        volumes = try await VolumeStore(root: paths.volumes, database: database, events: events)
+        identity = try await EngineIdentity.load(paths.dataRoot)
+        builds = Build(
+            images: images, cache: database.buildCache, runner: BuildStepRunner(context: context, registry: registry),
+            scratch: paths.temporary)
+        try await Restore(context: context, volumes: volumes, registry: registry).run()
+    }
+
+    /// Stops listening to the containers, which go on. The database is closed last.
+    public func close() async throws {
+        try await context.database.close()
+    }
+
+    // MARK: Containers
+
+    public func createContainer(_ request: ContainerCreateRequest, name: String?) async throws -> ContainerCreateResponse {
+        let created = try await ContainerCreate(context: context, volumes: volumes, registry: registry).run(request, name: name)
+        var response = ContainerCreateResponse()
+        response.Id = created.container.id
+        response.Warnings = created.warnings
+        return response
+    }
+
+    public func listContainers(all: Bool, limit: Int, filters: Filters) async throws -> [ContainerSummary] {
+        try await ContainerList(registry: registry).run(all: all, limit: limit, filters: filters)
+    }
+
+    public func startContainer(_ name: String) async throws { try await registry.find(name).start() }
+
+    public func stopContainer(_ name: String, signal: String?, timeout: Int?) async throws {
+        try await registry.find(name).stop(signal: try Self.signal(signal), timeout: timeout)
+    }
+
+    public func restartContainer(_ name: String, signal: String?, timeout: Int?) async throws {
+        try await registry.find(name).restart(signal: try Self.signal(signal), timeout: timeout)
+    }
+
+    public func killContainer(_ name: String, signal: String?) async throws {
+        try await registry.find(name).kill(try Self.signal(signal) ?? .kill)
+    }
+
+    public func removeContainer(_ name: String, force: Bool, volumes: Bool) async throws {
+        try await registry.find(name).remove(force: force, removeVolumes: volumes)
+    }
+
+    public func renameContainer(_ name: String, to new: String) async throws {
+        try await registry.find(name).rename(to: new)
+    }
+
+    public func pauseContainer(_ name: String) async throws { try await registry.find(name).pause() }
+
+    public func unpauseContainer(_ name: String) async throws { try await registry.find(name).unpause() }
+
+    public func inspectContainer(_ name: String) async throws -> ContainerInspectResponse {
+        await (try registry.find(name)).inspect()
+    }
+
+    /// Refuses an unknown container now; the closure waits.
+    public func waitForContainer(_ name: String, _ condition: WaitCondition) async throws -> @Sendable () async throws -> WaitResult {
+        let container = try await registry.find(name)
+        return { try await container.wait(condition) }
+    }
+
+    public func topContainer(_ name: String, arguments: String) async throws -> ContainerTopResponse {
+        try await registry.find(name).top(arguments: arguments)
+    }
+
+    /// Answers whether the container has a terminal, and what joins a client with it.
+    public func attachContainer(_ name: String, _ options: AttachOptions) async throws
+        -> (terminal: Bool, run: @Sendable (any ClientStream) async throws -> Void)
+    {
+        let container = try await registry.find(name)
+        _ = try DetachKeys(options.detachKeys)
+        if await container.phase.isPaused {
+            throw EngineError(.conflict, "container \(name) is paused, unpause the container before attach")
+        }
+        return (await container.isTerminal, { try await container.attach(options, client: $0) })
+    }
+
+    public func resizeContainer(_ name: String, rows: UInt16, columns: UInt16) async throws {
+        try await registry.find(name).resize(rows: rows, columns: columns)
+    }
+
+    public func containerLogs(_ name: String, _ query: LogQuery) async throws
+        -> (terminal: Bool, run: @Sendable (@escaping @Sendable (ByteBuffer) async throws -> Void) async throws -> Void)
+    {
+        let container = try await registry.find(name)
+        return (await container.isTerminal, { write in try await container.logs(query, write: write) })
+    }
+
+    // MARK: Exec
+
+    public func createExec(_ name: String, _ config: ExecConfig) async throws -> String {
+        try await (try registry.find(name)).createExec(config).id
+    }
+
+    public func inspectExec(_ id: String) async throws -> ExecInspectResponse {
+        await (try await findExec(id)).session.inspect()
+    }
+
+    public func startExec(_ id: String, _ start: ExecStartConfig) async throws
+        -> (terminal: Bool, run: @Sendable ((any ClientStream)?) async throws -> Void)
+    {
+        let (container, session) = try await findExec(id)
+        _ = try await container.runningProcess()
+        if case .created = await session.phase {} else {
+            throw EngineError(.conflict, "exec session \(id) has already run")
+        }
+        return (await session.isTerminal, { try await container.startExec(session, start, client: $0) })
+    }
+
+    public func resizeExec(_ id: String, rows: UInt16, columns: UInt16) async throws {
+        try await findExec(id).session.resize(rows: rows, columns: columns)
+    }
+
+    private func findExec(_ id: String) async throws -> (container: Container, session: ExecSession) {
+        for container in await registry.all() {
+            if let session = await container.executions[id] { return (container, session) }
+        }
+        throw EngineError(.notFound, "No such exec instance: \(id)")
+    }
+
+    static func signal(_ text: String?) throws(EngineError) -> Signal? {
+        guard let text, !text.isEmpty else { return nil }
+        guard let signal = Signal(text) else { throw EngineError(.invalidArgument, "invalid signal: \(text)") }
+        return signal
+    }
+}

@@ -1,0 +1,101 @@
+import DockerAPI
+import FoundationEssentials
+import Linux
+import Logging
+import NIOCore
+import Networking
+import OCI
+import SystemPackage
+
+/// One container: its record, what it is doing, and who waits for it. Everything that happens to it goes through here,
+/// so two requests for the same container never cross, and no other container is kept waiting.
+actor Container {
+    nonisolated let id: String
+    let context: EngineContext
+    let volumes: VolumeStore
+    let registry: ContainerRegistry
+    nonisolated let paths: ContainerPaths
+
+    var record: ContainerRecord
+    var phase: ContainerPhase
+    var waiters: [Int: Waiter] = [:]
+    var nextWaiter = 0
+    /// Clients that attached before the start; they get all output from its first byte.
+    var pendingAttaches: [Int: PendingAttach] = [:]
+    /// The restart that a policy has scheduled.
+    var scheduledRestart: Task<Void, Never>?
+    var restartDelay = RestartBackOff()
+    var executions: [String: ExecSession] = [:]
+
+    struct Waiter {
+        let condition: WaitCondition
+        let continuation: CheckedContinuation<WaitResult, any Error>
+    }
+
+    struct PendingAttach {
+        let flags: UInt8
+        let continuation: CheckedContinuation<SupervisorConnection?, Never>
+    }
+
+    init(record: ContainerRecord, context: EngineContext, volumes: VolumeStore, registry: ContainerRegistry) {
+        id = record.id
+        self.record = record
+        self.context = context
+        self.volumes = volumes
+        self.registry = registry
+        paths = context.paths.container(record.id)
+        phase = record.state.status == .created ? .created : .exited
+    }
+
+    var logger: Logger {
+        var logger = context.logger
+        logger[metadataKey: "container"] = "\(shortID(id))"
+        return logger
+    }
+
+    /// Writes the row. The database decides about names as well: two rows never have the same.
+    func save() async throws {
+        let json = try JSONEncoder().encode(record)
+        try await context.database.containers.save(id: id, name: record.name, created: record.created, json: [UInt8](json))
+    }
+
+    /// Writes the row where failing must not stop what goes on; the next start repairs from the host.
+    func saveOrReport() async {
+        do {
+            try await save()
+        } catch {
+            logger.error("could not save the container", metadata: ["error": "\(error)"])
+        }
+    }
+
+    func publish(_ action: String, _ attributes: [String: String] = [:]) {
+        context.events.publish(
+            "container", action, id: id, attributes: record.eventAttributes.merging(attributes) { $1 })
+    }
+
+    /// The live process, or Docker's complaint that there is none.
+    func runningProcess() throws -> RunningContainer {
+        guard let process = phase.process else {
+            throw EngineError(.conflict, "container \(id) is not running")
+        }
+        return process
+    }
+
+    var layers: [Digest] {
+        get throws { try record.layers.map { try Digest($0) } }
+    }
+
+    /// The whole root filesystem as a detached mount, for a container that does not run.
+    func mountRoot() async throws -> SharedFD {
+        let images = context.images
+        let layers = try layers
+        let paths = paths
+        return try await blocking { SharedFD(try images.layers.mount(layers: layers, upper: paths.upper, work: paths.work)) }
+    }
+}
+
+extension ContainerRecord {
+    var eventAttributes: [String: String] {
+        (config.Labels ?? [:]).merging(["name": name, "image": config.Image ?? ""]) { $1 }
+    }
+}

@@ -1,0 +1,184 @@
+import DockerAPI
+import Images
+import Linux
+import OCI
+
+/// `docker create`: everything that can be checked is checked here, then one row is written.
+struct ContainerCreate {
+    let context: EngineContext
+    let volumes: VolumeStore
+    let registry: ContainerRegistry
+
+    struct Created {
+        let container: Container
+        let warnings: [String]
+    }
+
+    func run(_ request: ContainerCreateRequest, name: String?) async throws -> Created {
+        let reference = request.Image ?? ""
+        guard !reference.isEmpty else { throw EngineError(.invalidArgument, "no image specified") }
+        let image = try await context.images.image(reference)
+        let config = ImageDefaults.merge(request.containerConfig, image.config.config)
+        let hostConfig = try HostConfigCheck(host: context.host).normalized(request.HostConfig ?? HostConfig())
+        try Self.check(config)
+        let command = (config.Entrypoint?.values ?? []) + (config.Cmd?.values ?? [])
+        guard let path = command.first, !(command.count == 1 && path.isEmpty) else {
+            throw EngineError(.invalidArgument, "no command specified")
+        }
+        let id = makeID()
+        let name = try await registry.claimName(name, for: id)
+        do {
+            let record = try await prepare(
+                id: id, name: name, image: image, config: config, hostConfig: hostConfig,
+                networking: request.NetworkingConfig, command: command)
+            let container = Container(record: record, context: context, volumes: volumes, registry: registry)
+            try await container.save()
+            await registry.add(container, id: id)
+            context.events.publish("container", "create", id: id, attributes: record.eventAttributes)
+            return Created(container: container, warnings: warnings(config, request))
+        } catch {
+            await registry.releaseName(name)
+            throw error
+        }
+    }
+
+    private func prepare(
+        id: String, name: String, image: Image, config: ContainerConfig, hostConfig: HostConfig,
+        networking: NetworkingConfig?, command: [String]
+    ) async throws -> ContainerRecord {
+        var config = config
+        if (config.Hostname ?? "").isEmpty {
+            config.Hostname = hostConfig.NetworkMode == "host" ? context.host.hostname : shortID(id)
+        }
+        try await NetworkModeCheck(registry: registry).check(hostConfig, networking)
+        let resolution = MountResolution(volumes: volumes, registry: registry, containerID: id)
+        let mounts = try await resolution.resolve(config, hostConfig)
+        var undo = UndoStack()
+        undo.add("remove volumes") { [volumes] in
+            for mount in mounts where mount.kind == .volume && mount.anonymous { try await volumes.remove(mount.name) }
+        }
+        let paths = context.paths.container(id)
+        undo.add("remove directory") { try await blocking { try removeTree(paths.data) } }
+        do {
+            try await blocking {
+                for directory in [paths.data, paths.upper, paths.work] { try makeDirectories(directory) }
+                // The root of the container is what `upper` is: readable for everybody inside.
+                try Self.makeReadable(paths)
+            }
+            try await CopyUp(context: context, volumes: volumes).fill(mounts, layers: image.layers)
+        } catch {
+            await undo.run(context.logger)
+            throw error
+        }
+        return ContainerRecord(
+            id: id, name: name, created: Timestamp.now().description, imageID: image.id.description,
+            layers: image.layers.map(\.description), config: config, hostConfig: hostConfig, networkingConfig: networking,
+            mounts: mounts, path: command[0], args: Array(command.dropFirst()))
+    }
+
+    private static func makeReadable(_ paths: ContainerPaths) throws {
+        let upper = try OwnedFD.open(paths.upper, [.readOnly, .directory])
+        try fchmod(upper, mode: 0o755)
+    }
+
+    private static func check(_ config: ContainerConfig) throws {
+        let directory = config.WorkingDir ?? ""
+        guard directory.isEmpty || directory.hasPrefix("/") else {
+            throw EngineError(
+                .invalidArgument, "the working directory '\(directory)' is invalid, it needs to be an absolute path")
+        }
+        for variable in config.Env ?? [] {
+            guard !variable.isEmpty, !variable.hasPrefix("="), !variable.utf8.contains(0) else {
+                throw EngineError(.invalidArgument, "invalid environment variable: \(variable)")
+            }
+        }
+        if let signal = config.StopSignal, !signal.isEmpty, Signal(signal) == nil {
+            throw EngineError(.invalidArgument, "invalid signal: \(signal)")
+        }
+        if let name = config.Hostname, name.utf8.count > 63 {
+            throw EngineError(.invalidArgument, "invalid hostname: \(name): longer than 63 bytes")
+        }
+    }
+
+    private func warnings(_ config: ContainerConfig, _ request: ContainerCreateRequest) -> [String] {
+        guard let test = config.Healthcheck?.Test, !test.isEmpty, test != ["NONE"] else { return [] }
+        return ["The image's health check is not run: health checks are not available in this version."]
+    }
+}
+
+extension ContainerCreateRequest {
+    /// The part of the request that describes the container itself.
+    var containerConfig: ContainerConfig {
+        var config = ContainerConfig()
+        config.Hostname = Hostname
+        config.Domainname = Domainname
+        config.User = User
+        config.AttachStdin = AttachStdin ?? false
+        config.AttachStdout = AttachStdout ?? false
+        config.AttachStderr = AttachStderr ?? false
+        config.ExposedPorts = ExposedPorts
+        config.Tty = Tty ?? false
+        config.OpenStdin = OpenStdin ?? false
+        config.StdinOnce = StdinOnce ?? false
+        config.Env = Env
+        config.Cmd = Cmd
+        config.Healthcheck = Healthcheck
+        config.ArgsEscaped = ArgsEscaped
+        config.Image = Image
+        config.Volumes = Volumes
+        config.WorkingDir = WorkingDir ?? ""
+        config.Entrypoint = Entrypoint
+        config.NetworkDisabled = NetworkDisabled
+        config.OnBuild = OnBuild
+        config.Labels = Labels ?? [:]
+        config.StopSignal = StopSignal
+        config.StopTimeout = StopTimeout
+        config.Shell = Shell
+        return config
+    }
+}
+
+/// What a request leaves open, the image decides.
+enum ImageDefaults {
+    static func merge(_ request: ContainerConfig, _ image: ImageConfig.Config?) -> ContainerConfig {
+        guard let image else { return request }
+        var config = request
+        if (config.User ?? "").isEmpty { config.User = image.user ?? "" }
+        if (config.WorkingDir ?? "").isEmpty { config.WorkingDir = image.workingDir ?? "" }
+        if (config.StopSignal ?? "").isEmpty { config.StopSignal = image.stopSignal }
+        if config.Shell == nil { config.Shell = image.shell.map { StrSlice($0) } }
+        let command = config.Cmd?.values ?? []
+        if (config.Entrypoint?.values ?? []).isEmpty {
+            if command.isEmpty { config.Cmd = image.cmd.map { StrSlice($0) } }
+            if config.Entrypoint == nil { config.Entrypoint = image.entrypoint.map { StrSlice($0) } }
+        } else if config.Entrypoint?.values == [""] {
+            config.Entrypoint = nil
+        }
+        config.Env = mergeEnvironment(request.Env ?? [], image.env ?? [])
+        config.Labels = (image.labels ?? [:]).merging(request.Labels ?? [:]) { $1 }
+        for port in image.exposedPorts ?? [] { config.ExposedPorts = (config.ExposedPorts ?? [:]).merging([port: EmptyObject()]) { $1 } }
+        for volume in image.volumes ?? [] { config.Volumes = (config.Volumes ?? [:]).merging([volume: EmptyObject()]) { $1 } }
+        if config.Healthcheck == nil, let check = image.healthcheck { config.Healthcheck = HealthConfig(check) }
+        return config
+    }
+
+    /// Docker's order: what the request sets, then what only the image sets.
+    private static func mergeEnvironment(_ request: [String], _ image: [String]) -> [String] {
+        let names = Set(request.map(variableName))
+        return request + image.filter { !names.contains(variableName($0)) }
+    }
+
+    static func variableName(_ variable: String) -> Substring { variable.prefix { $0 != "=" } }
+}
+
+extension HealthConfig {
+    init(_ check: ImageConfig.Healthcheck) {
+        self.init()
+        Test = check.test
+        Interval = check.interval
+        Timeout = check.timeout
+        Retries = check.retries
+        StartPeriod = check.startPeriod
+        StartInterval = check.startInterval
+    }
+}

@@ -1,0 +1,113 @@
+import FoundationEssentials
+import Linux
+import NIOCore
+import SystemPackage
+
+/// What the supervisor wrote about the end of a process: `exit.json`.
+struct ExitRecord: Codable, Sendable {
+    var exitCode: Int32
+    var signal: Int32?
+    var oomKilled: Bool?
+    var startedAt: String?
+    var finishedAt: String?
+
+    /// The file of an earlier life, or nil when the supervisor never came to write it.
+    static func read(_ directory: FilePath) -> ExitRecord? {
+        // Missing or cut off both mean that nobody saw the process end.
+        guard let file = try? OwnedFD.open(directory.appending("exit.json"), .readOnly),
+            let bytes = try? file.readAll(limit: 64 << 10)
+        else { return nil }
+        return try? JSONDecoder().decode(ExitRecord.self, from: Data(bytes))  // As above.
+    }
+}
+
+extension Container {
+    /// Listens for the end of the process. The task belongs to the connection: it ends with it.
+    func watch(_ process: RunningContainer) {
+        Task { [directory = paths.runtime, reaper = context.reaper] in
+            var exit: ExitRecord?
+            do {
+                while exit == nil, let frame = try await process.supervisor.next() {
+                    guard frame.kind == .exited else { continue }
+                    exit = try JSONDecoder().decode(ExitRecord.self, from: Data(frame.payload.readableBytesView))
+                }
+            } catch {
+                self.logger.warning("lost the supervisor", metadata: ["error": "\(error)"])
+            }
+            await self.processEnded(exit ?? ExitRecord.read(directory))
+            process.supervisor.close()
+            if let pid = process.supervisorPID { await reaper.add(pid) }
+        }
+    }
+
+    /// Undoes what the start made and tells everybody. `exit` nil: the supervisor died, and the kernel killed the
+    /// container with it.
+    func processEnded(_ exit: ExitRecord?) async {
+        guard phase.process != nil else { return }
+        await finish(exit)
+        restartIfWanted()
+    }
+
+    /// The same for a process that ended while the engine was away; restarts come later, when all containers are known.
+    func endedWhileAway() async {
+        await finish(ExitRecord.read(paths.runtime))
+    }
+
+    private func finish(_ exit: ExitRecord?) async {
+        await context.networks.disconnect(containerID: id)
+        record.endpoint = nil
+        record.state.status = .exited
+        record.state.pid = 0
+        record.state.exitCode = exit?.exitCode ?? 137
+        record.state.oomKilled = exit?.oomKilled ?? false
+        record.state.error = exit == nil ? "the supervisor of the container was killed" : ""
+        record.state.finishedAt = exit?.finishedAt ?? Timestamp.now().description
+        phase = .exited
+        executions = executions.filter { $0.value.isRunning }
+        if exit == nil { await removeCgroup() }
+        let removing = record.hostConfig.AutoRemove == true
+        if !removing { await saveOrReport() }
+        if record.state.oomKilled { publish("oom") }
+        publish("die", ["exitCode": "\(record.state.exitCode)", "execDuration": "\(runSeconds())"])
+        await removeRuntimeDirectory()
+        resumeWaiters(for: [.notRunning, .nextExit])
+        if removing { await removeAfterExit() }
+    }
+
+    private func runSeconds() -> Int64 {
+        guard let started = Timestamp(rfc3339: record.state.startedAt),
+            let finished = Timestamp(rfc3339: record.state.finishedAt)
+        else { return 0 }
+        return max(0, finished.seconds - started.seconds)
+    }
+
+    private func removeAfterExit() async {
+        do {
+            try await remove(force: false, removeVolumes: true)
+        } catch {
+            logger.error("could not remove the container", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func removeRuntimeDirectory() async {
+        let directory = paths.runtime
+        do {
+            try await blocking { try removeTree(directory) }
+        } catch {
+            logger.warning("could not remove the runtime directory", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func removeCgroup() async {
+        let path = ContainerSpec.cgroup(record.hostConfig, id)
+        do {
+            try await blocking {
+                let cgroup = try Cgroup.open(path: path)
+                try cgroup.killAll()
+                try cgroup.remove()
+            }
+        } catch {
+            logger.warning("could not remove the cgroup", metadata: ["error": "\(error)"])
+        }
+    }
+}

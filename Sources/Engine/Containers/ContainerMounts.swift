@@ -1,0 +1,79 @@
+import DockerAPI
+import OCI
+import SystemPackage
+
+/// The mounts of a container: Docker's own, the engine's files, then what the user asked for.
+struct ContainerMounts {
+    let record: ContainerRecord
+    let paths: ContainerPaths
+    let privileged: Bool
+    let runtime: FilePath
+
+    func make() throws -> [RuntimeSpec.Mount] {
+        let user = record.mounts.map(userMount)
+        let taken = Set(record.mounts.map(\.destination))
+        let standard = (kernelMounts() + engineFiles()).filter { !taken.contains($0.destination) }
+        return (standard + user).sorted { Self.depth($0.destination) < Self.depth($1.destination) }
+    }
+
+    private static func depth(_ path: String) -> Int { path.utf8.count { $0 == UInt8(ascii: "/") } }
+
+    private func kernelMounts() -> [RuntimeSpec.Mount] {
+        let host = record.hostConfig
+        let access = privileged ? "rw" : "ro"
+        var mounts = [
+            RuntimeSpec.Mount(destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"]),
+            RuntimeSpec.Mount(
+                destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+            RuntimeSpec.Mount(
+                destination: "/dev/pts", type: "devpts", source: "devpts",
+                options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+            RuntimeSpec.Mount(destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", access]),
+            RuntimeSpec.Mount(
+                destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [access, "nosuid", "noexec", "nodev"]),
+        ]
+        if host.IpcMode == "host" {
+            for place in ["/dev/mqueue", "/dev/shm"] {
+                mounts.append(RuntimeSpec.Mount(destination: place, type: "bind", source: place, options: ["rbind", "nosuid", "noexec", "nodev"]))
+            }
+        } else {
+            mounts.append(
+                RuntimeSpec.Mount(
+                    destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"]))
+            if host.IpcMode != "none" {
+                mounts.append(
+                    RuntimeSpec.Mount(
+                        destination: "/dev/shm", type: "tmpfs", source: "shm",
+                        options: ["nosuid", "noexec", "nodev", "mode=1777", "size=\(host.ShmSize ?? 64 << 20)"]))
+            }
+        }
+        return mounts
+    }
+
+    private func engineFiles() -> [RuntimeSpec.Mount] {
+        var mounts = [("/etc/resolv.conf", paths.resolvConf), ("/etc/hostname", paths.hostname), ("/etc/hosts", paths.hosts)]
+            .map { RuntimeSpec.Mount(destination: $0, type: "bind", source: $1.string, options: ["rbind", "rprivate"]) }
+        if record.hostConfig.Init == true {
+            mounts.append(
+                RuntimeSpec.Mount(
+                    destination: "/sbin/docker-init", type: "bind", source: runtime.string,
+                    options: ["bind", "ro", "nosuid", "nodev", "rprivate"]))
+        }
+        return mounts
+    }
+
+    private func userMount(_ mount: ResolvedMount) -> RuntimeSpec.Mount {
+        switch mount.kind {
+        case .tmpfs:
+            let standard = ["noexec", "nosuid", "nodev"].filter { !mount.options.contains(String($0.dropFirst(2))) }
+            let access = mount.readOnly ? ["ro"] : []
+            return RuntimeSpec.Mount(
+                destination: mount.destination, type: "tmpfs", source: "tmpfs",
+                options: standard + mount.options.filter { $0 != "exec" && $0 != "suid" && $0 != "dev" } + access)
+        case .bind, .volume:
+            var options = [mount.nonRecursive ? "bind" : "rbind", mount.propagation.isEmpty ? "rprivate" : mount.propagation]
+            if mount.readOnly { options += ["ro", "rro"] }
+            return RuntimeSpec.Mount(destination: mount.destination, type: "bind", source: mount.source, options: options)
+        }
+    }
+}

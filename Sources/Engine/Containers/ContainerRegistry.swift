@@ -1,0 +1,66 @@
+/// Which containers there are, by id and by name.
+actor ContainerRegistry {
+    private var containers: [String: Container] = [:]
+    /// Names without the slash. A name is claimed before its container exists.
+    private var names: [String: String] = [:]
+
+    /// The container of a name, an id or the beginning of an id.
+    func find(_ text: String) throws(EngineError) -> Container {
+        let key = text.hasPrefix("/") ? String(text.dropFirst()) : text
+        if let container = containers[key] { return container }
+        if let id = names[key], let container = containers[id] { return container }
+        guard !key.isEmpty else { throw EngineError(.invalidArgument, "invalid container name or ID: value is empty") }
+        let matches = key.utf8.allSatisfy { ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) }
+            ? containers.keys.filter { $0.hasPrefix(key) } : []
+        guard matches.count <= 1 else {
+            throw EngineError(.invalidArgument, "multiple IDs found with provided prefix: \(key)")
+        }
+        guard let id = matches.first, let container = containers[id] else {
+            throw EngineError(.notFound, "No such container: \(text)")
+        }
+        return container
+    }
+
+    func all() -> [Container] { Array(containers.values) }
+
+    func add(_ container: Container, id: String) { containers[id] = container }
+
+    func remove(id: String, name: String) {
+        containers[id] = nil
+        if names[name] == id { names[name] = nil }
+    }
+
+    /// Reserves a name, or makes one up.
+    func claimName(_ requested: String?, for id: String) throws(EngineError) -> String {
+        guard let requested, !requested.isEmpty else {
+            var attempt = 0
+            while true {
+                let name = NameGenerator.name(attempt: attempt)
+                attempt += 1
+                guard names[name] == nil else { continue }
+                names[name] = id
+                return name
+            }
+        }
+        let name = requested.hasPrefix("/") ? String(requested.dropFirst()) : requested
+        guard VolumeStore.isName(name) else {
+            throw EngineError(
+                .invalidArgument, "Invalid container name (\(requested)), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+        }
+        if let holder = names[name] {
+            throw EngineError(
+                .conflict,
+                "Conflict. The container name \"/\(name)\" is already in use by container \"\(holder)\". You have to remove (or rename) that container to be able to reuse that name.")
+        }
+        names[name] = id
+        return name
+    }
+
+    func releaseName(_ name: String) { names[name] = nil }
+
+    /// For what the database says at start.
+    func restore(_ container: Container, id: String, name: String) {
+        containers[id] = container
+        names[name] = id
+    }
+}

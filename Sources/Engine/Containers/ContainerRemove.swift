@@ -1,0 +1,68 @@
+import Linux
+
+
+extension Container {
+    /// `docker rm`: the row goes first, so that a crash leaves directories without a row, which the next start sweeps, and
+    /// never a row without its directories.
+    func remove(force: Bool, removeVolumes: Bool) async throws {
+        if phase.isLive {
+            guard force else {
+                let what = phase.isPaused ? "container is paused and must be unpaused first" : "container is running: stop the container before removing or force remove"
+                throw EngineError(.conflict, "cannot remove container \"\(record.name)\": \(what)")
+            }
+            record.state.stoppedByUser = true
+            if let process = phase.process {
+                try await send(.kill, to: process)
+                publish("kill", ["signal": "9"])
+            }
+            guard try await waitForEnd(seconds: 10) else {
+                throw EngineError(.internalError, "could not kill container \(shortID(id))")
+            }
+        }
+        scheduledRestart?.cancel()
+        // The end of a container with --rm removes it: then there is nothing left to do.
+        if case .removed = phase, force { return }
+        let before = phase
+        do {
+            try phase.beginRemove()
+        } catch {
+            throw EngineError(error.kind, "removal of container \(record.name) \(error.message)")
+        }
+        do {
+            try await context.database.containers.delete(id: id)
+        } catch {
+            phase = before
+            throw error
+        }
+        await registry.remove(id: id, name: record.name)
+        await removeFiles()
+        if removeVolumes { await removeAnonymousVolumes() }
+        phase = .removed
+        publish("destroy")
+        resumeWaiters(for: [.notRunning, .nextExit, .removed])
+        for (_, attach) in pendingAttaches { attach.continuation.resume(returning: nil) }
+        pendingAttaches = [:]
+    }
+
+    private func removeFiles() async {
+        let paths = paths
+        do {
+            try await blocking {
+                try removeTree(paths.runtime)
+                try removeTree(paths.data)
+            }
+        } catch {
+            logger.warning("could not remove the files of a container; the next start will", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func removeAnonymousVolumes() async {
+        for mount in record.mounts where mount.kind == .volume && mount.anonymous {
+            do {
+                try await volumes.remove(mount.name)
+            } catch {
+                logger.warning("could not remove a volume", metadata: ["volume": "\(mount.name)", "error": "\(error)"])
+            }
+        }
+    }
+}

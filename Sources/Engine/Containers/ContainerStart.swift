@@ -1,0 +1,161 @@
+import FoundationEssentials
+import Linux
+import NIOCore
+import Networking
+import OCI
+import SystemPackage
+
+extension Container {
+    /// `docker start`: root filesystem, network, process, in that order; undone in reverse when a step fails.
+    func start() async throws {
+        try phase.beginStart()  // Before the first await: a second start fails here, it does not wait in line.
+        scheduledRestart?.cancel()
+        record.state.stoppedByUser = false
+        var undo = UndoStack()
+        do {
+            let process = try await launch(&undo)
+            phase = .running(process)
+            record.state.status = .running
+            record.state.pid = process.pid
+            record.state.startedAt = Timestamp.now().description
+            record.state.exitCode = 0
+            record.state.error = ""
+            record.state.oomKilled = false
+            watch(process)
+            publish("start")
+            await saveOrReport()
+        } catch {
+            await undo.run(logger)
+            await startFailed(error)
+            throw Self.describe(error)
+        }
+    }
+
+    private func launch(_ undo: inout UndoStack) async throws -> RunningContainer {
+        let context = context
+        let directory = paths.runtime
+        // What a crash may have left under this name.
+        try await blocking {
+            try removeTree(directory)
+            try makeDirectories(directory)
+        }
+        undo.add("remove \(directory)") { try await blocking { try removeTree(directory) } }
+        async let mounted = mountRoot()
+        let endpoint = try await reserveNetwork(&undo)
+        let root = try await mounted
+        try await writeConfiguration(endpoint, root)
+
+        let launcher = SupervisorLaunch(runtime: context.paths.runtime, group: context.eventLoops, reaper: context.reaper)
+        let launched = try await launcher.run(directory: directory, arguments: supervisorArguments(), root: root)
+        // The supervisor ends the waiting process when this connection closes before START.
+        undo.add("end the supervisor") { [reaper = context.reaper] in
+            launched.supervisor.close()
+            await reaper.add(launched.supervisorPID)
+        }
+        if let endpoint { try await context.networks.connect(endpoint, pid: launched.pid) }
+        try await connectPendingAttaches()
+        try await launched.supervisor.send(.start)
+        try await awaitStarted(launched.supervisor)
+        return RunningContainer(
+            pid: launched.pid, supervisor: launched.supervisor, supervisorPID: launched.supervisorPID)
+    }
+
+    private func supervisorArguments() -> [String] {
+        var arguments = ["--id", id]
+        if record.hostConfig.LogConfig?.Type != "none" { arguments += ["--log", paths.log.string] }
+        if record.config.OpenStdin == true { arguments.append("--stdin") }
+        if record.config.StdinOnce == true { arguments.append("--stdin-once") }
+        return arguments
+    }
+
+    private func reserveNetwork(_ undo: inout UndoStack) async throws -> EndpointInfo? {
+        record.endpoint = nil
+        guard record.hostConfig.NetworkMode == "bridge", record.config.NetworkDisabled != true else { return nil }
+        let networks = context.networks
+        let id = id
+        let ports = try PortBindings(config: record.config, hostConfig: record.hostConfig).resolve()
+        undo.add("disconnect the network") { await networks.disconnect(containerID: id) }
+        do {
+            let endpoint = try await networks.reserve(containerID: id, ports: ports)
+            record.endpoint = endpoint
+            return endpoint
+        } catch let error as NetworkError {
+            throw EngineError(
+                .internalError,
+                "failed to set up container networking: driver failed programming external connectivity on endpoint \(record.name) (\(shortID(id))): \(error)")
+        }
+    }
+
+    /// The files that are bound into the container, and its config.json.
+    private func writeConfiguration(_ endpoint: EndpointInfo?, _ root: SharedFD) async throws {
+        let joined = try await joinedNamespaces()
+        let record = record
+        let paths = paths
+        let context = context
+        try await blocking {
+            try NetworkFiles(record: record, paths: paths).write(endpoint: endpoint)
+            let identity = try root.withOwned { root in
+                try UserLookup(root: root).identity(
+                    record.config.User ?? "", additionalGroups: record.hostConfig.GroupAdd ?? [])
+            }
+            let spec = try ContainerSpec(
+                record: record, paths: paths, host: context.host, identity: identity, joined: joined,
+                runtime: context.paths.runtime
+            ).make()
+            try writeAtomically(spec.json().serialized(), to: paths.runtime.appending("config.json"), sync: false)
+        }
+    }
+
+    /// `--network container:ID` and the like: the namespaces of a running container.
+    private func joinedNamespaces() async throws -> [RuntimeSpec.Namespace.Kind: String] {
+        let host = record.hostConfig
+        var joined: [RuntimeSpec.Namespace.Kind: String] = [:]
+        for (kind, file, mode) in [
+            (RuntimeSpec.Namespace.Kind.network, "net", host.NetworkMode), (.pid, "pid", host.PidMode), (.ipc, "ipc", host.IpcMode),
+        ] {
+            guard let mode, mode.hasPrefix("container:") else { continue }
+            let other = try await registry.find(String(mode.dropFirst(10)))
+            let process = try await other.runningProcess()
+            joined[kind] = "/proc/\(process.pid)/ns/\(file)"
+        }
+        return joined
+    }
+
+    private func awaitStarted(_ supervisor: SupervisorConnection) async throws {
+        while let frame = try await supervisor.next() {
+            switch frame.kind {
+            case .started: return
+            case .failed: throw StartFailure(frame)
+            default: continue
+            }
+        }
+        throw EngineError(.internalError, "the supervisor ended while the container started")
+    }
+
+    private func startFailed(_ error: any Error) async {
+        phase = .exited
+        record.endpoint = nil
+        record.state.status = record.state.startedAt == SavedState.never ? .created : .exited
+        record.state.pid = 0
+        record.state.exitCode = (error as? StartFailure)?.exitCode ?? 128
+        record.state.error = Self.describe(error).message
+        if record.state.status == .created { phase = .created }
+        for (_, attach) in pendingAttaches { attach.continuation.resume(returning: nil) }
+        pendingAttaches = [:]
+        await saveOrReport()
+        if record.hostConfig.AutoRemove == true {
+            do {
+                try await remove(force: false, removeVolumes: true)
+            } catch {
+                logger.error("could not remove the container", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private static func describe(_ error: any Error) -> EngineError {
+        guard let failure = error as? StartFailure else { return EngineError.wrapping(error) }
+        return EngineError(
+            failure.exitCode == 128 ? .internalError : .invalidArgument,
+            "failed to create task for container: \(failure.message)")
+    }
+}

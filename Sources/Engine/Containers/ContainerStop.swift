@@ -1,0 +1,108 @@
+import Linux
+import NIOCore
+
+extension Container {
+    /// `docker stop`: the stop signal, then after `timeout` seconds the end. Returns when the process is gone.
+    func stop(signal: Signal?, timeout: Int?) async throws {
+        guard phase.isLive else {
+            record.state.stoppedByUser = true
+            scheduledRestart?.cancel()
+            throw EngineError(.notModified, "")
+        }
+        try await end(signal: signal, timeout: timeout)
+        publish("stop")
+    }
+
+    /// `docker restart`: stops what runs, then starts.
+    func restart(signal: Signal?, timeout: Int?) async throws {
+        if phase.isLive { try await end(signal: signal, timeout: timeout) }
+        try await start()
+        publish("restart")
+    }
+
+    /// `docker kill`.
+    func kill(_ signal: Signal) async throws {
+        guard let process = phase.process else {
+            throw EngineError(.conflict, "cannot kill container: \(record.name): container \(id) is not running")
+        }
+        if signal == .kill { record.state.stoppedByUser = true }
+        try await send(signal, to: process)
+        publish("kill", ["signal": "\(signal.rawValue)"])
+        if signal == .kill { _ = try await waitForEnd(seconds: 10) }
+    }
+
+    private func end(signal: Signal?, timeout: Int?) async throws {
+        record.state.stoppedByUser = true
+        scheduledRestart?.cancel()
+        // A start that is under way is waited for: the process is about to exist.
+        let process = try runningProcess()
+        let configured = record.config.StopSignal.flatMap { Signal($0) }
+        let first = signal ?? configured ?? .terminate
+        try await send(first, to: process)
+        publish("kill", ["signal": "\(first.rawValue)"])
+        if try await waitForEnd(seconds: timeout ?? record.config.StopTimeout ?? 10) { return }
+        if let process = phase.process {
+            try await send(.kill, to: process)
+            publish("kill", ["signal": "9"])
+        }
+        guard try await waitForEnd(seconds: 10) else {
+            throw EngineError(.internalError, "container \(shortID(id)) did not end after SIGKILL: a process of it hangs in the kernel")
+        }
+    }
+
+    /// Goes by the supervisor, which is the parent: the pid cannot have become another process.
+    func send(_ signal: Signal, to process: RunningContainer) async throws {
+        if phase.isPaused, signal == .kill { try await thaw() }
+        try await process.supervisor.send(.signal, ByteBuffer(integer: UInt32(bitPattern: signal.rawValue)))
+    }
+
+    func pause() async throws {
+        let before = phase
+        do {
+            _ = try phase.pause()
+        } catch let error as EngineError {
+            throw EngineError(error.kind, "container \(id) \(error.message)")
+        }
+        do {
+            let path = ContainerSpec.cgroup(record.hostConfig, id)
+            try await blocking { try Cgroup.open(path: path).freeze() }
+        } catch {
+            phase = before
+            throw error
+        }
+        record.state.status = .paused
+        await saveOrReport()
+        publish("pause")
+    }
+
+    func unpause() async throws {
+        guard phase.isPaused else { throw EngineError(.conflict, "container \(id) is not paused") }
+        try await thaw()
+        await saveOrReport()
+        publish("unpause")
+    }
+
+    private func thaw() async throws {
+        let path = ContainerSpec.cgroup(record.hostConfig, id)
+        try await blocking { try Cgroup.open(path: path).thaw() }
+        if phase.isPaused {
+            _ = try phase.unpause()
+            record.state.status = .running
+        }
+    }
+
+    func rename(to requested: String) async throws {
+        let old = record.name
+        let name = try await registry.claimName(requested, for: id)
+        record.name = name
+        do {
+            try await save()
+        } catch {
+            record.name = old
+            await registry.releaseName(name)
+            throw error
+        }
+        await registry.releaseName(old)
+        publish("rename", ["oldName": "/\(old)"])
+    }
+}

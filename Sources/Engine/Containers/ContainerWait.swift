@@ -1,0 +1,66 @@
+/// What `docker wait` waits for.
+public enum WaitCondition: String, Sendable {
+    case notRunning = "not-running"
+    case nextExit = "next-exit"
+    case removed
+}
+
+public struct WaitResult: Sendable {
+    public let exitCode: Int32
+    /// Why the container could not run, when it could not.
+    public let error: String
+}
+
+extension Container {
+    func wait(_ condition: WaitCondition) async throws -> WaitResult {
+        if condition == .notRunning, !phase.isLive { return waitResult }
+        if condition == .removed, case .removed = phase { return waitResult }
+        let number = nextWaiter
+        nextWaiter += 1
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                if Task.isCancelled {
+                    continuation.resume(throwing: CancellationError())
+                } else {
+                    waiters[number] = Waiter(condition: condition, continuation: continuation)
+                }
+            }
+        } onCancel: {
+            Task { await self.stopWaiting(number) }
+        }
+    }
+
+    private func stopWaiting(_ number: Int) {
+        waiters.removeValue(forKey: number)?.continuation.resume(throwing: CancellationError())
+    }
+
+    func resumeWaiters(for conditions: Set<WaitCondition>) {
+        for (number, waiter) in waiters where conditions.contains(waiter.condition) {
+            waiters[number] = nil
+            waiter.continuation.resume(returning: waitResult)
+        }
+    }
+
+    private var waitResult: WaitResult {
+        WaitResult(exitCode: record.state.exitCode, error: record.state.error)
+    }
+
+    /// Waits for the end of the process, at most `seconds`; negative means without limit. False when time ran out.
+    func waitForEnd(seconds: Int) async throws -> Bool {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                _ = try await self.wait(.notRunning)
+                return true
+            }
+            if seconds >= 0 {
+                group.addTask {
+                    try await Task.sleep(for: .seconds(seconds))
+                    return false
+                }
+            }
+            let ended = try await group.next() ?? false
+            group.cancelAll()
+            return ended
+        }
+    }
+}

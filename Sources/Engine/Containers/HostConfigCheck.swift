@@ -1,0 +1,190 @@
+import DockerAPI
+import Linux
+
+/// Checks the part of a request that concerns the host, fills in Docker's defaults, and refuses what is not available
+/// rather than ignoring it.
+struct HostConfigCheck {
+    let host: HostFacts
+
+    func normalized(_ given: HostConfig) throws(EngineError) -> HostConfig {
+        var config = given
+        try checkResources(config)
+        try checkRestart(config)
+        try refuseUnavailable(config)
+        try checkSecurity(config)
+        if (config.NetworkMode ?? "").isEmpty || config.NetworkMode == "default" { config.NetworkMode = "bridge" }
+        if (config.ShmSize ?? 0) == 0 { config.ShmSize = 64 << 20 }
+        if (config.IpcMode ?? "").isEmpty { config.IpcMode = "private" }
+        if (config.CgroupnsMode ?? "").isEmpty { config.CgroupnsMode = config.Privileged == true ? "host" : "private" }
+        if (config.Runtime ?? "").isEmpty { config.Runtime = "skiff-runtime" }
+        if (config.RestartPolicy?.Name ?? "").isEmpty {
+            var policy = RestartPolicy()
+            policy.Name = "no"
+            policy.MaximumRetryCount = 0
+            config.RestartPolicy = policy
+        }
+        if (config.LogConfig?.Type ?? "").isEmpty {
+            var log = LogConfig()
+            log.Type = "json-file"
+            log.Config = [:]
+            config.LogConfig = log
+        }
+        if let memory = config.Memory, memory > 0, (config.MemorySwap ?? 0) == 0 { config.MemorySwap = memory * 2 }
+        config.MaskedPaths = config.MaskedPaths ?? (config.Privileged == true ? [] : ContainerDefaults.maskedPaths)
+        config.ReadonlyPaths = config.ReadonlyPaths ?? (config.Privileged == true ? [] : ContainerDefaults.readonlyPaths)
+        return config
+    }
+
+    private func checkResources(_ config: HostConfig) throws(EngineError) {
+        let memory = config.Memory ?? 0
+        if memory != 0, memory < 6 << 20 {
+            throw EngineError(.invalidArgument, "Minimum memory limit allowed is 6MB")
+        }
+        if let swap = config.MemorySwap, swap > 0 {
+            guard memory > 0 else {
+                throw EngineError(.invalidArgument, "You should always set the Memory limit when using Memoryswap limit, see usage")
+            }
+            guard swap >= memory else {
+                throw EngineError(.invalidArgument, "Minimum memoryswap limit should be larger than memory limit, see usage")
+            }
+        }
+        if let reservation = config.MemoryReservation, reservation > 0, memory > 0, reservation > memory {
+            throw EngineError(
+                .invalidArgument, "Minimum memory limit can not be less than memory reservation limit, see usage")
+        }
+        if let nano = config.NanoCpus, nano != 0 {
+            guard nano > 0, nano <= Int64(host.processors) * 1_000_000_000 else {
+                throw EngineError(
+                    .invalidArgument,
+                    "range of CPUs is from 0.01 to \(host.processors).00, as there are only \(host.processors) CPUs available")
+            }
+            guard (config.CpuPeriod ?? 0) == 0, (config.CpuQuota ?? 0) == 0 else {
+                throw EngineError(.invalidArgument, "Conflicting options: Nano CPUs and CPU Period cannot both be set.")
+            }
+        }
+        if let period = config.CpuPeriod, period != 0, !(1000...1_000_000).contains(period) {
+            throw EngineError(
+                .invalidArgument, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
+        }
+        if let quota = config.CpuQuota, quota > 0, quota < 1000 {
+            throw EngineError(.invalidArgument, "CPU cfs quota can not be less than 1ms (i.e. 1000)")
+        }
+        if let size = config.ShmSize, size < 0 { throw EngineError(.invalidArgument, "SHM size can not be less than 0") }
+        if let score = config.OomScoreAdj, !(-1000...1000).contains(score) {
+            throw EngineError(.invalidArgument, "Invalid value \(score), range for oom score adj is [-1000, 1000]")
+        }
+    }
+
+    private func checkRestart(_ config: HostConfig) throws(EngineError) {
+        let name = config.RestartPolicy?.Name ?? ""
+        guard ["", "no", "always", "unless-stopped", "on-failure"].contains(name) else {
+            throw EngineError(.invalidArgument, "invalid restart policy: unknown policy '\(name)'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")
+        }
+        let retries = config.RestartPolicy?.MaximumRetryCount ?? 0
+        if retries != 0, name != "on-failure" {
+            throw EngineError(.invalidArgument, "invalid restart policy: maximum retry count can only be used with 'on-failure'")
+        }
+        if retries < 0 {
+            throw EngineError(.invalidArgument, "invalid restart policy: maximum retry count cannot be negative")
+        }
+        if config.AutoRemove == true, !["", "no"].contains(name) {
+            throw EngineError(.invalidArgument, "can't create 'AutoRemove' container with restart policy")
+        }
+    }
+
+    private func refuseUnavailable(_ config: HostConfig) throws(EngineError) {
+        func refuse(_ what: String, when condition: Bool) throws(EngineError) {
+            if condition { throw EngineError(.notImplemented, "\(what) is not available in this version of Skiff") }
+        }
+        try refuse("DeviceRequests (--gpus)", when: !(config.DeviceRequests ?? []).isEmpty)
+        try refuse("Links (--link)", when: !(config.Links ?? []).isEmpty)
+        try refuse("StorageOpt (--storage-opt)", when: !(config.StorageOpt ?? [:]).isEmpty)
+        try refuse("UsernsMode \(config.UsernsMode ?? "")", when: !["", "host"].contains(config.UsernsMode ?? ""))
+        try refuse("VolumeDriver \(config.VolumeDriver ?? "")", when: !["", "local"].contains(config.VolumeDriver ?? ""))
+        try refuse("Isolation \(config.Isolation ?? "")", when: !["", "default"].contains(config.Isolation ?? ""))
+        try refuse(
+            "block I/O control",
+            when: (config.BlkioWeight ?? 0) != 0 || !(config.BlkioWeightDevice ?? []).isEmpty
+                || !(config.BlkioDeviceReadBps ?? []).isEmpty || !(config.BlkioDeviceWriteBps ?? []).isEmpty
+                || !(config.BlkioDeviceReadIOps ?? []).isEmpty || !(config.BlkioDeviceWriteIOps ?? []).isEmpty)
+        try refuse("real-time CPU control", when: (config.CpuRealtimePeriod ?? 0) != 0 || (config.CpuRealtimeRuntime ?? 0) != 0)
+        let log = config.LogConfig?.Type ?? ""
+        try refuse("log driver \(log)", when: !["", "json-file", "none"].contains(log))
+        try refuse("log options", when: !(config.LogConfig?.Config ?? [:]).isEmpty)
+        let runtime = config.Runtime ?? ""
+        guard ["", "skiff-runtime", "runc"].contains(runtime) else {
+            throw EngineError(.invalidArgument, "unknown or invalid runtime name: \(runtime)")
+        }
+        for (name, value) in [("ipc", config.IpcMode), ("pid", config.PidMode), ("uts", config.UTSMode)] {
+            let mode = value ?? ""
+            let known = ["", "private", "host"] + (name == "ipc" ? ["none", "shareable"] : [])
+            guard known.contains(mode) || (name != "uts" && mode.hasPrefix("container:")) else {
+                throw EngineError(.invalidArgument, "invalid \(name.uppercased()) mode: \(mode)")
+            }
+        }
+        guard ["", "private", "host"].contains(config.CgroupnsMode ?? "") else {
+            throw EngineError(.invalidArgument, "invalid cgroup namespace mode: \(config.CgroupnsMode ?? "")")
+        }
+    }
+
+    private func checkSecurity(_ config: HostConfig) throws(EngineError) {
+        _ = try SecurityOptions(config.SecurityOpt ?? [])
+        for name in (config.CapAdd?.values ?? []) + (config.CapDrop?.values ?? []) {
+            guard ContainerDefaults.isCapability(name) else {
+                throw EngineError(.invalidArgument, "invalid capability: \"\(name)\"")
+            }
+        }
+        for limit in config.Ulimits ?? [] {
+            guard ContainerDefaults.rlimits.contains(limit.Name ?? "") else {
+                throw EngineError(.invalidArgument, "invalid ulimit type: \(limit.Name ?? "")")
+            }
+            if let soft = limit.Soft, let hard = limit.Hard, hard != -1, soft > hard || soft == -1 {
+                throw EngineError(.invalidArgument, "ulimit soft limit must be less than or equal to hard limit: \(soft) > \(hard)")
+            }
+        }
+        for (name, value) in config.Sysctls ?? [:] {
+            let known = name.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 65 && $0 <= 90) || ($0 >= 48 && $0 <= 57) || $0 == 95 || $0 == 46 || $0 == 45 }
+            guard known, !value.utf8.contains(10), !value.utf8.contains(0), ContainerDefaults.isNamespaced(sysctl: name) else {
+                throw EngineError(.invalidArgument, "sysctl '\(name)' is not allowed")
+            }
+        }
+    }
+}
+
+/// `--security-opt`.
+struct SecurityOptions {
+    var noNewPrivileges = false
+    var seccompUnconfined = false
+
+    init(_ options: [String]) throws(EngineError) {
+        for option in options {
+            switch option {
+            case "no-new-privileges", "no-new-privileges:true", "no-new-privileges=true": noNewPrivileges = true
+            case "no-new-privileges:false", "no-new-privileges=false": noNewPrivileges = false
+            case "seccomp=unconfined", "seccomp:unconfined": seccompUnconfined = true
+            case "seccomp=builtin", "apparmor=unconfined", "apparmor:unconfined", "label=disable", "label:disable": break
+            default: throw EngineError(.invalidArgument, "security option \"\(option.prefix(80))\" is not available in this version of Skiff")
+            }
+        }
+    }
+}
+
+/// Which networks a container may ask for in this version.
+struct NetworkModeCheck {
+    let registry: ContainerRegistry
+
+    func check(_ config: HostConfig, _ networking: NetworkingConfig?) async throws {
+        let mode = config.NetworkMode ?? "bridge"
+        for name in (networking?.EndpointsConfig ?? [:]).keys where !["bridge", "host", "none", "default"].contains(name) {
+            throw EngineError(.notFound, "network \(name) not found")
+        }
+        if mode.hasPrefix("container:") {
+            _ = try await registry.find(String(mode.dropFirst(10)))
+            guard (config.PortBindings ?? [:]).isEmpty, config.PublishAllPorts != true else {
+                throw EngineError(.invalidArgument, "conflicting options: port publishing and the container type network mode")
+            }
+            return
+        }
+        guard ["bridge", "host", "none"].contains(mode) else { throw EngineError(.notFound, "network \(mode) not found") }
+    }
+}

@@ -1,0 +1,58 @@
+import DockerAPI
+import Networking
+
+/// `-p` and `-P`: which host ports lead to which ports of the container.
+struct PortBindings {
+    let config: ContainerConfig
+    let hostConfig: HostConfig
+
+    func resolve() throws -> [PublishedPort] {
+        var ports: [PublishedPort] = []
+        for (key, bindings) in (hostConfig.PortBindings ?? [:]).sorted(by: { $0.key < $1.key }) {
+            let (port, proto) = try Self.parse(key)
+            for binding in bindings ?? [PortBinding()] {
+                let first = try Self.hostPort(binding.HostPort ?? "")
+                ports.append(
+                    PublishedPort(
+                        hostAddress: try Self.address(binding.HostIp ?? ""), hostPort: first, containerPort: port, proto: proto))
+            }
+        }
+        if hostConfig.PublishAllPorts == true {
+            for key in (config.ExposedPorts ?? [:]).keys.sorted() {
+                let (port, proto) = try Self.parse(key)
+                guard !ports.contains(where: { $0.containerPort == port && $0.proto == proto }) else { continue }
+                ports.append(PublishedPort(containerPort: port, proto: proto))
+            }
+        }
+        return ports
+    }
+
+    /// `80/tcp`, `80`.
+    static func parse(_ key: String) throws(EngineError) -> (UInt16, TransportProtocol) {
+        let parts = key.split(separator: "/", omittingEmptySubsequences: false)
+        guard let port = parts.first.flatMap({ UInt16($0) }), port > 0, parts.count <= 2 else {
+            throw EngineError(.invalidArgument, "invalid port specification: \"\(key)\"")
+        }
+        let name = parts.count > 1 ? parts[1].lowercased() : "tcp"
+        guard let proto = TransportProtocol(rawValue: name) else {
+            throw EngineError(.invalidArgument, "invalid port specification: \"\(key)\": protocol \(name) is not available in this version of Skiff")
+        }
+        return (port, proto)
+    }
+
+    private static func hostPort(_ text: String) throws(EngineError) -> UInt16 {
+        if text.isEmpty { return 0 }
+        guard let port = UInt16(text) else {
+            throw EngineError(.invalidArgument, "invalid port specification: \"\(text)\"")
+        }
+        return port
+    }
+
+    private static func address(_ text: String) throws(EngineError) -> String {
+        // Docker's clients write 0.0.0.0 for "everywhere on IPv4"; empty is everywhere on both.
+        guard text.utf8.count <= 45, text.utf8.allSatisfy({ $0 == 46 || $0 == 58 || (48...57).contains($0) || (97...102).contains($0 | 0x20) }) else {
+            throw EngineError(.invalidArgument, "invalid IP address: \(text)")
+        }
+        return text
+    }
+}

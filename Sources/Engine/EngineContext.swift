@@ -1,0 +1,19 @@
+import Images
+import Logging
+import Networking
+public import NIOCore
+import Store
+
+/// The parts that containers, builds and volumes share. Made once, by the engine's initializer.
+struct EngineContext: Sendable {
+    let paths: EnginePaths
+    let database: Database
+    let images: ImageStore
+    let networks: BridgeNetworks
+    let events: EventHub
+    let reaper: SupervisorReaper
+    let eventLoops: any EventLoopGroup
+    let logger: Logger
+    /// Carries the seccomp profile and everything else that is the same for all containers.
+    let host: HostFacts
+}

@@ -1,0 +1,31 @@
+import Builder
+import Images
+import Linux
+import Networking
+import Store
+
+extension EngineError {
+    /// Any error as the engine's: those of the parts keep their text and get a kind.
+    public static func wrapping(_ error: any Error) -> EngineError {
+        switch error {
+        case let error as EngineError: return error
+        case let error as ImageError: return EngineError(kind(error), error.description)
+        case let error as BuildError:
+            return EngineError(error.isRequestError ? .invalidArgument : .internalError, error.description)
+        case let error as NetworkError: return EngineError(.internalError, error.description)
+        case let error as StoreError:
+            if case .nameTaken = error { return EngineError(.conflict, error.description) }
+            return EngineError(.internalError, error.description)
+        case is CancellationError: return EngineError(.internalError, "the request was cancelled")
+        default: return EngineError(.internalError, "\(error)")
+        }
+    }
+
+    private static func kind(_ error: ImageError) -> Kind {
+        switch error {
+        case .notFound: .notFound
+        case .ambiguous, .invalid: .invalidArgument
+        case .conflict: .conflict
+        }
+    }
+}

@@ -1,0 +1,214 @@
+import DockerAPI
+import FoundationEssentials
+import Linux
+import NIOCore
+import OCI
+import Synchronization
+import SystemPackage
+
+/// A further process in a running container (`docker exec`), with a supervisor of its own: it outlives the engine as its
+/// container does.
+actor ExecSession {
+    enum Phase: Sendable {
+        case created
+        case starting
+        case running(RunningContainer)
+        case ended(Int32)
+    }
+
+    /// What is kept beside the supervisor's files, for an engine that starts anew.
+    struct Record: Codable, Sendable {
+        let id: String
+        let containerID: String
+        let config: ExecConfig
+    }
+
+    nonisolated let record: Record
+    nonisolated var id: String { record.id }
+    private let context: EngineContext
+    nonisolated let directory: FilePath
+    /// The container's directory, for its supervisor's state.
+    private let containerDirectory: FilePath
+    private(set) var phase = Phase.created {
+        didSet {
+            if case .ended = phase { running.store(false, ordering: .relaxed) } else { running.store(true, ordering: .relaxed) }
+        }
+    }
+    /// A copy for those who only list sessions.
+    private let running = Atomic(true)
+    nonisolated var isRunning: Bool { running.load(ordering: .relaxed) }
+
+    init(record: Record, context: EngineContext, paths: ContainerPaths) {
+        self.record = record
+        self.context = context
+        directory = paths.exec(record.id)
+        containerDirectory = paths.runtime
+    }
+
+    var isTerminal: Bool { record.config.Tty == true }
+
+    /// Starts the process and joins the client with it; without a client it runs detached.
+    func start(_ process: RuntimeSpec.Process, container: RunningContainer, client: (any ClientStream)?) async throws {
+        guard case .created = phase else {
+            throw EngineError(.conflict, "exec session \(id) has already run")
+        }
+        phase = .starting
+        do {
+            let (launched, attached) = try await launch(process, container, attach: client != nil)
+            let running = RunningContainer(
+                pid: launched.pid, supervisor: launched.supervisor, supervisorPID: launched.supervisorPID)
+            phase = .running(running)
+            watch(running)
+            guard let client, let attached else { return }
+            try await join(client, attached)
+        } catch {
+            guard case .starting = phase else { throw error }
+            let failure = error as? StartFailure
+            phase = .ended(failure?.exitCode ?? 126)
+            await removeFiles()
+            throw failure.map { EngineError(.invalidArgument, "OCI runtime exec failed: exec failed: \($0.message)") } ?? error
+        }
+    }
+
+    private func launch(_ process: RuntimeSpec.Process, _ container: RunningContainer, attach: Bool) async throws
+        -> (SupervisorLaunch.Launched, SupervisorConnection?)
+    {
+        let directory = directory
+        let record = record
+        try await blocking {
+            try makeDirectories(directory)
+            try writeAtomically(process.json().serialized(), to: directory.appending("config.json"), sync: false)
+            try writeAtomically(
+                [UInt8](JSONEncoder().encode(record)), to: directory.appending("session.json"), sync: false)
+        }
+        var arguments = [
+            "--exec", "--id", id, "--container-pid", "\(container.pid)", "--container-dir", containerDirectory.string,
+        ]
+        if record.config.AttachStdin == true { arguments.append("--stdin") }
+        let launched = try await SupervisorLaunch(
+            runtime: context.paths.runtime, group: context.eventLoops, reaper: context.reaper
+        ).run(directory: directory, arguments: arguments, root: nil)
+        do {
+            let attached = attach ? try await Container.openAttach(
+                directory: directory, flags: flags, group: context.eventLoops) : nil
+            try await launched.supervisor.send(.start)
+            try await awaitStarted(launched.supervisor)
+            return (launched, attached)
+        } catch {
+            launched.supervisor.close()
+            await context.reaper.add(launched.supervisorPID)
+            throw error
+        }
+    }
+
+    private var flags: UInt8 {
+        let config = record.config
+        return (config.AttachStdout == true ? 1 : 0) | (config.AttachStderr == true ? 2 : 0)
+            | (config.AttachStdin == true ? 4 : 0)
+    }
+
+    private func awaitStarted(_ supervisor: SupervisorConnection) async throws {
+        while let frame = try await supervisor.next() {
+            switch frame.kind {
+            case .started: return
+            case .failed: throw StartFailure(frame)
+            default: continue
+            }
+        }
+        throw EngineError(.internalError, "the supervisor ended while the command started")
+    }
+
+    private func join(_ client: any ClientStream, _ supervisor: SupervisorConnection) async throws {
+        let session = AttachSession(
+            client: client, supervisor: supervisor, terminal: isTerminal, stdin: record.config.AttachStdin == true,
+            closesStdin: !isTerminal, detachKeys: try DetachKeys(record.config.DetachKeys))
+        let outcome = try await session.run()
+        supervisor.close()
+        if case .detached = outcome {
+            context.events.publish("container", "exec_detach", id: record.containerID, attributes: ["execID": id])
+        }
+    }
+
+    private func watch(_ running: RunningContainer) {
+        Task { [directory, reaper = context.reaper] in
+            var exit: ExitRecord?
+            do {
+                while exit == nil, let frame = try await running.supervisor.next() {
+                    guard frame.kind == .exited else { continue }
+                    exit = try JSONDecoder().decode(ExitRecord.self, from: Data(frame.payload.readableBytesView))
+                }
+            } catch {
+                self.context.logger.warning("lost the supervisor of an exec session", metadata: ["error": "\(error)"])
+            }
+            await self.ended(exit ?? ExitRecord.read(directory))
+            running.supervisor.close()
+            if let pid = running.supervisorPID { await reaper.add(pid) }
+        }
+    }
+
+    private func ended(_ exit: ExitRecord?) async {
+        let code = exit?.exitCode ?? 137
+        phase = .ended(code)
+        context.events.publish(
+            "container", "exec_die", id: record.containerID, attributes: ["execID": id, "exitCode": "\(code)"])
+        await removeFiles()
+    }
+
+    private func removeFiles() async {
+        let directory = directory
+        do {
+            try await blocking { try removeTree(directory) }
+        } catch {
+            context.logger.warning("could not remove an exec session's directory", metadata: ["error": "\(error)"])
+        }
+    }
+
+    func resize(rows: UInt16, columns: UInt16) async throws {
+        guard case .running(let running) = phase else {
+            throw EngineError(.conflict, "exec process is not started")
+        }
+        var payload = ByteBuffer(integer: rows)
+        payload.writeInteger(columns)
+        try await running.supervisor.send(.resize, payload)
+    }
+
+    func inspect() -> ExecInspectResponse {
+        var response = ExecInspectResponse()
+        response.ID = id
+        response.ContainerID = record.containerID
+        response.OpenStdin = record.config.AttachStdin ?? false
+        response.OpenStdout = record.config.AttachStdout ?? false
+        response.OpenStderr = record.config.AttachStderr ?? false
+        response.DetachKeys = record.config.DetachKeys ?? ""
+        response.CanRemove = false
+        response.Running = false
+        response.Pid = 0
+        if case .running(let running) = phase {
+            response.Running = true
+            response.Pid = Int(running.pid)
+        }
+        if case .ended(let code) = phase { response.ExitCode = Int(code) }
+        var process = ProcessConfig()
+        let command = record.config.Cmd?.values ?? []
+        process.entrypoint = command.first ?? ""
+        process.arguments = Array(command.dropFirst())
+        process.tty = isTerminal
+        process.privileged = record.config.Privileged ?? false
+        process.user = record.config.User ?? ""
+        response.ProcessConfig = process
+        return response
+    }
+
+    /// After a restart of the engine: takes the session up again, or reads how it ended.
+    func restore() async {
+        do {
+            let connection = try await SupervisorConnection.connect(to: directory, group: context.eventLoops)
+            try await connection.send(.subscribe)
+            let running = RunningContainer(pid: try SupervisorState.read(directory).pid, supervisor: connection, supervisorPID: nil)
+            phase = .running(running)
+            watch(running)
+        } catch {
+            await ended(ExitRecord.read(directory))
+        }
+    }
+}

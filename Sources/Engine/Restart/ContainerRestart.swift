@@ -1,0 +1,62 @@
+import DockerAPI
+import Linux
+
+extension Container {
+    /// After an exit: starts the container again when its policy says so.
+    func restartIfWanted() {
+        guard case .exited = phase, Self.wantsRestart(record) else { return }
+        let started = Timestamp(rfc3339: record.state.startedAt)?.seconds ?? 0
+        let finished = Timestamp(rfc3339: record.state.finishedAt)?.seconds ?? started
+        let delay = restartDelay.delay(afterRunOf: finished - started)
+        scheduledRestart = Task {
+            // Cancelled by stop, start and rm.
+            guard (try? await Task.sleep(for: delay)) != nil, !Task.isCancelled else { return }
+            await self.restartNow()
+        }
+    }
+
+    private func restartNow() async {
+        guard case .exited = phase, !record.state.stoppedByUser else { return }
+        // `start` cancels what is scheduled; this task is not to cancel itself.
+        scheduledRestart = nil
+        record.state.restartCount += 1
+        do {
+            try await start()
+        } catch {
+            logger.warning("could not restart the container", metadata: ["error": "\(error)"])
+            restartIfWanted()
+        }
+    }
+
+    /// When the engine starts: containers whose policy wants them up.
+    func restartAfterBoot() async {
+        guard !phase.isLive, Self.wantsRestartAfterBoot(record) else { return }
+        do {
+            try await start()
+        } catch {
+            logger.warning("could not restart the container", metadata: ["error": "\(error)"])
+            restartIfWanted()
+        }
+    }
+
+    static func wantsRestart(_ record: ContainerRecord) -> Bool {
+        guard !record.state.stoppedByUser else { return false }
+        let policy = record.hostConfig.RestartPolicy
+        switch policy?.Name ?? "no" {
+        case "always", "unless-stopped": return true
+        case "on-failure":
+            let limit = policy?.MaximumRetryCount ?? 0
+            return record.state.exitCode != 0 && (limit == 0 || record.state.restartCount < limit)
+        default: return false
+        }
+    }
+
+    /// At the engine's start, for a container whose process ended meanwhile.
+    static func wantsRestartAfterBoot(_ record: ContainerRecord) -> Bool {
+        switch record.hostConfig.RestartPolicy?.Name ?? "no" {
+        case "always": record.state.status != .created
+        case "unless-stopped": record.state.status != .created && !record.state.stoppedByUser
+        default: record.state.status != .created && wantsRestart(record)
+        }
+    }
+}

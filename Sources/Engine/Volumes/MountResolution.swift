@@ -1,0 +1,168 @@
+import DockerAPI
+import Linux
+import SystemPackage
+
+/// Decides the mounts of a new container: `-v`, `--mount`, `--tmpfs`, `--volumes-from` and the image's `VOLUME`s.
+struct MountResolution {
+    let volumes: VolumeStore
+    let registry: ContainerRegistry
+    let containerID: String
+
+    /// In the order of their destinations, so that a mount comes after the one it lies in. Makes volumes that are missing.
+    func resolve(_ config: ContainerConfig, _ host: HostConfig) async throws -> [ResolvedMount] {
+        var mounts: [ResolvedMount] = []
+        for source in host.VolumesFrom ?? [] { mounts += try await inherited(source) }
+        var requested: [ResolvedMount] = []
+        for bind in host.Binds ?? [] { requested.append(try await parse(bind: bind)) }
+        for mount in host.Mounts ?? [] { requested.append(try await resolve(mount)) }
+        for (destination, options) in host.Tmpfs ?? [:] {
+            requested.append(
+                ResolvedMount(
+                    kind: .tmpfs, destination: try Self.clean(destination),
+                    options: options.split(separator: ",").map(String.init)))
+        }
+        for mount in requested {
+            guard !requested.contains(where: { $0 != mount && $0.destination == mount.destination }) else {
+                throw EngineError(.invalidArgument, "Duplicate mount point: \(mount.destination)")
+            }
+        }
+        mounts = mounts.filter { old in !requested.contains { $0.destination == old.destination } } + requested
+        for path in (config.Volumes ?? [:]).keys.sorted() {
+            let destination = try Self.clean(path)
+            guard !mounts.contains(where: { $0.destination == destination }) else { continue }
+            mounts.append(try await anonymous(destination))
+        }
+        return mounts.sorted { $0.destination < $1.destination }
+    }
+
+    private func anonymous(_ destination: String) async throws -> ResolvedMount {
+        let name = try await volumes.create(nil, labels: ["com.docker.volume.anonymous": ""]).Name ?? ""
+        return ResolvedMount(
+            kind: .volume, name: name, source: volumes.directory(name).string, destination: destination, anonymous: true)
+    }
+
+    private func inherited(_ text: String) async throws -> [ResolvedMount] {
+        let parts = text.split(separator: ":", maxSplits: 1)
+        let readOnly = parts.count > 1 && parts[1] == "ro"
+        let other = try await registry.find(String(parts.first ?? ""))
+        return await other.record.mounts.map {
+            var mount = $0
+            mount.anonymous = false
+            mount.readOnly = mount.readOnly || readOnly
+            return mount
+        }
+    }
+
+    /// `source:destination[:options]`, where a source without a slash is a volume's name; or `destination` alone.
+    private func parse(bind: String) async throws -> ResolvedMount {
+        let parts = bind.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        guard (1...3).contains(parts.count), parts.allSatisfy({ !$0.isEmpty }) else {
+            throw EngineError(.invalidArgument, "invalid volume specification: '\(bind)'")
+        }
+        if parts.count == 1 { return try await anonymous(try Self.clean(parts[0])) }
+        let destination = try Self.clean(parts[1], specification: bind)
+        var mount = ResolvedMount(kind: .bind, destination: destination, mode: parts.count > 2 ? parts[2] : "")
+        try Self.apply(options: mount.mode, to: &mount, specification: bind)
+        if parts[0].hasPrefix("/") {
+            mount.source = FilePath(parts[0]).lexicallyNormalized().string
+            let source = FilePath(mount.source)
+            // Docker makes the directory of a bind that is not there.
+            try await blocking { if try !Self.exists(source) { try makeDirectories(source, mode: 0o755) } }
+        } else {
+            mount.kind = .volume
+            mount.name = parts[0]
+            _ = try await volumes.create(parts[0])
+            mount.source = volumes.directory(parts[0]).string
+        }
+        return mount
+    }
+
+    private static func apply(options: String, to mount: inout ResolvedMount, specification: String) throws(EngineError) {
+        for option in options.split(separator: ",") {
+            switch option {
+            case "ro": mount.readOnly = true
+            case "rw", "z", "Z", "cached", "delegated", "consistent": break
+            case "nocopy": mount.noCopy = true
+            case "private", "rprivate", "shared", "rshared", "slave", "rslave": mount.propagation = String(option)
+            default: throw EngineError(.invalidArgument, "invalid mode: \(options)")
+            }
+        }
+    }
+
+    private func resolve(_ mount: DockerAPI.Mount) async throws -> ResolvedMount {
+        let kind = mount.`Type` ?? ""
+        guard let target = mount.Target, !target.isEmpty else {
+            throw EngineError(.invalidArgument, "invalid mount config for type \"\(kind)\": field Target must not be empty")
+        }
+        var resolved = ResolvedMount(kind: .bind, destination: try Self.clean(target), readOnly: mount.ReadOnly ?? false)
+        switch kind {
+        case "bind": try await resolveBind(mount, &resolved)
+        case "volume": try await resolveVolume(mount, &resolved)
+        case "tmpfs":
+            resolved.kind = .tmpfs
+            if let size = mount.TmpfsOptions?.SizeBytes, size > 0 { resolved.options.append("size=\(size)") }
+            if let mode = mount.TmpfsOptions?.Mode, mode > 0 { resolved.options.append("mode=" + String(mode, radix: 8)) }
+        default:
+            throw EngineError(.invalidArgument, "mount type \"\(kind)\" is not available in this version of Skiff")
+        }
+        return resolved
+    }
+
+    private func resolveBind(_ mount: DockerAPI.Mount, _ resolved: inout ResolvedMount) async throws {
+        let source = mount.Source ?? ""
+        guard source.hasPrefix("/") else {
+            throw EngineError(.invalidArgument, "invalid mount config for type \"bind\": invalid mount path: '\(source)' mount path must be absolute")
+        }
+        let path = FilePath(source).lexicallyNormalized()
+        let make = mount.BindOptions?.CreateMountpoint ?? false
+        try await blocking {
+            guard try !Self.exists(path) else { return }
+            guard make else {
+                throw EngineError(.invalidArgument, "invalid mount config for type \"bind\": bind source path does not exist: \(source)")
+            }
+            try makeDirectories(path, mode: 0o755)
+        }
+        resolved.source = path.string
+        resolved.propagation = mount.BindOptions?.Propagation ?? ""
+        resolved.nonRecursive = mount.BindOptions?.NonRecursive ?? false
+    }
+
+    private func resolveVolume(_ mount: DockerAPI.Mount, _ resolved: inout ResolvedMount) async throws {
+        let options = mount.VolumeOptions
+        guard (options?.Subpath ?? "").isEmpty else {
+            throw EngineError(.notImplemented, "volume-subpath is not available in this version of Skiff")
+        }
+        guard ["", "local"].contains(options?.DriverConfig?.Name ?? "") else {
+            throw EngineError(.notFound, "error looking up volume plugin \(options?.DriverConfig?.Name ?? ""): plugin not found")
+        }
+        resolved.kind = .volume
+        resolved.anonymous = (mount.Source ?? "").isEmpty
+        resolved.noCopy = options?.NoCopy ?? false
+        let name = resolved.anonymous ? nil : mount.Source
+        let volume = try await volumes.create(
+            name, labels: options?.Labels ?? [:], options: options?.DriverConfig?.Options ?? [:])
+        resolved.name = volume.Name ?? ""
+        resolved.source = volumes.directory(resolved.name).string
+    }
+
+    private static func exists(_ path: FilePath) throws -> Bool {
+        do {
+            _ = try OwnedFD.open(path, [.path])
+            return true
+        } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+            return false
+        }
+    }
+
+    private static func clean(_ destination: String, specification: String? = nil) throws(EngineError) -> String {
+        guard destination.hasPrefix("/"), !destination.utf8.contains(0) else {
+            throw EngineError(
+                .invalidArgument, "invalid volume specification: '\(specification ?? destination)': invalid mount config for type \"volume\": invalid mount path: '\(destination)' mount path must be absolute")
+        }
+        let path = FilePath(destination).lexicallyNormalized().string
+        guard path != "/" else {
+            throw EngineError(.invalidArgument, "invalid volume specification: '\(specification ?? destination)': invalid specification: destination can't be '/'")
+        }
+        return path
+    }
+}
