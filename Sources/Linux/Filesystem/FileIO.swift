@@ -1,0 +1,35 @@
+import Glibc
+import SystemPackage
+
+extension SharedFD {
+    /// Reads at most `buffer.count` bytes; 0 is the end.
+    public func read(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
+        try check("read") { Glibc.read(raw, buffer.baseAddress, buffer.count) }
+    }
+
+    /// Writes everything, in as many calls as it takes.
+    public func writeAll(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
+        var rest = bytes
+        while !rest.isEmpty {
+            let written = try check("write") { Glibc.write(raw, rest.baseAddress, rest.count) }
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+        }
+    }
+}
+
+/// Writes everything at a place in the file, whatever its position.
+public func pwriteAll(_ file: borrowing OwnedFD, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(SystemError) {
+    let raw = file.raw
+    var (rest, offset) = (bytes, offset)
+    while !rest.isEmpty {
+        let written = try check("pwrite") { Glibc.pwrite(raw, rest.baseAddress, rest.count, Int(offset)) }
+        rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+        offset += Int64(written)
+    }
+}
+
+/// Makes the file shorter, or longer by a hole.
+public func ftruncate(_ file: borrowing OwnedFD, size: Int64) throws(SystemError) {
+    let raw = file.raw
+    try check("ftruncate") { Glibc.ftruncate(raw, Int(size)) }
+}
