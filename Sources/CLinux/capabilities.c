@@ -2,7 +2,6 @@
 #include "capabilities.h"
 
 #include <linux/capability.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,8 +22,4 @@ int clinux_capset(const struct clinux_capabilities *wanted) {
         {(uint32_t)(wanted->effective >> 32), (uint32_t)(wanted->permitted >> 32), (uint32_t)(wanted->inheritable >> 32)},
     };
     return (int)syscall(SYS_capset, &header, data);
-}
-
-int clinux_prctl_capability(int option, unsigned long first, unsigned long second) {
-    return prctl(option, first, second, 0UL, 0UL);
 }

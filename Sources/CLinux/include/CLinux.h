@@ -7,6 +7,7 @@
 #include "mount.h"
 #include "process.h"
 #include "capabilities.h"
+#include "events.h"
 #include "filters.h"
 #include "spawn.h"
 

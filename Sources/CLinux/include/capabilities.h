@@ -2,6 +2,7 @@
 #define SKIFF_CLINUX_CAPABILITIES_H
 
 #include <stdint.h>
+/// For the names of `PR_CAP*`, which Swift's Glibc module does not have.
 #include <sys/prctl.h>
 
 struct clinux_capabilities {
@@ -16,8 +17,5 @@ int clinux_capget(struct clinux_capabilities *result);
 
 /// capset(2) for the calling thread, for the same reasons.
 int clinux_capset(const struct clinux_capabilities *wanted);
-
-/// prctl(2) with two arguments, the others being 0. In C, because Swift cannot call variadic functions.
-int clinux_prctl_capability(int option, unsigned long first, unsigned long second);
 
 #endif

@@ -26,7 +26,7 @@ public struct Capability: RawRepresentable, Sendable, Hashable {
 
     /// The highest number that the running kernel knows. Asks no file: a container's `/proc` may not be one.
     public static func lastOfKernel() -> Capability {
-        let unknown = (0..<UInt(64)).first { clinux_prctl_capability(PR_CAPBSET_READ, $0, 0) < 0 } ?? 64
+        let unknown = (0..<UInt(64)).first { clinux_prctl(PR_CAPBSET_READ, $0, 0) < 0 } ?? 64
         return Capability(rawValue: UInt8(max(unknown, 1) - 1))
     }
 
@@ -89,9 +89,9 @@ public struct CapabilitySets: Sendable, Equatable {
         let all = CapabilityMask.all()
         for number in 0..<UInt(64) where all.rawValue >> UInt64(number) & 1 == 1 {
             let one = CapabilityMask(rawValue: 1 << UInt64(number))
-            let isBounding = try check("prctl PR_CAPBSET_READ") { clinux_prctl_capability(PR_CAPBSET_READ, number, 0) }
+            let isBounding = try check("prctl PR_CAPBSET_READ") { clinux_prctl(PR_CAPBSET_READ, number, 0) }
             let isAmbient = try check("prctl PR_CAP_AMBIENT_IS_SET") {
-                clinux_prctl_capability(PR_CAP_AMBIENT, UInt(PR_CAP_AMBIENT_IS_SET), number)
+                clinux_prctl(PR_CAP_AMBIENT, UInt(PR_CAP_AMBIENT_IS_SET), number)
             }
             if isBounding == 1 { result.bounding.formUnion(one) }
             if isAmbient == 1 { result.ambient.formUnion(one) }
@@ -104,13 +104,13 @@ public struct CapabilitySets: Sendable, Equatable {
     public func applyBounding() throws(SystemError) {
         let unwanted = CapabilityMask.all().subtracting(bounding)
         for number in 0..<UInt(64) where unwanted.rawValue >> UInt64(number) & 1 == 1 {
-            try check("prctl PR_CAPBSET_DROP", "\(number)") { clinux_prctl_capability(PR_CAPBSET_DROP, number, 0) }
+            try check("prctl PR_CAPBSET_DROP", "\(number)") { clinux_prctl(PR_CAPBSET_DROP, number, 0) }
         }
     }
 
     /// Keeps the permitted set over a change from user 0 to another one; then call `apply`.
     public static func keepOverUserChange(_ keep: Bool) throws(SystemError) {
-        try check("prctl PR_SET_KEEPCAPS") { clinux_prctl_capability(PR_SET_KEEPCAPS, keep ? 1 : 0, 0) }
+        try check("prctl PR_SET_KEEPCAPS") { clinux_prctl(PR_SET_KEEPCAPS, keep ? 1 : 0, 0) }
     }
 
     /// Sets effective, permitted, inheritable and then ambient, reads everything back, the bounding set too, and throws
@@ -122,11 +122,11 @@ public struct CapabilitySets: Sendable, Equatable {
             inheritable: inheritable.intersection(all).rawValue)
         try check("capset") { clinux_capset(&data) }
         try check("prctl PR_CAP_AMBIENT_CLEAR_ALL") {
-            clinux_prctl_capability(PR_CAP_AMBIENT, UInt(PR_CAP_AMBIENT_CLEAR_ALL), 0)
+            clinux_prctl(PR_CAP_AMBIENT, UInt(PR_CAP_AMBIENT_CLEAR_ALL), 0)
         }
         for number in 0..<UInt(64) where ambient.intersection(all).rawValue >> UInt64(number) & 1 == 1 {
             try check("prctl PR_CAP_AMBIENT_RAISE", "\(number)") {
-                clinux_prctl_capability(PR_CAP_AMBIENT, UInt(PR_CAP_AMBIENT_RAISE), number)
+                clinux_prctl(PR_CAP_AMBIENT, UInt(PR_CAP_AMBIENT_RAISE), number)
             }
         }
         let wanted = CapabilitySets(

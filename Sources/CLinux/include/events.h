@@ -1,0 +1,9 @@
+#ifndef SKIFF_CLINUX_EVENTS_H
+#define SKIFF_CLINUX_EVENTS_H
+
+// For their declarations, which Swift's Glibc module does not have.
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/un.h>
+
+#endif
