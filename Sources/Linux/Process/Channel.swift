@@ -110,3 +110,10 @@ public func sendDescriptor(_ passed: Int32, _ bytes: [UInt8], over socket: Int32
         }
     }
 }
+
+extension OwnedFD {
+    /// A second descriptor, close-on-exec, for one that belongs to somebody else.
+    public static func duplicating(_ raw: Int32) throws(SystemError) -> OwnedFD {
+        OwnedFD(adopting: try check("fcntl F_DUPFD_CLOEXEC", "\(raw)") { fcntl(raw, F_DUPFD_CLOEXEC, 0) })
+    }
+}

@@ -50,6 +50,18 @@ public struct Launched: ~Copyable, Sendable {
         }
     }
 
+    /// Tells a child that waits for its parent's preparations that they are done.
+    func begin() throws(SystemError) {
+        try channel.send([0])
+    }
+
+    /// Kills and reaps the process.
+    func abandon() {
+        // It may have ended by itself, which is as good; there is nothing else that could fail.
+        try? sendSignal(.kill, to: pidfd)
+        _ = try? reap(pid)
+    }
+
     /// Gives the terminal to the caller.
     public mutating func takeTerminal() -> OwnedFD? {
         terminal.take()

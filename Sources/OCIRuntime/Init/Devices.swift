@@ -1,0 +1,83 @@
+import Linux
+import OCI
+import SystemPackage
+
+/// A device file of a container.
+struct DeviceNode {
+    let path: String
+    let type: String
+    let major: UInt32
+    let minor: UInt32
+    let mode: UInt32
+    let uid: UInt32
+    let gid: UInt32
+
+    /// Those that every container has, and those of the configuration, which win.
+    static func all(for spec: RuntimeSpec) -> [DeviceNode] {
+        let configured = spec.linux.devices.map {
+            DeviceNode(
+                path: $0.path, type: $0.type, major: UInt32(truncatingIfNeeded: $0.major),
+                minor: UInt32(truncatingIfNeeded: $0.minor), mode: $0.fileMode.map { $0 & 0o7777 } ?? 0o666,
+                uid: $0.uid ?? 0, gid: $0.gid ?? 0)
+        }
+        let usual = Self.usual.filter { one in !configured.contains { $0.path == one.path } }
+        return usual + configured
+    }
+
+    private static let usual = [
+        ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0),
+    ].map {
+        DeviceNode(path: "/dev/\($0.0)", type: "c", major: $0.1, minor: $0.2, mode: 0o666, uid: 0, gid: 0)
+    }
+
+    /// Makes the node, or binds the host's, which is given where nodes cannot be made.
+    func make(in root: borrowing OwnedFD, bound: HeldFD?) throws {
+        if let bound {
+            let target = try MountTarget.file(path, root: root)
+            return try Mount.attach(bound.fd, to: target)
+        }
+        let (directory, last) = try PathInRoot.splitting(path)
+        let parent = try PathInRoot.makeDirectories(directory, root: root)
+        let name = try FileName(last)
+        if let existing = try fstatatIfExists(parent, name) {
+            if matches(existing) { return }
+            try unlinkat(parent, name)
+        }
+        switch type {
+        case "c", "u": try mknodat(parent, name, kind: .characterDevice, mode: mode, major: major, minor: minor)
+        case "b": try mknodat(parent, name, kind: .blockDevice, mode: mode, major: major, minor: minor)
+        case "p": try mknodat(parent, name, kind: .fifo, mode: mode)
+        default: throw LaunchError(message: "\(type) is not a valid device type for device \(path)")
+        }
+        if uid != 0 || gid != 0 { try fchownat(parent, name, uid: uid, gid: gid) }
+        // After a change of owner, which clears bits of the mode.
+        try fchmodat(parent, name, mode: mode)
+    }
+
+    private func matches(_ file: FileMetadata) -> Bool {
+        let sameKind =
+            switch type {
+            case "c", "u": file.kind == .characterDevice
+            case "b": file.kind == .blockDevice
+            default: file.kind == .fifo
+            }
+        return sameKind && (type == "p" || (file.deviceMajor == major && file.deviceMinor == minor))
+    }
+}
+
+/// The links below `/dev` that programs expect.
+enum DeviceLinks {
+    static func make(in root: borrowing OwnedFD) throws {
+        let directory = try PathInRoot.makeDirectories("/dev", root: root)
+        let links = [
+            ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"), ("core", "/proc/kcore"),
+        ]
+        for (name, target) in links {
+            let name = try FileName(name)
+            if try fstatatIfExists(directory, name) == nil { try symlinkat(Array(target.utf8), directory, name) }
+        }
+        if try fstatatIfExists(directory, "ptmx") != nil { try unlinkat(directory, "ptmx") }
+        try symlinkat(Array("pts/ptmx".utf8), directory, "ptmx")
+    }
+}

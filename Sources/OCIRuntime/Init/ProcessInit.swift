@@ -1,0 +1,133 @@
+import Linux
+import OCI
+import SystemPackage
+
+/// The last steps of a cloned process, the same for a container's first one and for one that joined later. It stands in
+/// the container's namespaces already.
+struct ProcessInit {
+    let plan: ProcessPlan
+    let options: LaunchOptions
+
+    private var process: RuntimeSpec.Process { plan.process }
+
+    /// Stdio, terminal and limits: what still needs the rights of root.
+    func prepareStreams(root: borrowing OwnedFD, withConsole: Bool, channel: borrowing Channel) throws {
+        switch options.stdio {
+        case .descriptors(let input, let output, let error): try arrange([input, output, error])
+        case .terminal: try openTerminal(root: root, withConsole: withConsole, channel: channel)
+        }
+        try Identity.giveStandardStreams(to: process.user.uid)
+    }
+
+    private func arrange(_ streams: [Int32]) throws {
+        let preserved = (0..<Int32(options.preservedDescriptors)).map { 3 + $0 }
+        try Identity.arrangeDescriptors(streams + preserved)
+    }
+
+    private func openTerminal(root: borrowing OwnedFD, withConsole: Bool, channel: borrowing Channel) throws {
+        let devpts = try PathInRoot.open("/dev/pts", root: root, flags: [.path, .directory])
+        guard try FileSystemKind(of: devpts) == .devpts else {
+            throw LaunchError(message: "/dev/pts of the container is not a devpts file system")
+        }
+        let terminal = try PseudoTerminal(devpts: devpts)
+        let peer = try terminal.openPeer()
+        if let size = process.consoleSize, let rows = UInt16(exactly: size.height),
+            let columns = UInt16(exactly: size.width), rows > 0 || columns > 0
+        {
+            try WindowSize(rows: rows, columns: columns).set(peer.raw)
+        }
+        if withConsole {
+            let console = try MountTarget.file("/dev/console", root: root)
+            try Mount.attach(try Mount.clone(of: peer, recursive: false), to: console)
+        }
+        try channel.send(LaunchMessage.terminal.bytes, descriptor: terminal.controller)
+        try setControllingTerminal(peer)
+        try arrange([peer.raw, peer.raw, peer.raw])
+    }
+
+    /// Becomes the container's user, tells that everything is ready, waits, and executes the program.
+    func finish(root: borrowing OwnedFD, channel: borrowing Channel) throws {
+        for (limit, soft, hard) in plan.limits { try limit.set(soft: soft, hard: hard) }
+        try enterWorkingDirectory(root)
+        var environment = process.env
+        if !environment.contains(where: { $0.hasPrefix("HOME=") && $0 != "HOME=" }) {
+            environment.removeAll { $0 == "HOME=" }
+            environment.append("HOME=\(HomeDirectory.find(uid: process.user.uid, root: root))")
+        }
+        if let profile = process.apparmorProfile, !profile.isEmpty { try AppArmor.prepare(profile) }
+        Identity.setUmask(process.user.umask ?? 0o022)
+        try becomeUser()
+        let name = process.args[0]
+        let program = try ProgramLookup.find(name, environment: environment)
+        guard !plan.ownProgram.isSame(as: program) else {
+            throw LaunchError(exitCode: 126, message: "exec: \"\(name)\": permission denied")
+        }
+        if options.diesWithParent { try Identity.dieWithParent() }
+        try channel.send(LaunchMessage.ready.bytes)
+        try waitForRelease(channel)
+        if process.noNewPrivileges { try plan.seccomp?.install(plan.seccompFlags) }
+        let errno = execute(program, arguments: process.args, environment: environment)
+        throw LaunchError(
+            exitCode: errno == .noSuchFileOrDirectory ? 127 : 126, message: "exec \(program): \(errno.goText)")
+    }
+
+    private func waitForRelease(_ channel: borrowing Channel) throws {
+        if let gate = options.gate {
+            guard try !readGate(gate) else { return }
+        } else if try channel.receive() != nil {
+            return
+        }
+        // Nobody is left who could release this process.
+        endProcess(1)
+    }
+
+    /// True at the end of the file.
+    private func readGate(_ gate: Int32) throws -> Bool {
+        try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { byte in
+            let fd = try OwnedFD.duplicating(gate)
+            return try fd.read(into: byte) == 0
+        }
+    }
+
+    /// The directory is made where it is missing, resolved inside the root and entered by its descriptor; afterwards the
+    /// kernel has to agree that it lies inside.
+    private func enterWorkingDirectory(_ root: borrowing OwnedFD) throws {
+        do {
+            let directory = try PathInRoot.makeDirectories(process.cwd, root: root)
+            try Identity.changeDirectory(directory)
+            guard try Identity.workingDirectory().hasPrefix("/") else {
+                throw LaunchError(message: "current working directory is outside of container mount namespace root")
+            }
+        } catch let error as SystemError {
+            throw LaunchError(
+                message: "chdir to cwd (\"\(process.cwd)\") set in config.json failed: \(error.errno.goText)")
+        }
+    }
+
+    /// Without `no_new_privs` only a privileged process may install a filter, so it comes before the rights go.
+    private func becomeUser() throws {
+        if process.noNewPrivileges { try Identity.forbidNewPrivileges() } else { try plan.seccomp?.install(plan.seccompFlags) }
+        let user = process.user
+        guard let capabilities = plan.capabilities else {
+            return try Identity.setUser(user.uid, group: user.gid, additionalGroups: user.additionalGids)
+        }
+        try capabilities.applyBounding()
+        try CapabilitySets.keepOverUserChange(true)
+        try Identity.setUser(user.uid, group: user.gid, additionalGroups: user.additionalGids)
+        try CapabilitySets.keepOverUserChange(false)
+        try capabilities.apply()
+    }
+}
+
+/// Tells AppArmor which profile the next program gets.
+enum AppArmor {
+    static func prepare(_ profile: String) throws {
+        let proc = try Mount.filesystem(type: "proc", attributes: [.noSetUserID, .noDevices, .noExecution])
+        do {
+            let file = try PathInRoot.open("/thread-self/attr/apparmor/exec", root: proc, flags: .writeOnly)
+            try file.writeAll(Array("exec \(profile)".utf8))
+        } catch {
+            throw LaunchError(message: "apparmor failed to apply profile: \(error.errno.goText)")
+        }
+    }
+}
