@@ -74,7 +74,7 @@ let package = Package(
         module("Store", ["Linux", "OCI", grdb, crypto, system]),
         module("OCIRuntime", ["Linux", "OCI", system]),
         // Level 3
-        module("Networking", ["Linux", "Store", system, logging]),
+        module("Networking", ["Linux", "OCI", "Store", system, logging]),
         // Level 4
         module("Images", ["OCI", "Archive", "Store", "Linux", crypto, system, logging]),
         // Level 5

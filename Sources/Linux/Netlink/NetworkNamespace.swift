@@ -23,6 +23,19 @@ public enum NetworkNamespace {
         try check("unshare", "network namespace") { unshare(CLONE_NEWNET) }
     }
 
+    /// Whether both descriptors mean the same namespace.
+    public static func areSame(_ one: borrowing OwnedFD, _ other: borrowing OwnedFD) throws(SystemError) -> Bool {
+        let (first, second) = (try status(one), try status(other))
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
+    private static func status(_ namespace: borrowing OwnedFD) throws(SystemError) -> stat {
+        var status = stat()
+        let raw = namespace.raw
+        try check("fstat", "network namespace") { fstat(raw, &status) }
+        return status
+    }
+
     private static func open(_ path: FilePath) throws(SystemError) -> OwnedFD {
         let descriptor = try OwnedFD.open(path, .readOnly)
         let raw = descriptor.raw

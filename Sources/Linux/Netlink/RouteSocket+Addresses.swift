@@ -15,6 +15,14 @@ extension RouteSocket {
         try socket.perform(.addAddress(prefix, to: link))
     }
 
+    public mutating func deleteAddress(_ prefix: IPPrefix, from link: UInt32) throws(SystemError) {
+        var message = NetlinkMessage(
+            type: RouteSocket.Message.deleteAddress, flags: .request, purpose: "delete address \(prefix)",
+            familyHeader: [prefix.address.family, UInt8(prefix.length), 0, 0] + link.nativeBytes)
+        message.put(AddressAttribute.local, prefix.address.bytes)
+        try socket.perform(message)
+    }
+
     /// The addresses of all devices, both families.
     public mutating func addresses() throws(SystemError) -> [LinkAddress] {
         var addresses: [LinkAddress] = []

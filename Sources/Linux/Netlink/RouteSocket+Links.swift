@@ -16,14 +16,28 @@ public struct Link: Sendable, Equatable {
 
 /// What went through a device since it was made.
 public struct LinkCounters: Sendable, Equatable {
-    public var receivedPackets: UInt64 = 0
-    public var sentPackets: UInt64 = 0
-    public var receivedBytes: UInt64 = 0
-    public var sentBytes: UInt64 = 0
-    public var receiveErrors: UInt64 = 0
-    public var sendErrors: UInt64 = 0
-    public var receiveDropped: UInt64 = 0
-    public var sendDropped: UInt64 = 0
+    public var receivedPackets: UInt64
+    public var sentPackets: UInt64
+    public var receivedBytes: UInt64
+    public var sentBytes: UInt64
+    public var receiveErrors: UInt64
+    public var sendErrors: UInt64
+    public var receiveDropped: UInt64
+    public var sendDropped: UInt64
+
+    public init(
+        receivedPackets: UInt64 = 0, sentPackets: UInt64 = 0, receivedBytes: UInt64 = 0, sentBytes: UInt64 = 0,
+        receiveErrors: UInt64 = 0, sendErrors: UInt64 = 0, receiveDropped: UInt64 = 0, sendDropped: UInt64 = 0
+    ) {
+        self.receivedPackets = receivedPackets
+        self.sentPackets = sentPackets
+        self.receivedBytes = receivedBytes
+        self.sentBytes = sentBytes
+        self.receiveErrors = receiveErrors
+        self.sendErrors = sendErrors
+        self.receiveDropped = receiveDropped
+        self.sendDropped = sendDropped
+    }
 }
 
 /// A pair of devices that are the two ends of one cable.
@@ -57,7 +71,8 @@ extension RouteSocket {
         try socket.perform(.createBridge(name, hardwareAddress: hardwareAddress, mtu: mtu))
     }
 
-    /// Makes the pair, moves one end away, puts the other one into its bridge and sets both up: all or nothing.
+    /// Makes the pair, moves one end away, which stays down, puts the other one into its bridge and sets it up: all or
+    /// nothing.
     public mutating func createVeth(_ pair: VethPair) throws(SystemError) {
         try socket.perform(.createVeth(pair))
     }
@@ -73,6 +88,14 @@ extension RouteSocket {
         try socket.perform(message)
     }
 
+    /// Makes the device a port of the bridge and sets it up.
+    public mutating func setMaster(_ link: UInt32, _ master: UInt32) throws(SystemError) {
+        var message = NetlinkMessage.link(
+            RouteSocket.Message.newLink, [], "set master of link \(link)", index: link, flags: LinkFlags.up)
+        message.put(LinkAttribute.master, master)
+        try socket.perform(message)
+    }
+
     public mutating func deleteLink(_ link: UInt32) throws(SystemError) {
         try socket.perform(.link(RouteSocket.Message.deleteLink, [], "delete link \(link)", index: link))
     }
@@ -84,7 +107,7 @@ extension RouteSocket {
         do {
             return try socket.query(message).first.map { reply throws(SystemError) in try Link(reply) }
         } catch {
-            if error.errno == .noSuchAddressOrDevice || error.errno == Errno(rawValue: 19) { return nil }  // ENODEV
+            if error.errno == .operationNotSupportedByDevice { return nil }  // ENODEV
             throw error
         }
     }
@@ -146,7 +169,7 @@ extension NetlinkMessage {
             info.put(LinkAttribute.infoKind, "veth")
             info.nest(LinkAttribute.infoData) { data in
                 data.nest(LinkAttribute.vethPeer) { peer in
-                    peer.append(raw: linkHeader(flags: LinkFlags.up))
+                    peer.append(raw: linkHeader())
                     peer.put(LinkAttribute.name, pair.peerName)
                     peer.put(LinkAttribute.hardwareAddress, pair.peerHardwareAddress)
                     peer.put(LinkAttribute.mtu, pair.mtu)

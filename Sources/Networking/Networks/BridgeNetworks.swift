@@ -1,73 +1,135 @@
 public import Linux
-
 public import Logging
-
-extension BridgeNetworks {
-    /// What tells one engine's networks from those of another on the same host.
-    public struct Configuration: Sendable {
-        /// The bridge device, at most 15 characters.
-        public var bridgeName: String
-        /// The nftables table (family inet).
-        public var nftTable: String
-        /// Where subnets are taken from, in this order, each `a.b.c.d/n`; the first without a conflict wins.
-        public var ipv4Pool: [String]
-        /// The network namespace that is "the host"; nil is the program's own.
-        public var hostNamespace: SharedFD?
-
-        public init(
-            bridgeName: String = "skiff0", nftTable: String = "skiff", ipv4Pool: [String] = Configuration.standardPool,
-            hostNamespace: SharedFD? = nil
-        ) {
-            self.bridgeName = bridgeName
-            self.nftTable = nftTable
-            self.ipv4Pool = ipv4Pool
-            self.hostNamespace = hostNamespace
-        }
-
-        /// Private ranges that neither Docker nor home routers begin with.
-        public static let standardPool =
-            (18...30).reversed().map { "172.\($0).0.0/16" } + (200...215).map { "10.\($0).0.0/16" }
-    }
-}
+public import Store
 
 /// The bridge networks of one engine on one host.
 ///
 /// Order for a container: `reserve` (addresses, ports, database), `connect` once its network namespace exists,
 /// `disconnect` when it has ended. `prepare` comes before everything else. Blocking work happens on plain threads.
 public actor BridgeNetworks {
+    /// The name of the network that containers get without asking.
+    public static let defaultNetwork = "bridge"
+
+    let database: Database
     let logger: Logger
     let configuration: Configuration
+    let host: Host
+    var prepared: Prepared?
+    var endpoints: [String: Endpoint] = [:]
+    private var preparation: Task<Void, any Error>?
 
-    public init(logger: Logger, configuration: Configuration) {
+    /// What there is once `prepare` has succeeded.
+    struct Prepared {
+        var network: BridgeNetwork
+        var addresses: AddressPool
+        let firewall: FirewallTable
+    }
+
+    /// A container's endpoint, or a claim to one that is being reserved.
+    struct Endpoint {
+        let address: IPAddress
+        var bindings: [HostBinding]
+        var info: EndpointInfo?
+        var ports: HeldPorts?
+        /// Set while the endpoint is on its way out.
+        var ending: Task<Void, Never>?
+    }
+
+    public init(database: Database, logger: Logger, configuration: Configuration = Configuration()) {
+        self.database = database
         self.logger = logger
         self.configuration = configuration
+        host = Host(namespace: configuration.hostNamespace)
     }
 
     /// Makes what all containers share: bridge, addresses, forwarding, firewall. Repairs what is there; idempotent.
-    public func prepare() async throws {}
-
-    /// Chooses addresses and host ports, holds the ports and writes the endpoint to the database. Nothing on the host
-    /// changes but the ports held. Throws `NetworkError` with Docker's texts for ports that are taken.
-    public func reserve(containerID: String, ports: [PublishedPort]) async throws -> EndpointInfo {
-        throw NetworkError.notReserved(containerID: containerID)
+    public func prepare() async throws {
+        if let preparation { return try await preparation.value }
+        let task = Task { try await prepareNow() }
+        preparation = task
+        defer { preparation = nil }
+        try await task.value
     }
 
-    /// Gives the network namespace of `pid` its interface `eth0`, addresses and routes, then opens the published ports.
-    /// When it throws, the caller calls `disconnect`.
-    public func connect(_ endpoint: EndpointInfo, pid: Int32) async throws {}
+    private func prepareNow() async throws {
+        try configuration.validate()
+        if prepared == nil { try await load() }
+        guard var prepared else { return }
+        let interfaces = Set(endpoints.values.compactMap { $0.info?.hostInterface })
+        prepared.network = try await host.run { [network = prepared.network, firewall = prepared.firewall] in
+            var network = network
+            try BridgeDevice.make(&network)
+            // No packet is passed on before there are rules for it.
+            try firewall.install()
+            try Forwarding.enable(withIPv6: network.ipv6 != nil)
+            try BridgeDevice.activate(network)
+            try BridgeDevice.adopt(interfaces, of: network)
+            return network
+        }
+        self.prepared?.network = prepared.network
+    }
 
-    /// Closes the published ports, removes the interface and forgets the endpoint. Not an error when there is none.
-    public func disconnect(containerID: String) async {}
+    /// What the database knows of the network and its endpoints; chooses what has to be chosen.
+    private func load() async throws {
+        let record = try await database.networks.all().first { $0.name == Self.defaultNetwork }
+        var stored: BridgeNetwork?
+        if let record {
+            stored = try BridgeNetwork(id: record.id, name: record.name, created: record.created, json: record.json)
+        }
+        let records = try await database.endpoints.all().filter { $0.networkID == record?.id }
+        let network = try await choose(stored, id: record?.id, created: record?.created, mayMove: records.isEmpty)
+        try await database.networks.save(
+            id: network.id, name: network.name, created: network.created, json: network.json)
+        guard var addresses = AddressPool(subnet: network.ipv4) else {
+            throw NetworkError.invalidAddress(network.ipv4.description)
+        }
+        var infos: [EndpointInfo] = []
+        for record in records {
+            guard
+                let info = try EndpointInfo(
+                    containerID: record.containerID, networkID: record.networkID, json: record.json),
+                let address = IPAddress(info.ipv4), addresses.take(address)
+            else {
+                logger.error("an endpoint in the database cannot be used", metadata: ["container": "\(record.containerID)"])
+                continue
+            }
+            let bindings = try info.ports.flatMap { try HostBinding.all(of: $0, withIPv6: network.ipv6 != nil) }
+            endpoints[info.containerID] = Endpoint(address: address, bindings: bindings, info: info)
+            infos.append(info)
+        }
+        let firewall = Firewall(table: configuration.nftTable, network: network)
+        prepared = Prepared(
+            network: network, addresses: addresses, firewall: FirewallTable(firewall, open: infos))
+    }
 
-    /// After a restart of the engine: opens the ports of the running containers again, removes what is left of all others.
-    public func reconcile(running: Set<String>) async {}
-
-    /// Removes the bridge, the firewall table and all endpoints.
-    public func remove() async {}
+    /// Keeps the subnets of a stored network, unless nobody needs them and somebody else has them.
+    private func choose(_ stored: BridgeNetwork?, id: String?, created: String?, mayMove: Bool) async throws -> BridgeNetwork {
+        let (ipv4, hasIPv6) = try await host.run { [configuration] in
+            let ipv4 = try BridgeDevice.chooseIPv4(
+                pool: configuration.ipv4Pool, stored: stored?.ipv4, mayMove: mayMove, bridgeName: configuration.bridgeName)
+            return (ipv4, try BridgeDevice.hostHasIPv6)
+        }
+        let network = BridgeNetwork(
+            id: id ?? randomID(), name: Self.defaultNetwork, created: created ?? Timestamp.now().description,
+            bridgeName: configuration.bridgeName, ipv4: ipv4, ipv6: hasIPv6 ? stored?.ipv6 ?? SubnetChoice.ipv6() : nil)
+        guard let network else { throw NetworkError.invalidAddress(ipv4.description) }
+        return network
+    }
 
     /// The endpoint of a container that has one.
-    public func endpoint(containerID: String) -> EndpointInfo? { nil }
+    public func endpoint(containerID: String) -> EndpointInfo? {
+        endpoints[containerID]?.info
+    }
 
     /// The networks with their endpoints, for `network ls` and `network inspect`. Empty before `prepare`.
-    public func info() -> [NetworkInfo] { [] }
+    public func info() -> [NetworkInfo] {
+        guard let prepared else { return [] }
+        return [prepared.network.info(endpoints: endpoints.values.compactMap(\.info).sorted { $0.containerID < $1.containerID })]
+    }
+
+    /// What went through a container's interface, as the container sees it; nil when it has none.
+    public func counters(containerID: String) async throws -> LinkCounters? {
+        guard let interface = endpoints[containerID]?.info?.hostInterface else { return nil }
+        return try await host.run { try EndpointLink.counters(interface) }
+    }
 }

@@ -1,6 +1,8 @@
 /// Changes to one nf_tables table of the family `inet` (both IPv4 and IPv6), made together or not at all.
 public struct NftTransaction: Sendable {
     public let table: String
+    /// The chains that the transaction adds, with the number of rules it adds to each.
+    public private(set) var rulesByChain: [String: UInt32] = [:]
     private(set) var messages: [NetlinkMessage] = []
     private var nextSetID: UInt32 = 1
 
@@ -25,6 +27,7 @@ public struct NftTransaction: Sendable {
 
     /// Adds a chain that is reached by jumps, or with a hook, that packets reach by themselves.
     public mutating func addChain(_ name: String, hook: NftHook? = nil) {
+        rulesByChain[name, default: 0] += 0
         add(.newChain, [.create], "add chain \(name)") { [table] message in
             message.put(1, table)
             message.put(3, name)
@@ -40,6 +43,7 @@ public struct NftTransaction: Sendable {
 
     /// Adds a rule at the end of the chain.
     public mutating func addRule(_ chain: String, _ expressions: [NftExpression]) {
+        rulesByChain[chain, default: 0] += 1
         add(.newRule, [.create, .append], "add rule to \(chain)") { [table] message in
             message.put(1, table)
             message.put(2, chain)

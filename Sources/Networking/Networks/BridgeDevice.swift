@@ -1,0 +1,101 @@
+import Linux
+import SystemPackage
+
+/// The bridge on the host, with what the kernel has to be told about it. Everything here blocks.
+struct BridgeDevice: Sendable {
+    /// Chooses the subnets of a network that is new, or whose old subnet somebody else has taken meanwhile.
+    static func chooseIPv4(
+        pool: [String], stored: IPPrefix?, mayMove: Bool, bridgeName: String
+    ) throws -> IPPrefix {
+        var socket = try RouteSocket()
+        let ownLink = try socket.link(named: bridgeName)?.index
+        let routes = try socket.routes(.v4)
+        if let stored, !mayMove || SubnetChoice.isFree(stored, routes: routes, ownLink: ownLink) { return stored }
+        return try SubnetChoice.ipv4(pool: pool, routes: routes, ownLink: ownLink)
+    }
+
+    static var hostHasIPv6: Bool {
+        get throws {
+            try NetworkSettings.read("ipv6/conf/default/disable_ipv6") == 0
+        }
+    }
+
+    /// Makes the bridge when it is missing; it stays down until `activate`. Fills in its index and MTU.
+    static func make(_ network: inout BridgeNetwork) throws {
+        var socket = try RouteSocket()
+        network.mtu = try uplinkMTU(&socket, except: network.bridgeName)
+        let bridge: Link
+        if let existing = try socket.link(named: network.bridgeName) {
+            guard existing.kind == "bridge" else {
+                throw NetworkError.unexpected("network device \(network.bridgeName) exists and is not a bridge")
+            }
+            bridge = existing
+            if existing.mtu != network.mtu { try socket.setMTU(existing.index, network.mtu) }
+        } else {
+            try socket.createBridge(
+                network.bridgeName, hardwareAddress: HardwareAddress.bytes(for: network.ipv4Gateway), mtu: network.mtu)
+            guard let made = try socket.link(named: network.bridgeName) else {
+                throw NetworkError.unexpected("network device \(network.bridgeName) is gone")
+            }
+            bridge = made
+        }
+        network.link = bridge.index
+    }
+
+    /// Gives the bridge its addresses and sets it up. Comes after the firewall.
+    static func activate(_ network: BridgeNetwork) throws {
+        var socket = try RouteSocket()
+        // The bridge answers connections that came to 127.0.0.1 (the firewall keeps all others from naming it).
+        try NetworkSettings.write("ipv4/conf/\(network.bridgeName)/route_localnet", 1)
+        if network.ipv6 != nil {
+            // Containers are no routers for the host.
+            try NetworkSettings.write("ipv6/conf/\(network.bridgeName)/accept_ra", 0)
+        }
+        let wanted = try gateways(of: network)
+        let present = try socket.addresses().filter { $0.link == network.link }.map(\.prefix)
+        // Addresses of an earlier subnet would keep its route.
+        for prefix in present where prefix.address.isV4 && !wanted.contains(prefix) {
+            try socket.deleteAddress(prefix, from: network.link)
+        }
+        for prefix in wanted where !present.contains(prefix) { try socket.addAddress(prefix, to: network.link) }
+        try socket.setUp(network.link)
+    }
+
+    private static func gateways(of network: BridgeNetwork) throws -> [IPPrefix] {
+        let pairs = [(network.ipv4Gateway, network.ipv4)] + [(network.ipv6Gateway, network.ipv6)].compactMap { pair in
+            pair.0.flatMap { gateway in pair.1.map { (gateway, $0) } }
+        }
+        return pairs.compactMap { IPPrefix($0.0, length: $0.1.length) }
+    }
+
+    /// Puts the host's ends of the containers' cables back into a bridge that was made anew, and removes those of no
+    /// container.
+    static func adopt(_ interfaces: Set<String>, of network: BridgeNetwork) throws {
+        var socket = try RouteSocket()
+        for link in try socket.links() where link.kind == "veth" && link.name.hasPrefix(EndpointLink.namePrefix) {
+            if interfaces.contains(link.name) {
+                if link.master != network.link || !link.isUp { try socket.setMaster(link.index, network.link) }
+            } else if link.master == network.link {
+                try socket.deleteLink(link.index)
+            }
+        }
+    }
+
+    static func remove(_ name: String) throws {
+        var socket = try RouteSocket()
+        guard let link = try socket.link(named: name), link.kind == "bridge" else { return }
+        try socket.deleteLink(link.index)
+    }
+
+    /// The MTU of the device that leads out, 1500 where none does.
+    private static func uplinkMTU(_ socket: inout RouteSocket, except bridgeName: String) throws -> UInt32 {
+        for family in AddressFamily.allCases {
+            let routes = try socket.routes(family).filter(\.isDefault).sorted { $0.priority < $1.priority }
+            guard let route = routes.first else { continue }
+            if let link = try socket.links().first(where: { $0.index == route.link && $0.name != bridgeName }) {
+                return link.mtu
+            }
+        }
+        return 1500
+    }
+}
