@@ -50,3 +50,8 @@ public func processStartTime(_ pid: pid_t) throws(SystemError) -> UInt64 {
     }
     return time
 }
+
+/// Milliseconds of a clock that nobody sets, to measure spans with.
+public func monotonicMilliseconds() -> Int64 {
+    Int64(monotonicSeconds() * 1000)
+}

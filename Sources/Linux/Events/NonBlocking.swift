@@ -42,20 +42,11 @@ extension OwnedFD {
     }
 }
 
-/// A new pipe, both ends close-on-exec.
-public struct Pipe: ~Copyable {
-    public let reading: OwnedFD
-    public let writing: OwnedFD
-
-    public init() throws(SystemError) {
-        var ends: [Int32] = [-1, -1]
-        try check("pipe2") { pipe2(&ends, O_CLOEXEC) }
-        reading = OwnedFD(adopting: ends[0])
-        writing = OwnedFD(adopting: ends[1])
-    }
-
-    /// Both ends, each with an owner of its own.
-    public consuming func take() -> (reading: SharedFD, writing: SharedFD) {
-        (SharedFD(reading), SharedFD(writing))
-    }
+/// Makes a pipe, both ends close-on-exec, and gives the ends away.
+public func openPipe<T>(
+    _ use: (_ reading: consuming OwnedFD, _ writing: consuming OwnedFD) throws -> T
+) throws -> T {
+    var ends: [Int32] = [-1, -1]
+    try check("pipe2") { pipe2(&ends, O_CLOEXEC) }
+    return try use(OwnedFD(adopting: ends[0]), OwnedFD(adopting: ends[1]))
 }
