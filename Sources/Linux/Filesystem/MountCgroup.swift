@@ -35,9 +35,4 @@ extension Cgroup {
             return .hierarchies(hierarchies, links: links)
         }
     }
-
-    /// Moves a process in from outside. Where the process can do so itself (`enterFromChild`), that is much faster.
-    public func enter(_ pid: Int32) throws(SystemError) {
-        for directory in directories { try Self.write("\(pid)", to: directory.appending("cgroup.procs")) }
-    }
 }
