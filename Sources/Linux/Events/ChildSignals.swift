@@ -1,6 +1,5 @@
 import CLinux
 import Glibc
-import SystemPackage
 
 /// Tells by a descriptor that children have ended. All signals are blocked from then on, so that none but SIGKILL and
 /// SIGSTOP has an effect on this process; a child made later has to unblock them.
@@ -37,21 +36,4 @@ public struct ChildSignals: ~Copyable {
             return (pid, signal == 0 ? .exited(status >> 8 & 0xFF) : .signaled(signal))
         }
     }
-}
-
-/// When a process was started, in ticks since the machine was: with the pid it names the process for ever.
-public func processStartTime(_ pid: pid_t) throws(SystemError) -> UInt64 {
-    let bytes = try OwnedFD.open(FilePath("/proc/\(pid)/stat"), .readOnly).readAll(limit: 8192)
-    // The name of the program is in parentheses and may have any byte; the 20th field after it is the time.
-    let rest = bytes[(bytes.lastIndex(of: UInt8(ascii: ")")) ?? bytes.startIndex)...]
-    let fields = rest.split(separator: UInt8(ascii: " "))
-    guard fields.count > 20, let time = UInt64(String(decoding: fields[20], as: UTF8.self)) else {
-        throw SystemError(errno: .invalidArgument, call: "read", subject: "/proc/\(pid)/stat")
-    }
-    return time
-}
-
-/// Milliseconds of a clock that nobody sets, to measure spans with.
-public func monotonicMilliseconds() -> Int64 {
-    Int64(monotonicSeconds() * 1000)
 }

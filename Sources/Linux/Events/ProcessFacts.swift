@@ -1,0 +1,22 @@
+import Glibc
+import SystemPackage
+
+/// The number of the calling process.
+public func processID() -> pid_t { getpid() }
+
+/// When a process was started, in ticks since the machine was: with the pid it names the process for ever.
+public func processStartTime(_ pid: pid_t) throws(SystemError) -> UInt64 {
+    let bytes = try OwnedFD.open(FilePath("/proc/\(pid)/stat"), .readOnly).readAll(limit: 8192)
+    // The name of the program is in parentheses and may have any byte; the 20th field after it is the time.
+    let rest = bytes[(bytes.lastIndex(of: UInt8(ascii: ")")) ?? bytes.startIndex)...]
+    let fields = rest.split(separator: UInt8(ascii: " "))
+    guard fields.count > 20, let time = UInt64(String(decoding: fields[20], as: UTF8.self)) else {
+        throw SystemError(errno: .invalidArgument, call: "read", subject: "/proc/\(pid)/stat")
+    }
+    return time
+}
+
+/// Milliseconds of a clock that nobody sets, to measure spans with.
+public func monotonicMilliseconds() -> Int64 {
+    Int64(monotonicSeconds() * 1000)
+}

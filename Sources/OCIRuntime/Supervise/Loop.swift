@@ -1,0 +1,95 @@
+import Linux
+
+extension Supervisor {
+    /// Goes on until everything is over and told.
+    func run() throws {
+        while true {
+            if isFinished() { return }
+            try watch()
+            for event in try epoll.wait(milliseconds: patience()) { try handle(event) }
+            letSendersGoOn()
+            dropLost()
+        }
+    }
+
+    private func handle(_ event: Epoll.Event) throws {
+        switch event.token {
+        case Token.listener: try accept()
+        case Token.children: try reapAll()
+        case Token.status: try hearLaunch()
+        case Token.stdin: input?.flush()
+        case Token.stdout, Token.stderr:
+            // The list changes when the process ends within one round of events.
+            if let source = sources.first(where: { $0.token == event.token }), !source.hasEnded { try pass(source) }
+        default:
+            guard let connection = connections.first(where: { $0.token == event.token }) else { return }
+            if event.isReadable || event.hasEnded { hear(connection) }
+            if event.isWritable { connection.flush() }
+            // What it said before it went has been taken, unless that has to wait for stdin.
+            if event.hasEnded { connection.isGone = true }
+        }
+        for connection in connections where connection.isGone && !connection.waitsForStdin {
+            hear(connection)
+            connection.isLost = connection.isLost || !connection.waitsForStdin
+        }
+    }
+
+    /// One read of output, to the log and to whoever is attached. Says how much it was.
+    @discardableResult
+    func pass(_ source: OutputSource) throws -> Int {
+        switch try source.descriptor.readAvailable(into: readBuffer) {
+        case .later: return 0
+        case .end:
+            if source.isWatched { try epoll.remove(source.descriptor.raw) }
+            source.isWatched = false
+            source.hasEnded = true
+            return 0
+        case .bytes(let count):
+            let bytes = UnsafeRawBufferPointer(rebasing: readBuffer[..<count])
+            log?.write(bytes, source.stream)
+            let (attachment, type): (Connection.Attachment, FrameType) =
+                source.stream == .stdout ? (.stdout, .stdout) : (.stderr, .stderr)
+            for connection in connections where connection.attachment.contains(attachment) {
+                connection.send(type, bytes)
+            }
+            return count
+        }
+    }
+
+    /// Brings what is watched in line with what is wanted.
+    private func watch() throws {
+        let isHeldUp = connections.contains { $0.waiting >= Self.mostWaiting && !$0.isLost }
+        for source in sources where !source.hasEnded && source.isWatched == isHeldUp {
+            // Taken out entirely: the loss of the other end is told to whoever is watched, wanted or not.
+            if isHeldUp {
+                try epoll.remove(source.descriptor.raw)
+            } else {
+                try epoll.add(source.descriptor.raw, .readable, token: source.token)
+            }
+            source.isWatched = !isHeldUp
+        }
+        if let input, let raw = input.rawFD {
+            if input.isWaiting && !input.isWatched { try epoll.add(raw, .writable, token: Token.stdin) }
+            if !input.isWaiting && input.isWatched { try epoll.remove(raw) }
+            input.isWatched = input.isWaiting
+        }
+        for connection in connections {
+            let wanted = connection.interest
+            if wanted == connection.watched { continue }
+            let raw = connection.socket.raw
+            switch (connection.watched, wanted) {
+            case (nil, let interest?): try epoll.add(raw, interest, token: connection.token)
+            case (_?, let interest?): try epoll.modify(raw, interest, token: connection.token)
+            case (_?, nil): try epoll.remove(raw)
+            case (nil, nil): break
+            }
+            connection.watched = wanted
+        }
+    }
+
+    /// How long to wait for events: for ever, but for the end of the time that others have to take their data.
+    private func patience() -> Int32 {
+        guard let deadline else { return -1 }
+        return Int32(clamping: max(0, deadline - monotonicMilliseconds()))
+    }
+}

@@ -1,0 +1,66 @@
+import SystemPackage
+
+/// What the command line of `supervise` says.
+struct SuperviseOptions {
+    /// A process in a container that runs already.
+    struct Exec {
+        /// The container's first process, as this process sees it.
+        var containerPID: Int32
+        /// The directory of the container's own supervisor.
+        var containerDirectory: FilePath
+    }
+
+    var id = ""
+    /// Holds config.json; the socket and all files of the supervisor are made here.
+    var directory = FilePath("")
+    var log: FilePath?
+    var rootFD: Int32?
+    var controlFD: Int32?
+    var stdin = false
+    var stdinOnce = false
+    var exec: Exec?
+
+    struct UsageError: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    init(_ arguments: [String]) throws(UsageError) {
+        var isExec = false
+        var containerPID: Int32?
+        var containerDirectory: FilePath?
+        var rest = arguments[...]
+
+        func value(_ option: String) throws(UsageError) -> String {
+            guard let value = rest.popFirst() else { throw UsageError(description: "\(option) needs a value") }
+            return value
+        }
+        func number(_ option: String) throws(UsageError) -> Int32 {
+            let text = try value(option)
+            guard let number = Int32(text), number >= 0 else { throw UsageError(description: "\(option) \(text): no number") }
+            return number
+        }
+
+        while let option = rest.popFirst() {
+            switch option {
+            case "--id": id = try value(option)
+            case "--dir": directory = FilePath(try value(option))
+            case "--log": log = FilePath(try value(option))
+            case "--root-fd": rootFD = try number(option)
+            case "--control-fd": controlFD = try number(option)
+            case "--stdin": stdin = true
+            case "--stdin-once": stdinOnce = true
+            case "--exec": isExec = true
+            case "--container-pid": containerPID = try number(option)
+            case "--container-dir": containerDirectory = FilePath(try value(option))
+            default: throw UsageError(description: "unknown option \(option)")
+            }
+        }
+        guard !id.isEmpty, directory.isAbsolute else { throw UsageError(description: "--id and an absolute --dir are needed") }
+        if isExec {
+            guard let containerPID, let containerDirectory else {
+                throw UsageError(description: "--exec needs --container-pid and --container-dir")
+            }
+            exec = Exec(containerPID: containerPID, containerDirectory: containerDirectory)
+        }
+    }
+}

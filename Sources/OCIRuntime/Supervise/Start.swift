@@ -1,0 +1,164 @@
+import Linux
+import OCI
+import SystemPackage
+
+extension Supervisor {
+    /// Reads the configuration, makes socket, cgroup and streams, clones the process. When this throws, `fail` cleans up.
+    static func begin(_ options: SuperviseOptions) throws -> Supervisor {
+        let file = try OwnedFD.open(options.directory.appending("config.json"), .readOnly)
+        let json = try JSONValue.parse(try file.readAll(limit: 4 << 20))
+        if let exec = options.exec {
+            let process = try RuntimeSpec.Process(json: json)
+            return try begin(options, terminal: process.terminal) { supervisor, launch in
+                try supervisor.launchExec(process, exec, launch)
+            }
+        }
+        let spec = try RuntimeSpec(json: json)
+        return try begin(options, terminal: spec.process.terminal) { supervisor, launch in
+            try supervisor.launchContainer(spec, launch)
+        }
+    }
+
+    private static func begin(
+        _ options: SuperviseOptions, terminal: Bool, launch: (Supervisor, LaunchOptions) throws -> Launched
+    ) throws -> Supervisor {
+        let streams = try ChildStreams(options, terminal: terminal)
+        let supervisor = try Supervisor(options, input: streams.input, terminal: terminal)
+        do {
+            try supervisor.openToOthers()
+            try supervisor.adopt(try launch(supervisor, streams.launchOptions(options)), streams.sources)
+        } catch {
+            supervisor.fail(error)
+        }
+        return supervisor
+    }
+
+    private func openToOthers() throws {
+        if let control = options.controlFD {
+            let socket = OwnedFD(adopting: control)
+            try socket.setNonBlocking()
+            add(socket, isControl: true)
+        }
+        let listener = try UnixListener(name: Self.socketName, in: directory)
+        try epoll.add(listener.descriptor.raw, .readable, token: Token.listener)
+        self.listener = consume listener
+        try write(Array("\(processID())\n".utf8), to: "supervisor.pid")
+    }
+
+    private func launchContainer(_ spec: RuntimeSpec, _ launch: LaunchOptions) throws -> Launched {
+        var launch = launch
+        ownsProcesses = spec.linux.namespaces.contains { $0.type == .pid && $0.path == nil }
+        if let path = spec.linux.cgroupsPath, !path.isEmpty {
+            cgroup = try Cgroup.create(path: path, resources: Cgroup.Resources(spec.linux.resources))
+        }
+        launch.cgroup = cgroup
+        state = SupervisedState(spec: spec, options: options, cgroup: cgroup)
+        return try OCIRuntime.launchContainer(spec, launch)
+    }
+
+    private func launchExec(
+        _ process: RuntimeSpec.Process, _ exec: SuperviseOptions.Exec, _ launch: LaunchOptions
+    ) throws -> Launched {
+        let file = try OwnedFD.open(exec.containerDirectory.appending("config.json"), .readOnly)
+        let spec = try RuntimeSpec(bytes: try file.readAll(limit: 4 << 20))
+        var launch = launch
+        if let path = spec.linux.cgroupsPath, !path.isEmpty { launch.cgroup = try Cgroup.open(path: path) }
+        state = SupervisedState(spec: spec, options: options, cgroup: launch.cgroup)
+        return try OCIRuntime.launchExec(process, in: exec.containerPID, seccomp: spec.linux.seccomp, launch)
+    }
+
+    private func adopt(_ launched: consuming Launched, _ sources: [OutputSource]) throws {
+        pid = launched.pid
+        try epoll.add(launched.statusFD, .readable, token: Token.status)
+        self.launched = consume launched
+        // After the clone, so that the new process has nothing blocked.
+        let children = try ChildSignals()
+        try epoll.add(children.descriptor.raw, .readable, token: Token.children)
+        self.children = consume children
+        self.sources = sources
+        state.pid = pid
+        state.startTime = try processStartTime(pid)
+        try writeState(.created)
+        for control in connections where control.isControl { control.send(.created, Frame.bigEndian(UInt32(pid))) }
+        try reapAll()
+    }
+
+    /// The engine wants the program to run.
+    func start() {
+        guard case .waiting(let ready, startAsked: false) = phase else { return }
+        phase = .waiting(ready: ready, startAsked: true)
+        if ready { letGo() }
+    }
+
+    private func letGo() {
+        phase = .starting(Timestamp.now())
+        do { try launched?.release() } catch { fail(error) }
+    }
+
+    /// The new process says something, or is gone.
+    func hearLaunch() throws {
+        guard let status = try launched?.nextStatus() else { return }
+        switch (status, phase) {
+        case (.ready, .waiting(_, let startAsked)):
+            try takeTerminal()
+            phase = .waiting(ready: true, startAsked: startAsked)
+            if startAsked { letGo() }
+        case (.started, .starting(let time)):
+            if let statusFD = launched?.statusFD { try epoll.remove(statusFD) }
+            phase = .running(time)
+            for connection in connections where connection.isSubscribed { connection.send(.started, []) }
+            try writeState(.running)
+        case (.failed(let error), _): fail(error)
+        default: fail(LaunchError(message: "container process sent an unexpected message"))
+        }
+    }
+
+    private func takeTerminal() throws {
+        guard usesTerminal, let terminal = launched?.takeTerminal() else { return }
+        try terminal.setNonBlocking()
+        if let windowSize { try windowSize.set(terminal.raw) }
+        input?.setTerminal(try terminal.duplicate())
+        sources = [OutputSource(terminal, .stdout, token: Token.stdout)]
+    }
+}
+
+/// The ends of the pipes of a process, or the wish for a terminal.
+struct ChildStreams {
+    private(set) var sources: [OutputSource] = []
+    private(set) var input: InputSink?
+    /// The ends for the process: stdin, stdout, stderr. They are closed here once it is cloned.
+    private var ends: [HeldFD] = []
+
+    init(_ options: SuperviseOptions, terminal: Bool) throws {
+        if terminal {
+            input = InputSink()
+            return
+        }
+        if options.stdin {
+            try openPipe { reading, writing in
+                try writing.setNonBlocking()
+                input = InputSink(pipe: writing)
+                ends.append(HeldFD(reading))
+            }
+        } else {
+            ends.append(HeldFD(try OwnedFD.open("/dev/null", .readOnly)))
+        }
+        let outputs: [(LogWriter.Stream, UInt64)] = [
+            (.stdout, Supervisor.Token.stdout), (.stderr, Supervisor.Token.stderr),
+        ]
+        for (stream, token) in outputs {
+            try openPipe { reading, writing in
+                try reading.setNonBlocking()
+                sources.append(OutputSource(reading, stream, token: token))
+                ends.append(HeldFD(writing))
+            }
+        }
+    }
+
+    func launchOptions(_ options: SuperviseOptions) -> LaunchOptions {
+        let stdio: LaunchOptions.Stdio =
+            ends.count == 3
+            ? .descriptors(input: ends[0].fd.raw, output: ends[1].fd.raw, error: ends[2].fd.raw) : .terminal
+        return LaunchOptions(id: options.id, stdio: stdio, rootMount: options.rootFD, bundle: options.directory)
+    }
+}
