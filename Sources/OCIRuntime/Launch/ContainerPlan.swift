@@ -1,6 +1,6 @@
 import Linux
 import OCI
-import SystemPackage
+public import SystemPackage
 
 /// A descriptor with an owner that may lie in arrays.
 final class HeldFD: Sendable {
@@ -158,7 +158,7 @@ extension Namespaces {
 
 extension Errno {
     /// The way Go's programs write it, for clients that compare texts.
-    var goText: String {
+    public var goText: String {
         let text = description
         return text.prefix(1).lowercased() + text.dropFirst()
     }

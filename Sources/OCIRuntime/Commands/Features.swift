@@ -1,0 +1,44 @@
+import Linux
+public import OCI
+
+/// What this runtime can do, in the form of the OCI specification's `features`.
+public func runtimeFeatures() -> JSONValue {
+    let capabilities = Capability.known.compactMap(\.name).map(JSONValue.string)
+    let mountOptions = [
+        "async", "atime", "bind", "defaults", "dev", "diratime", "exec", "noatime", "nodev", "nodiratime", "noexec",
+        "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime",
+        "relatime", "remount", "rexec", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime",
+        "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave",
+        "rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw", "shared", "slave", "strictatime", "suid",
+        "symfollow", "unbindable",
+    ]
+    let actions = [
+        "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
+        "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",
+    ]
+    let operators = [
+        "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE",
+    ]
+    let flags: [JSONValue] = ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"]
+    return [
+        "ociVersionMin": "1.0.0",
+        "ociVersionMax": "1.2.1",
+        "hooks": ["prestart", "createRuntime", "poststart", "poststop"],
+        "mountOptions": .array(mountOptions.map(JSONValue.string)),
+        "linux": [
+            "namespaces": .array(RuntimeSpec.Namespace.Kind.allCases.map { .string($0.rawValue) }),
+            "capabilities": .array(capabilities),
+            "cgroup": ["v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false],
+            "seccomp": [
+                "enabled": true, "actions": .array(actions.map(JSONValue.string)),
+                "operators": .array(operators.map(JSONValue.string)),
+                "archs": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"],
+                "knownFlags": .array(flags), "supportedFlags": .array(flags),
+            ],
+            "apparmor": ["enabled": true],
+            "selinux": ["enabled": false],
+            "intelRdt": ["enabled": false],
+            "mountExtensions": ["idmap": ["enabled": false]],
+        ],
+    ]
+}

@@ -1,0 +1,100 @@
+public import Linux
+public import OCI
+import SystemPackage
+
+extension RuntimeRoot {
+    /// `kill`: a signal for the container's first process. With `all` a container that has ended is no error.
+    public func kill(_ id: String, _ signal: Signal, all: Bool) throws {
+        let state = try load(id)
+        guard status(state) != .stopped else {
+            if all { return }
+            throw RuntimeError("container not running")
+        }
+        do {
+            let process = try openProcess(state.pid)
+            // Only now the pid cannot be given to another process any more.
+            guard isProcessAlive(state.pid, startTime: state.startTime) else { throw RuntimeError("container not running") }
+            try sendSignal(signal, to: process)
+            if signal == .kill { try killRest(state) }
+        } catch let error as SystemError where error.errno == .noSuchProcess {
+            throw RuntimeError("container not running")
+        }
+    }
+
+    /// Without a pid namespace of its own a container's other processes outlive the first one.
+    private func killRest(_ state: ContainerState) throws {
+        let namespaces = try config(state.id).linux.namespaces
+        if namespaces.contains(where: { $0.type == .pid && $0.path == nil }) { return }
+        if let cgroup = try? Cgroup.open(path: state.cgroupPath) { try cgroup.killAll() }  // Without it nobody is left.
+    }
+
+    /// `delete`: removes what is left of a container that has ended; with `force` it is killed first, and need not exist.
+    public func delete(_ id: String, force: Bool) throws {
+        let state: ContainerState
+        do {
+            state = try load(id)
+        } catch let error as RuntimeError where force {
+            if error.description == "container does not exist" { try? removeTree(directory(id)) }  // Half made, or nothing.
+            return
+        }
+        switch status(state) {
+        case .stopped: break
+        case .created: try killAndWait(state)
+        case .running where force, .paused where force: try killAndWait(state)
+        case let status: throw RuntimeError("cannot delete container \(id) that is not stopped: \(status.rawValue)")
+        }
+        let hooks = (try? config(id))?.hooks?.poststop ?? []  // An unreadable configuration must not keep the container.
+        if let cgroup = try? Cgroup.open(path: state.cgroupPath) {  // Gone already: then there is nothing to remove.
+            try cgroup.killAll()
+            try cgroup.remove()
+        }
+        try removeTree(directory(id))
+        for hook in hooks {
+            // The container is gone, whatever its hooks say.
+            try? HookRun.run(hook, state: state.json(status: .stopped))
+        }
+    }
+
+    private func killAndWait(_ state: ContainerState) throws {
+        let process = try openProcess(state.pid)
+        guard isProcessAlive(state.pid, startTime: state.startTime) else { return }
+        try sendSignal(.kill, to: process)
+        if let cgroup = try? Cgroup.open(path: state.cgroupPath) { try cgroup.killAll() }  // As above.
+        let epoll = try Epoll()
+        try epoll.add(process.raw, .readable, token: 0)
+        guard try !epoll.wait(milliseconds: 10_000).isEmpty else {
+            throw RuntimeError("container init still running")
+        }
+    }
+
+    /// `state`: what the OCI specification calls so, and a little more.
+    public func stateJSON(_ id: String) throws -> JSONValue {
+        let state = try load(id)
+        return state.json(status: status(state))
+    }
+
+    /// `pause` and `resume`.
+    public func setPaused(_ id: String, _ paused: Bool) throws {
+        let state = try load(id)
+        let cgroup = try Cgroup.open(path: state.cgroupPath)
+        switch (status(state), paused) {
+        case (.running, true), (.created, true): try cgroup.freeze()
+        case (.paused, false): try cgroup.thaw()
+        case (_, true): throw RuntimeError("container not running")
+        case (_, false): throw RuntimeError("container not paused")
+        }
+    }
+
+    /// `ps`: the pids of all processes, as the host sees them.
+    public func processes(_ id: String) throws -> [Int32] {
+        try Cgroup.open(path: try load(id).cgroupPath).processes().sorted()
+    }
+
+    /// `update`: other limits for a living container.
+    public func update(_ id: String, resources: JSONValue) throws {
+        let state = try load(id)
+        guard status(state) != .stopped else { throw RuntimeError("container not running") }
+        let wanted = try RuntimeSpec.Resources(json: resources)
+        try Cgroup.open(path: state.cgroupPath).update(try Cgroup.Resources(wanted))
+    }
+}

@@ -1,0 +1,77 @@
+/// The options of a command, in the manner of Go's programs: `-name`, `--name`, `--name value`, `--name=value`, up to the
+/// first word that is no option, or up to `--`.
+struct Options {
+    private(set) var values: [String: [String]] = [:]
+    private(set) var flags: Set<String> = []
+    private(set) var rest: [String] = []
+
+    /// What a command knows: names without dashes, each with its other names.
+    struct Known {
+        var values: [String: String] = [:]
+        var flags: [String: String] = [:]
+
+        init(values: [[String]] = [], flags: [[String]] = []) {
+            for names in values { for name in names { self.values[name] = names[0] } }
+            for names in flags { for name in names { self.flags[name] = names[0] } }
+        }
+    }
+
+    init(_ arguments: [String], _ known: Known) throws {
+        var words = arguments[...]
+        while let word = words.first {
+            if word == "--" {
+                words = words.dropFirst()
+                break
+            }
+            guard word.hasPrefix("-"), word != "-" else { break }
+            words = words.dropFirst()
+            let body = word.drop { $0 == "-" }
+            let equals = body.firstIndex(of: "=")
+            let name = String(body[..<(equals ?? body.endIndex)])
+            let given = equals.map { String(body[body.index(after: $0)...]) }
+            if let canonical = known.flags[name] {
+                switch given {
+                case nil, "true", "1": flags.insert(canonical)
+                case "false", "0": flags.remove(canonical)
+                default: throw UsageError("invalid value for flag -\(name)")
+                }
+            } else if let canonical = known.values[name] {
+                guard let value = given ?? words.first else { throw UsageError("flag needs an argument: -\(name)") }
+                if given == nil { words = words.dropFirst() }
+                values[canonical, default: []].append(value)
+            } else {
+                throw UsageError("flag provided but not defined: -\(name)")
+            }
+        }
+        rest = Array(words)
+    }
+
+    /// The last value given.
+    subscript(_ name: String) -> String? { values[name]?.last }
+
+    func has(_ flag: String) -> Bool { flags.contains(flag) }
+
+    /// A number; nothing else will do.
+    func number(_ name: String) throws -> Int? {
+        guard let text = self[name] else { return nil }
+        guard let number = Int(text), (0...1024).contains(number) else {
+            throw UsageError("invalid value \"\(text)\" for flag -\(name)")
+        }
+        return number
+    }
+
+    /// The first word, which has to be the id of a container.
+    func id() throws -> String {
+        guard let id = rest.first else { throw UsageError("requires a container ID") }
+        return id
+    }
+}
+
+/// A command line that cannot be understood.
+struct UsageError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
