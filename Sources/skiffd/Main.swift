@@ -1,5 +1,96 @@
 import ArgumentParser
+import Engine
+import EngineServer
+import Linux
+import Logging
+import NIOPosix
+import Networking
+import SystemPackage
+
+/// The engine as a program: puts the parts together, listens, and leaves the containers running when it ends.
 @main
-struct Main: ParsableCommand {
-    func run() throws { print("hello") }
+struct Main: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "skiffd", abstract: "The engine of Skiff: Docker's Engine API on a unix socket.",
+        discussion: "Containers go on when the engine ends, whichever way it does; the next start takes them up again.",
+        version: "skiffd \(ContainerEngine.programVersion)")
+
+    @Option(help: "Where images, containers and volumes are kept.")
+    var dataRoot = "/var/lib/skiff"
+
+    @Option(help: "Where the state of running containers is kept.")
+    var execRoot = "/run/skiff"
+
+    @Option(name: [.customShort("H"), .long], help: "The socket to listen on, as unix://PATH. (default: <exec-root>/docker.sock)")
+    var host: String?
+
+    @Option(help: "The OCI runtime. (default: skiff-runtime beside this program)")
+    var runtime: String?
+
+    @Option(help: "The bridge of the default network. (default: skiff0, or a name made of --exec-root)")
+    var bridge: String?
+
+    @Option(help: "How much is logged: debug, info, warning or error.")
+    var logLevel = "info"
+
+    @Option(help: ArgumentHelp("A descriptor to close when requests are answered.", visibility: .hidden))
+    var readyFd: Int32?
+
+    func run() async throws {
+        guard effectiveUserID() == 0 else {
+            throw ValidationError("skiffd has to run as root in this version of Skiff")
+        }
+        ignoreBrokenPipes()
+        let execRoot = FilePath(execRoot).lexicallyNormalized()
+        let paths = EnginePaths(
+            dataRoot: FilePath(dataRoot).lexicallyNormalized(), execRoot: execRoot, runtime: try runtimePath())
+        let lock = try EngineLock.acquire(paths)
+        var logger = Logger(label: "skiffd", factory: { _ in StreamLogHandler.standardError(label: "skiffd") })
+        guard let level = Logger.Level(rawValue: logLevel) else { throw ValidationError("unknown log level '\(logLevel)'") }
+        logger.logLevel = level
+        let socket = try EngineSocket.make(host: host, execRoot: execRoot)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        let name = bridge ?? Self.bridgeName(execRoot)
+        let engine = try await ContainerEngine(
+            paths: paths, network: BridgeNetworks.Configuration(bridgeName: name, nftTable: name == "skiff0" ? "skiff" : name),
+            eventLoops: group, logger: logger)
+        let server = APIServer(engine: engine, group: group, logger: logger)
+        try await serve(server, listener: try socket.descriptor.duplicate().release(), logger)
+        try socket.remove()
+        try await engine.close()
+        withExtendedLifetime(lock) {}
+    }
+
+    /// Until SIGTERM or SIGINT.
+    private func serve(_ server: APIServer, listener: Int32, _ logger: Logger) async throws {
+        let signals = try TerminationSignals()
+        let ready = readyFd
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try await server.serve(listener: listener) {
+                    logger.info("ready")
+                    // Whoever waits for the descriptor to close sees that requests are answered from here on.
+                    if let ready { _ = try? InheritedSocket.adopt(ready) }  // A wrong number only means that nobody waits.
+                }
+            }
+            group.addTask {
+                let signal = await signals.next()
+                logger.info("ending; containers go on", metadata: ["signal": "\(signal)"])
+            }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func runtimePath() throws -> FilePath {
+        if let runtime { return FilePath(runtime) }
+        return try ownExecutable().removingLastComponent().appending("skiff-runtime")
+    }
+
+    /// Two engines on one host need two bridges: all but the standard one get a name made of their place.
+    private static func bridgeName(_ execRoot: FilePath) -> String {
+        guard execRoot != "/run/skiff" else { return "skiff0" }
+        let hash = execRoot.string.utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        return "sk" + String(String(hash, radix: 16).suffix(10))
+    }
 }

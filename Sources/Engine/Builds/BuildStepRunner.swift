@@ -1,8 +1,10 @@
 import Builder
 import DockerAPI
 import FoundationEssentials
+import Images
 import Linux
 import NIOCore
+import Networking
 import OCI
 import SystemPackage
 

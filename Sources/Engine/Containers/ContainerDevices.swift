@@ -49,11 +49,10 @@ struct ContainerDevices {
 
     private static func walk(_ directory: FilePath, depth: Int, into devices: inout [RuntimeSpec.Device]) throws {
         let opened = try OwnedFD.open(directory, [.readOnly, .directory, .noFollow])
-        for entry in try directoryEntries(opened) {
-            let name = entry.name.string
-            if depth == 0, own.contains(name) { continue }
-            guard let metadata = try fstatatIfExists(opened, entry.name) else { continue }
-            let path = directory.appending(name)
+        for name in try namesInDirectory(opened) {
+            if depth == 0, own.contains(name.description) { continue }
+            guard let metadata = try fstatatIfExists(opened, name) else { continue }
+            let path = directory.appending(name.description)
             switch metadata.kind {
             case .characterDevice, .blockDevice:
                 if let device = try device(path, as: path.string) { devices.append(device) }

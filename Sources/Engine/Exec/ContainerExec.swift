@@ -1,6 +1,7 @@
 import DockerAPI
 import Linux
 import OCI
+import SystemPackage
 
 extension Container {
     /// `POST /containers/{id}/exec`: only checks and remembers.
@@ -74,6 +75,6 @@ extension Container {
 enum ContainerRoot {
     static func open(pid: Int32) throws(SystemError) -> OwnedFD {
         // A magic link of our own procfs, for a process that our supervisor holds.
-        try OwnedFD.open("/proc/\(pid)/root", [.path, .directory])
+        try OwnedFD.open(FilePath("/proc/\(pid)/root"), [.path, .directory])
     }
 }

@@ -1,6 +1,7 @@
 import DockerAPI
 import FoundationEssentials
 import Linux
+import Logging
 import NIOCore
 import OCI
 import Synchronization

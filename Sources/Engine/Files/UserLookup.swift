@@ -103,7 +103,7 @@ struct UserLookup {
     private static func read(_ path: String, _ root: borrowing OwnedFD) throws -> String {
         do {
             let file = try PathInRoot.open(path, root: root, flags: [.readOnly, .nonBlocking])
-            guard try file.isRegularFile() else { return "" }
+            guard try fstat(file).kind == .regular else { return "" }
             return String(decoding: try file.readAll(limit: sizeLimit), as: UTF8.self)
         } catch let error as SystemError where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
             return ""

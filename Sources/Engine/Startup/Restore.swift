@@ -2,6 +2,7 @@ import FoundationEssentials
 import Linux
 import Logging
 import NIOCore
+import Networking
 import Store
 import SystemPackage
 
@@ -75,7 +76,7 @@ struct Restore {
     private func names(in place: FilePath) async -> [String] {
         // A missing directory has no entries; the rest is reported by those who use it.
         (try? await blocking {
-            try namesInDirectory(try OwnedFD.open(place, [.readOnly, .directory])).map(\.string)
+            try namesInDirectory(try OwnedFD.open(place, [.readOnly, .directory])).map(\.description)
         }) ?? []
     }
 
@@ -121,7 +122,7 @@ extension Container {
         let place = paths.executions
         let records: [ExecSession.Record]? = try? await blocking {  // None there: none to take up.
             try namesInDirectory(try OwnedFD.open(place, [.readOnly, .directory])).compactMap { name in
-                let file = place.appending(name.string).appending("session.json")
+                let file = place.appending(name.description).appending("session.json")
                 // A session whose start was cut off has no client any more.
                 guard let bytes = try? OwnedFD.open(file, .readOnly).readAll(limit: 1 << 20) else { return nil }
                 return try? JSONDecoder().decode(ExecSession.Record.self, from: Data(bytes))  // As above.

@@ -6,10 +6,10 @@ import SystemPackage
 /// One connection to the supervisor of a container or exec session. Frames are read when somebody asks for one, so a
 /// slow client slows the container and nothing piles up here. One reader at a time; any number of writers.
 final class SupervisorConnection: Sendable {
-    private let channel: any Channel
+    private let channel: any NIOCore.Channel
     private let inbox: NIOLoopBound<FrameInbox>
 
-    private init(channel: any Channel, inbox: NIOLoopBound<FrameInbox>) {
+    private init(channel: any NIOCore.Channel, inbox: NIOLoopBound<FrameInbox>) {
         self.channel = channel
         self.inbox = inbox
     }
@@ -32,7 +32,7 @@ final class SupervisorConnection: Sendable {
     }
 
     private static func make(
-        _ group: any EventLoopGroup, _ connect: (ClientBootstrap) async throws -> any Channel
+        _ group: any EventLoopGroup, _ connect: (ClientBootstrap) async throws -> any NIOCore.Channel
     ) async throws -> SupervisorConnection {
         let bootstrap = ClientBootstrap(group: group)
             .channelOption(.autoRead, value: false)

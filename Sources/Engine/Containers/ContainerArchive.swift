@@ -1,0 +1,173 @@
+import Archive
+public import DockerAPI
+import Linux
+public import NIOCore
+import SystemPackage
+
+/// `docker cp`, `docker export` and `docker diff`: the files of a container, running or not, always by descriptors that
+/// are resolved inside its root.
+extension ContainerEngine {
+    public typealias ByteSender = @Sendable (ByteBuffer) async throws -> Void
+
+    public func statPath(_ name: String, _ path: String) async throws -> ContainerPathStat {
+        let root = try await (try registry.find(name)).openRoot()
+        return try await blocking { try ContainerFile(root: root, path: path).stat() }
+    }
+
+    /// A path as an archive: a file as itself, a directory with its name.
+    public func readArchive(_ name: String, _ path: String) async throws
+        -> (stat: ContainerPathStat, write: @Sendable (ByteSender) async throws -> Void)
+    {
+        let container = try await registry.find(name)
+        let root = try await container.openRoot()
+        let stat = try await blocking { try ContainerFile(root: root, path: path).stat() }
+        await container.publish("archive-path")
+        return (
+            stat,
+            { send in
+                try await ByteBridge.download(from: { try ContainerFile(root: root, path: path).archive(to: $0) }, to: send)
+            }
+        )
+    }
+
+    /// Unpacks an archive into a directory of the container.
+    public func writeArchive(
+        _ name: String, _ path: String, body: any UploadSource, keepsKind: Bool, keepsOwner: Bool
+    ) async throws {
+        let container = try await registry.find(name)
+        if await container.record.hostConfig.ReadonlyRootfs == true, await !container.isInWritableMount(path) {
+            throw EngineError(.forbidden, "container rootfs is marked read-only")
+        }
+        let root = try await container.openRoot()
+        try await ByteBridge.upload(body) { source in
+            try ContainerFile(root: root, path: path).unpack(source, keepsKind: keepsKind)
+        }
+        await container.publish("extract-to-dir")
+    }
+
+    public func exportContainer(_ name: String) async throws -> @Sendable (ByteSender) async throws -> Void {
+        let container = try await registry.find(name)
+        // Without volumes, as Docker: only what the container's own layers hold.
+        let root = try await container.mountRoot()
+        await container.publish("export")
+        return { send in
+            try await ByteBridge.download(
+                from: { sink in
+                    let writer = TarWriter(sink)
+                    try root.withOwned { try TreeArchive(writer).addContents(of: $0) }
+                    try writer.finish()
+                }, to: send)
+        }
+    }
+}
+
+extension Container {
+    /// The root as the container sees it: of the live process with its volumes, otherwise its layers with its volumes'
+    /// places empty.
+    func openRoot() async throws -> SharedFD {
+        if let process = phase.process {
+            return try await blocking { SharedFD(try ContainerRoot.open(pid: process.pid)) }
+        }
+        return try await mountRoot()
+    }
+
+    func isInWritableMount(_ path: String) -> Bool {
+        let path = FilePath(path.hasPrefix("/") ? path : "/" + path).lexicallyNormalized()
+        return record.mounts.contains { !$0.readOnly && path.starts(with: FilePath($0.destination)) }
+    }
+}
+
+/// One path in a container.
+struct ContainerFile {
+    let root: SharedFD
+    let path: String
+
+    func stat() throws -> ContainerPathStat {
+        try place { parent, name in
+            let metadata = try parent.metadata(name)
+            var stat = ContainerPathStat()
+            stat.name = name?.description ?? "/"
+            stat.size = metadata.size
+            stat.mode = Self.goMode(metadata)
+            stat.mtime = Timestamp(seconds: metadata.modified.seconds, nanoseconds: metadata.modified.nanoseconds).description
+            stat.linkTarget = ""
+            if metadata.kind == .symbolicLink, let name {
+                stat.linkTarget = String(decoding: try readlinkat(parent.directory, name), as: UTF8.self)
+            }
+            return stat
+        }
+    }
+
+    func archive(to sink: any ByteSink) throws {
+        try place { parent, name in
+            let writer = TarWriter(sink)
+            let tree = TreeArchive(writer)
+            if let name {
+                try tree.add(name, in: parent.directory, as: name.bytes)
+            } else {
+                try tree.addContents(of: try reopenDirectory(parent.directory))
+            }
+            try writer.finish()
+        }
+    }
+
+    func unpack(_ source: any ByteSource, keepsKind: Bool) throws {
+        let directory: OwnedFD
+        do {
+            directory = try root.withOwned { try PathInRoot.open(path, root: $0, flags: [.path]) }
+        } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+            throw EngineError(.notFound, "Could not find the file \(path) in container")
+        }
+        guard try fstat(directory).kind == .directory else {
+            throw EngineError(.invalidArgument, "extraction point is not a directory")
+        }
+        let reader = TarReader(try decompressing(source))
+        do {
+            try Extraction(into: directory, options: ExtractionOptions(whiteouts: .asFiles)).run(reader)
+        } catch let error as ArchiveError {
+            throw EngineError(.invalidArgument, error.description)
+        }
+    }
+
+    /// The directory that the path lies in, and its name there; nil for the root itself.
+    struct Place: ~Copyable {
+        let directory: OwnedFD
+
+        func metadata(_ name: FileName?) throws -> FileMetadata {
+            if let name { return try fstatat(directory, name) }
+            return try fstat(directory)
+        }
+    }
+
+    private func place<T>(_ body: (borrowing Place, FileName?) throws -> T) throws -> T {
+        do {
+            let cleaned = FilePath(path.hasPrefix("/") ? path : "/" + path).lexicallyNormalized().string
+            guard cleaned != "/" else {
+                return try body(Place(directory: try root.withOwned { try PathInRoot.open("/", root: $0, flags: [.path]) }), nil)
+            }
+            let parent = try root.withOwned { try PathInRoot.openParent(of: cleaned, root: $0) }
+            let name = try FileName(parent.name)
+            return try body(Place(directory: try parent.directory.duplicate()), name)
+        } catch let error as SystemError where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
+            throw EngineError(.notFound, "Could not find the file \(path) in container")
+        }
+    }
+
+    /// Go's `FileMode`: permissions below, kinds in the upper bits.
+    private static func goMode(_ metadata: FileMetadata) -> UInt32 {
+        var mode = metadata.permissions & 0o777
+        switch metadata.kind {
+        case .directory: mode |= 1 << 31
+        case .symbolicLink: mode |= 1 << 27
+        case .blockDevice: mode |= 1 << 26
+        case .characterDevice: mode |= 1 << 26 | 1 << 21
+        case .fifo: mode |= 1 << 25
+        case .socket: mode |= 1 << 24
+        default: break
+        }
+        if metadata.permissions & 0o4000 != 0 { mode |= 1 << 23 }
+        if metadata.permissions & 0o2000 != 0 { mode |= 1 << 22 }
+        if metadata.permissions & 0o1000 != 0 { mode |= 1 << 20 }
+        return mode
+    }
+}

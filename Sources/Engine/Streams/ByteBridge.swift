@@ -1,0 +1,113 @@
+import Archive
+import Linux
+public import NIOCore
+import Synchronization
+import SystemPackage
+
+/// The body of an upload.
+public protocol UploadSource: Sendable {
+    /// The next bytes, nil at the end.
+    func next() async throws -> ByteBuffer?
+}
+
+/// Joins code that waits for bytes on a thread (archives, compression) with streams that wait without one, through a
+/// pipe: neither side gets ahead of the other by more than the pipe holds.
+enum ByteBridge {
+    private static let chunk = 256 << 10
+
+    /// Runs `work` on a thread with what the client sends.
+    static func upload<T: Sendable>(_ source: any UploadSource, to work: @escaping @Sendable (any ByteSource) throws -> T) async throws -> T {
+        let (reading, writing) = try sharedPipe()
+        let input = Handover(reading)
+        let output = Handover(writing)
+        async let result: T = blocking {
+            let file = try input.take()
+            return try work(FileSource(file))
+        }
+        do {
+            while let buffer = try await source.next() {
+                let open = try await blocking { try output.write(buffer) }
+                // The worker has what it needs, or has failed: its result tells.
+                if !open { break }
+            }
+            output.drop()
+        } catch {
+            output.drop()
+            _ = try? await result  // The client's own failure is the one to tell.
+            throw error
+        }
+        return try await result
+    }
+
+    /// Runs `work` on a thread and sends what it writes.
+    static func download(
+        from work: @escaping @Sendable (any ByteSink) throws -> Void, to write: @Sendable (ByteBuffer) async throws -> Void
+    ) async throws {
+        let (reading, writing) = try sharedPipe()
+        let input = Handover(reading)
+        let output = Handover(writing)
+        async let finished: Void = blocking {
+            let sink = BufferedSink(FileSink(try output.take()))
+            try work(sink)
+            try sink.flush()
+        }
+        do {
+            while true {
+                let bytes = try await blocking { try input.read(count: chunk) }
+                if bytes.isEmpty { break }
+                try await write(ByteBuffer(bytes: bytes))
+            }
+            input.drop()
+        } catch {
+            input.drop()
+            _ = try? await finished  // The worker only saw its reader go.
+            throw error
+        }
+        try await finished
+    }
+}
+
+/// One end of a pipe on its way to the one who closes it.
+private final class Handover: Sendable {
+    private let end: Mutex<SharedFD?>
+
+    init(_ end: SharedFD) {
+        self.end = Mutex(end)
+    }
+
+    /// The end, which closes when the taker lets go of it.
+    func take() throws -> SharedFD {
+        try end.withLock { end in
+            guard let taken = end else { throw SystemError(errno: .badFileDescriptor, call: "pipe") }
+            end = nil
+            return taken
+        }
+    }
+
+    /// Closes the end, once nobody uses it any more.
+    func drop() {
+        end.withLock { $0 = nil }
+    }
+
+    private var current: SharedFD? { end.withLock { $0 } }
+
+    /// False when the other side has closed.
+    func write(_ buffer: ByteBuffer) throws -> Bool {
+        guard let file = current else { return false }
+        do {
+            try buffer.withUnsafeReadableBytes { bytes in try file.withOwned { try $0.writeAll(bytes) } }
+            return true
+        } catch let error as SystemError where error.errno == .brokenPipe {
+            return false
+        }
+    }
+
+    /// Empty at the end.
+    func read(count: Int) throws -> [UInt8] {
+        guard let file = current else { return [] }
+        var bytes = [UInt8](repeating: 0, count: count)
+        let read = try bytes.withUnsafeMutableBytes { buffer in try file.withOwned { try $0.read(into: buffer) } }
+        bytes.removeLast(count - read)
+        return bytes
+    }
+}

@@ -1,0 +1,49 @@
+import DockerAPI
+import Engine
+import FoundationEssentials
+
+/// The parameters of `POST /build`.
+struct BuildQuery {
+    let parameters: BuildParameters
+
+    init(_ query: Query) throws {
+        var parameters = BuildParameters()
+        if query["version"] == "2" {
+            throw EngineError(.notImplemented, "BuildKit sessions are not available in this version of Skiff; use DOCKER_BUILDKIT=0")
+        }
+        if let remote = query["remote"], !remote.isEmpty {
+            throw EngineError(.notImplemented, "a remote build context is not available in this version of Skiff")
+        }
+        parameters.dockerfile = (query["dockerfile"] ?? "").isEmpty ? "Dockerfile" : query["dockerfile"] ?? ""
+        parameters.tags = query.all("t").filter { !$0.isEmpty }
+        parameters.noCache = query.flag("nocache")
+        parameters.quiet = query.flag("q")
+        parameters.target = (query["target"] ?? "").isEmpty ? nil : query["target"]
+        parameters.networkMode = query["networkmode"] ?? ""
+        parameters.buildArguments = try Self.object(query["buildargs"], as: [String: String?].self) ?? [:]
+        parameters.labels = try Self.object(query["labels"], as: [String: String].self) ?? [:]
+        parameters.memoryBytes = Int64(try query.integer("memory") ?? 0)
+        parameters.memorySwapBytes = Int64(try query.integer("memswap") ?? 0)
+        parameters.cpuShares = Int64(try query.integer("cpushares") ?? 0)
+        parameters.cpuPeriod = Int64(try query.integer("cpuperiod") ?? 0)
+        parameters.cpuQuota = Int64(try query.integer("cpuquota") ?? 0)
+        parameters.cpusetCPUs = query["cpusetcpus"] ?? ""
+        parameters.cpusetMems = query["cpusetmems"] ?? ""
+        parameters.shmSizeBytes = Int64(try query.integer("shmsize") ?? 0)
+        parameters.cgroupParent = query["cgroupparent"] ?? ""
+        parameters.extraHosts = query.all("extrahosts").filter { !$0.isEmpty }
+        for (name, what) in [("squash", "squashing"), ("outputs", "build output other than an image")] where query.flag(name) {
+            throw EngineError(.notImplemented, "\(what) is not available in this version of Skiff")
+        }
+        self.parameters = parameters
+    }
+
+    private static func object<T: Decodable>(_ text: String?, as type: T.Type) throws -> T? {
+        guard let text, !text.isEmpty else { return nil }
+        do {
+            return try JSONDecoder().decode(type, from: Data(text.utf8))
+        } catch {
+            throw EngineError(.invalidArgument, "error reading build arguments: \(text.prefix(80))")
+        }
+    }
+}

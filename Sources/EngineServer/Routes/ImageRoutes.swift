@@ -1,0 +1,116 @@
+import DockerAPI
+import Engine
+import NIOCore
+import NIOHTTP1
+
+/// `/images/…` and `/build`.
+struct ImageRoutes {
+    let engine: ContainerEngine
+
+    func add(to router: inout Router) {
+        let engine = engine
+        router.on(.GET, "/images/json") { request in
+            try .json(
+                await engine.listImages(all: request.query.flag("all"), filters: try request.query.filters()))
+        }
+        router.on(.POST, "/images/prune") { request in
+            try .json(await engine.pruneImages(try request.query.filters()))
+        }
+        router.on(.GET, "/images/search") { _ in
+            throw EngineError(.notImplemented, "searching registries is not available in this version of Skiff")
+        }
+        router.on(.GET, "/images/get") { request in
+            try await Self.save(engine, request.query.all("names").flatMap { $0.split(separator: ",").map(String.init) })
+        }
+        router.on(.GET, "/images/{name...}/get") { request in
+            try await Self.save(engine, [request.parameter("name")])
+        }
+        router.on(.GET, "/images/{name...}/json") { request in
+            try .json(await engine.inspectImage(request.parameter("name")))
+        }
+        router.on(.GET, "/images/{name...}/history") { request in
+            try .json(await engine.imageHistory(request.parameter("name")))
+        }
+        router.on(.POST, "/images/{name...}/tag") { request in
+            try await engine.tagImage(
+                request.parameter("name"), repository: request.query["repo"] ?? "", tag: request.query["tag"] ?? "")
+            return .status(.created)
+        }
+        router.on(.POST, "/images/{name...}/push") { _ in
+            throw EngineError(.notImplemented, "pushing to a registry is not available in this version of Skiff")
+        }
+        router.on(.DELETE, "/images/{name...}") { request in
+            try .json(
+                await engine.removeImage(
+                    request.parameter("name"), force: request.query.flag("force"), noPrune: request.query.flag("noprune")))
+        }
+        addIncoming(to: &router)
+    }
+
+    private func addIncoming(to router: inout Router) {
+        let engine = engine
+        router.on(.POST, "/images/load") { request in
+            let body = request.body
+            let quiet = request.query.flag("quiet")
+            return .messages { send in try await engine.loadImages(body, quiet: quiet, send: send) }
+        }
+        router.on(.POST, "/images/create") { request in
+            let query = request.query
+            guard let source = query["fromSrc"], !source.isEmpty else {
+                throw EngineError.pullUnavailable(query["fromImage"] ?? "", tag: query["tag"] ?? "")
+            }
+            guard source == "-" else {
+                throw EngineError(.notImplemented, "importing from a URL is not available in this version of Skiff")
+            }
+            var wanted = ImageImport()
+            wanted.repository = query["repo"] ?? ""
+            wanted.tag = query["tag"] ?? ""
+            wanted.message = query["message"] ?? ""
+            wanted.changes = query.all("changes")
+            let body = request.body
+            return .messages { [wanted] send in try await engine.importImage(body, wanted, send: send) }
+        }
+        router.on(.POST, "/images/bootstrap") { request in
+            let query = request.query
+            var wanted = ImageBootstrap()
+            wanted.reference = query["reference"] ?? ""
+            wanted.variant = query["variant"]
+            wanted.include = (query["include"] ?? "").split(separator: ",").map(String.init)
+            wanted.mirror = query["mirror"]
+            wanted.hostCertificates = query.flag("hostCertificates")
+            return .messages { [wanted] send in try await engine.bootstrapImage(wanted, send: send) }
+        }
+        router.on(.POST, "/build/prune") { request in try .json(await engine.pruneBuildCache(all: request.query.flag("all"))) }
+        router.on(.POST, "/build") { request in
+            let parameters = try BuildQuery(request.query).parameters
+            let body = request.body
+            return .messages { send in try await engine.build(parameters, context: body, send: send) }
+        }
+    }
+
+    private static func save(_ engine: ContainerEngine, _ names: [String]) async throws -> Response {
+        let write = try await engine.saveImages(names)
+        return .stream("application/x-tar") { writer in try await write { try await writer.write($0) } }
+    }
+}
+
+extension Response {
+    /// Progress as one JSON object a line. The head has gone out when something fails, so the failure is a line too.
+    static func messages(
+        _ work: @escaping @Sendable (@escaping @Sendable (JSONMessage) async throws -> Void) async throws -> Void
+    ) -> Response {
+        .stream("application/json") { writer in
+            do {
+                try await work { try await writer.writeLine($0) }
+            } catch {
+                var message = JSONMessage()
+                var detail = JSONMessage.ErrorDetail()
+                detail.message = EngineError.wrapping(error).message
+                if case let code? = EngineError.exitCode(of: error) { detail.code = code }
+                message.errorDetail = detail
+                message.error = detail.message
+                try await writer.writeLine(message)
+            }
+        }
+    }
+}

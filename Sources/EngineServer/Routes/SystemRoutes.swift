@@ -1,0 +1,83 @@
+import DockerAPI
+import Engine
+import FoundationEssentials
+import Linux
+import NIOCore
+import NIOHTTP1
+
+/// `/_ping`, `/version`, `/info`, `/events`, and what belongs to engines that ours is not.
+struct SystemRoutes {
+    let engine: ContainerEngine
+
+    func add(to router: inout Router) {
+        let engine = engine
+        for method in [HTTPMethod.GET, .HEAD] {
+            router.on(method, "/_ping") { _ in
+                var response = Response.text("OK")
+                response.headers.add(name: "Builder-Version", value: "1")
+                response.headers.add(name: "Swarm", value: "inactive")
+                response.headers.add(name: "Cache-Control", value: "no-cache, no-store, must-revalidate")
+                response.headers.add(name: "Pragma", value: "no-cache")
+                return response
+            }
+        }
+        router.on(.GET, "/version") { _ in
+            try .json(
+                engine.version(api: APIVersion.current.description, minimum: APIVersion.minimum.description))
+        }
+        router.on(.GET, "/info") { _ in try .json(await engine.info()) }
+        router.on(.GET, "/system/df") { _ in try .json(await engine.diskUsage()) }
+        router.on(.POST, "/auth") { _ in
+            throw EngineError(.notImplemented, "logging in to a registry is not available in this version of Skiff")
+        }
+        router.on(.GET, "/plugins") { _ in try .json([String]()) }
+        router.on(.GET, "/distribution/{name...}/json") { _ in
+            throw EngineError(.notImplemented, "asking a registry is not available in this version of Skiff")
+        }
+        for path in ["/swarm", "/nodes", "/services", "/tasks", "/secrets", "/configs"] {
+            router.on(.GET, path) { _ in
+                throw EngineError(
+                    .unavailable,
+                    "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.")
+            }
+        }
+        addEvents(to: &router)
+    }
+
+    private func addEvents(to router: inout Router) {
+        let engine = engine
+        router.on(.GET, "/events") { request in
+            let since = try TimeParameter.parse(request.query["since"])
+            let until = try TimeParameter.parse(request.query["until"])
+            let filter = try EventFilter(try request.query.filters())
+            return .stream("application/json") { writer in
+                let (history, live) = engine.events.subscribe(since: since)
+                for event in history where filter.matches(event) && !Self.isLater(event, until) {
+                    try await writer.writeLine(event)
+                }
+                try await Self.follow(live, until: until) { event in
+                    if filter.matches(event) { try await writer.writeLine(event) }
+                }
+            }
+        }
+    }
+
+    private static func isLater(_ event: EventMessage, _ until: Timestamp?) -> Bool {
+        until.map { (event.timeNano ?? 0) > $0.unixNanoseconds } ?? false
+    }
+
+    /// Until the client leaves, or the moment `until` has come.
+    private static func follow(
+        _ events: AsyncStream<EventMessage>, until: Timestamp?, _ deliver: @escaping @Sendable (EventMessage) async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { for await event in events { try await deliver(event) } }
+            if let until {
+                let rest = until.unixNanoseconds - Timestamp.now().unixNanoseconds
+                group.addTask { if rest > 0 { try await Task.sleep(for: .nanoseconds(rest)) } }
+            }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+}
