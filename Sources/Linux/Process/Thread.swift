@@ -2,7 +2,7 @@ import Glibc
 import SystemPackage
 
 /// Starts a detached thread of the kernel's kind, outside of Swift's concurrency pool, which runs `body` once and ends.
-func startThread(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
+public func startThread(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
