@@ -12,7 +12,7 @@ enum Main {
         var arguments = Array(CommandLine.arguments.dropFirst())
         if arguments.first == "supervise" {
             arguments.removeFirst()
-            endProcess(Supervise.main(arguments))
+            Supervise.main(arguments)
         }
         endProcess(run(arguments))
     }

@@ -73,7 +73,7 @@ struct ProcessInit {
 
     private func waitForRelease(_ channel: borrowing Channel) throws {
         if let gate = options.gate {
-            guard try !readGate(gate) else { return }
+            if try !readGate(gate) { return }
         } else if try channel.receive() != nil {
             return
         }

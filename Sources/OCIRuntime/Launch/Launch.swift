@@ -81,10 +81,18 @@ private func clone(
         } catch {
             let failure =
                 error as? LaunchError ?? LaunchError(message: "error during container init: \(error)")
-            if options.gate != nil { try? StandardStream.error.write("\(failure)\n") }  // Perhaps the only one who hears.
-            try? channel.send(LaunchMessage.failed(failure).bytes)  // Nobody listens: then the exit code has to do.
+            report(failure, channel)
             endProcess(failure.exitCode)
         }
+    }
+}
+
+private func report(_ failure: LaunchError, _ channel: borrowing Channel) {
+    do {
+        try channel.send(LaunchMessage.failed(failure).bytes)
+    } catch {
+        // The caller has gone after `create`. If nobody hears this either, the exit code has to do.
+        try? StandardStream.error.write("\(failure)\n")
     }
 }
 
