@@ -68,26 +68,64 @@ public func reassembleTar(
     frame: any ByteSource, files: borrowing OwnedFD, replaced: borrowing OwnedFD, to sink: any ByteSink
 ) throws {
     let input = BufferedSource(frame)
+    let kept = Set(try namesInDirectory(replaced))
+    try takeMagic(input)
+    while let record = try takeRecord(input) {
+        switch record {
+        case .raw(let length): try copy(length, from: input, to: sink)
+        case .file(let file, let length):
+            let label = try FileName("\(file.label)")
+            let opened =
+                try kept.contains(label)
+                ? openat(replaced, label, .readOnly) : openFile(pathComponents(file.path)[...], root: files)
+            try copy(length, from: FileSource(SharedFD(opened)), to: sink)
+        }
+    }
+}
+
+/// The length of the archive that a frame describes.
+public func reassembledLength(frame: any ByteSource) throws -> Int64 {
+    let input = BufferedSource(frame)
+    var total: Int64 = 0
+    try takeMagic(input)
+    while let record = try takeRecord(input) {
+        switch record {
+        case .raw(let length):
+            try copy(length, from: input, to: Nowhere())
+            total += length
+        case .file(_, let length): total += length
+        }
+    }
+    return total
+}
+
+private enum FrameRecord {
+    case raw(Int64)
+    case file(TarFrame.File, length: Int64)
+}
+
+private final class Nowhere: ByteSink {
+    func write(_ bytes: UnsafeRawBufferPointer) throws {}
+}
+
+private func takeMagic(_ input: BufferedSource) throws {
     guard try takeBytes(TarFrame.magic.count, input) == TarFrame.magic else {
         throw ArchiveError.malformed("not the frame of a layer")
     }
-    let kept = Set(try namesInDirectory(replaced))
-    while let mark = try input.peek(1).first {
-        input.skip(1)
-        switch mark {
-        case TarFrame.rawMark:
-            try copy(Int64(try takeNumber(UInt32.self, input)), from: input, to: sink)
-        case TarFrame.fileMark:
-            let length = try takeNumber(UInt64.self, input)
-            let label = try FileName("\(try takeNumber(UInt64.self, input))")
-            let path = try takeBytes(Int(try takeNumber(UInt32.self, input)), input)
-            let file =
-                try kept.contains(label)
-                ? openat(replaced, label, .readOnly) : openFile(pathComponents(path)[...], root: files)
-            try copy(Int64(clamping: length), from: FileSource(SharedFD(file)), to: sink)
-        default:
-            throw ArchiveError.malformed("not the frame of a layer")
-        }
+}
+
+/// Nil at the end. The bytes of a raw record come next in the input.
+private func takeRecord(_ input: BufferedSource) throws -> FrameRecord? {
+    guard let mark = try input.peek(1).first else { return nil }
+    input.skip(1)
+    switch mark {
+    case TarFrame.rawMark: return .raw(Int64(try takeNumber(UInt32.self, input)))
+    case TarFrame.fileMark:
+        let length = Int64(clamping: try takeNumber(UInt64.self, input))
+        let label = try takeNumber(UInt64.self, input)
+        let path = try takeBytes(Int(try takeNumber(UInt32.self, input)), input)
+        return .file(TarFrame.File(path: path, label: label), length: length)
+    default: throw ArchiveError.malformed("not the frame of a layer")
     }
 }
 
