@@ -9,10 +9,10 @@ enum Main {
     static let version = "0.1.0"
 
     static func main() {
-        var arguments = Array(CommandLine.arguments.dropFirst())
+        let arguments = Array(CommandLine.arguments.dropFirst())
         if arguments.first == "supervise" {
-            arguments.removeFirst()
-            Supervise.main(arguments)
+            do { try shield() } catch { endProcess(fail("", error, nil)) }
+            Supervise.main(Array(arguments.dropFirst()))
         }
         endProcess(run(arguments))
     }
@@ -36,11 +36,17 @@ enum Main {
         }
         do {
             if options.has("systemd-cgroup") { throw RuntimeError("the systemd cgroup driver is not supported") }
+            if ["create", "run", "exec"].contains(name) { try shield() }
             let root = RuntimeRoot(FilePath(options["root"] ?? "/run/skiff-runtime"))
             return try command(root, Array(options.rest.dropFirst()))
         } catch {
             return fail(name, error, log)
         }
+    }
+
+    /// Before anything of a container runs: it must not be able to change the program that started it.
+    private static func shield() throws {
+        try ProgramFile.shield(arguments: CommandLine.arguments)
     }
 
     private static func say(_ text: String) -> Int32 {

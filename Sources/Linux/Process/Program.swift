@@ -39,3 +39,20 @@ public func execute(_ path: String, arguments: [String], environment: [String]) 
     execve(path, argv.pointers, envp.pointers)
     return Errno(rawValue: Glibc.errno)
 }
+
+extension ProgramFile {
+    /// Makes sure that the program file of this process cannot be written by way of this process, by whoever gets hold of
+    /// `/proc/PID/exe`: unless it lies on a read-only mount, the process executes itself again from a private read-only
+    /// mount of the file, with the same arguments, environment and descriptors. Then this call does not return.
+    public static func shield(arguments: [String]) throws(SystemError) {
+        let file = try OwnedFD.open("/proc/self/exe", .path)
+        var status = statvfs()
+        try check("fstatvfs", "/proc/self/exe") { fstatvfs(file.raw, &status) }
+        if status.f_flag & UInt(ST_RDONLY) != 0 { return }
+        let mount = try Mount.clone(of: file, recursive: false)
+        try Mount.setAttributes(mount, set: .readOnly)
+        // The mount goes with this descriptor, so that nobody can make it writable again; the running file stays.
+        let argv = CStringArray(arguments)
+        try check("execve", "/proc/self/exe") { execve("/proc/self/fd/\(mount.raw)", argv.pointers, environ) }
+    }
+}
