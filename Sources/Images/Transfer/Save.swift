@@ -1,0 +1,125 @@
+import Archive
+import FoundationEssentials
+public import Linux
+import OCI
+import Store
+import SystemPackage
+
+extension ImageStore {
+    /// `docker save`: writes images with their layers as one tar that is an OCI layout and has Docker's `manifest.json`.
+    /// The layers have exactly the bytes of their diff ids, which is verified while they are written. Needs little memory.
+    public func save(_ names: [String], to output: SharedFD) async throws {
+        try await blocking {
+            let found = try names.map { try self.find($0) }
+            let held = found.flatMap(\.image.layers)
+            self.layers.hold(held)
+            defer { self.layers.release(held) }
+            let archive = ImageArchive(FileSink(output), self.layers)
+            try archive.write(Self.grouped(found))
+        }
+    }
+
+    /// Each image once, with the names under which it was asked for.
+    private static func grouped(_ found: [Found]) -> [(image: Image, references: [Reference])] {
+        var groups: [(image: Image, references: [Reference])] = []
+        for one in found {
+            let references = one.reference.map { [$0] } ?? []
+            if let index = groups.firstIndex(where: { $0.image.id == one.image.id }) {
+                groups[index].references += references.filter { !groups[index].references.contains($0) }
+            } else {
+                groups.append((one.image, references))
+            }
+        }
+        return groups
+    }
+}
+
+/// The archive of `docker save` while it is written:
+///
+/// ```
+/// blobs/sha256/<hex>   layers, configurations, manifests
+/// index.json  manifest.json  oci-layout
+/// ```
+private final class ImageArchive {
+    private let writer: TarWriter
+    private let layers: LayerStore
+    private let encoder = JSONEncoder()
+    private var written: Set<Digest> = []
+
+    init(_ sink: any ByteSink, _ layers: LayerStore) {
+        writer = TarWriter(sink)
+        self.layers = layers
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    }
+
+    func write(_ images: [(image: Image, references: [Reference])]) throws {
+        try writer.begin(TarEntry(path: Array("blobs/".utf8), kind: .directory, mode: 0o755))
+        try writer.begin(TarEntry(path: Array("blobs/sha256/".utf8), kind: .directory, mode: 0o755))
+        var index = Index(manifests: [])
+        var saved: [SavedManifest] = []
+        for (image, references) in images {
+            let manifest = try writeParts(image)
+            index.manifests += entries(manifest, references)
+            saved.append(
+                SavedManifest(
+                    config: ArchiveParts.path(image.id), repoTags: references.map(\.familiarString),
+                    layers: image.layers.map { ArchiveParts.path($0) }))
+        }
+        try write("index.json", encode(index))
+        try write("manifest.json", encode(saved))
+        try write("oci-layout", Array(#"{"imageLayoutVersion":"1.0.0"}"#.utf8))
+        try writer.finish()
+    }
+
+    /// Writes what belongs to an image and answers the descriptor of its manifest.
+    private func writeParts(_ image: Image) throws -> Descriptor {
+        let layerDescriptors = try image.layers.map { layer in
+            Descriptor(mediaType: MediaType.layer, digest: layer, size: try layers.tarLength(layer))
+        }
+        for layer in layerDescriptors where written.insert(layer.digest).inserted {
+            try writer.begin(blob(layer.digest, size: layer.size))
+            try layers.writeTar(layer.digest, to: EntrySink(writer))
+        }
+        let config = try writeBlob(image.configBytes, MediaType.config)
+        let manifest = Manifest(config: config, layers: layerDescriptors)
+        return try writeBlob(encode(manifest), MediaType.manifest)
+    }
+
+    /// One entry for each name, as containerd reads them.
+    private func entries(_ manifest: Descriptor, _ references: [Reference]) -> [Descriptor] {
+        if references.isEmpty { return [manifest] }
+        return references.map { reference in
+            var entry = manifest
+            entry.annotations = [
+                "io.containerd.image.name": "\(reference)",
+                "org.opencontainers.image.ref.name": reference.tag ?? "latest",
+            ]
+            return entry
+        }
+    }
+
+    private func writeBlob(_ bytes: [UInt8], _ mediaType: String) throws -> Descriptor {
+        let digest = Digest.sha256(of: bytes)
+        if written.insert(digest).inserted { try writer.write(blob(digest, size: 0), content: bytes) }
+        return Descriptor(mediaType: mediaType, digest: digest, size: Int64(bytes.count))
+    }
+
+    private func blob(_ digest: Digest, size: Int64) -> TarEntry {
+        TarEntry(path: Array(ArchiveParts.path(digest).utf8), kind: .file, size: size)
+    }
+
+    private func write(_ name: String, _ bytes: [UInt8]) throws {
+        try writer.write(TarEntry(path: Array(name.utf8), kind: .file), content: bytes)
+    }
+
+    private func encode(_ value: some Encodable) throws -> [UInt8] { Array(try encoder.encode(value)) }
+}
+
+/// The content of the entry that a writer has just begun.
+private final class EntrySink: ByteSink {
+    private let writer: TarWriter
+
+    init(_ writer: TarWriter) { self.writer = writer }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws { try writer.write(bytes) }
+}
