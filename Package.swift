@@ -90,5 +90,8 @@ let package = Package(
         program("skiff", ["DockerAPI", "EngineClient", "Archive", "Builder", "OCI", "Linux", arguments, nioCore, nioPosix, nioHTTP1, system], link: staticFoundation),
         program("skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system], link: staticFoundation),
         program("skiff-runtime", ["OCIRuntime", "Linux", "OCI", system], link: ["-static-executable"]),
+        // Tests
+        tests("NetworkingTests", ["Networking", "Linux", "Store", logging, system]),
+        tests("NetworkingRootTests", ["Networking", "Linux", "Store", logging, system]),
     ]
 )

@@ -24,15 +24,14 @@ public enum NetworkNamespace {
     }
 
     /// Whether both descriptors mean the same namespace.
-    public static func areSame(_ one: borrowing OwnedFD, _ other: borrowing OwnedFD) throws(SystemError) -> Bool {
+    public static func areSame(_ one: Int32, _ other: Int32) throws(SystemError) -> Bool {
         let (first, second) = (try status(one), try status(other))
         return first.st_dev == second.st_dev && first.st_ino == second.st_ino
     }
 
-    private static func status(_ namespace: borrowing OwnedFD) throws(SystemError) -> stat {
+    private static func status(_ namespace: Int32) throws(SystemError) -> stat {
         var status = stat()
-        let raw = namespace.raw
-        try check("fstat", "network namespace") { fstat(raw, &status) }
+        try check("fstat", "network namespace") { fstat(namespace, &status) }
         return status
     }
 

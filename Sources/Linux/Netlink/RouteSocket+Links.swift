@@ -96,6 +96,17 @@ extension RouteSocket {
         try socket.perform(message)
     }
 
+    /// Lets a port of a bridge send frames back to where they came from.
+    public mutating func setHairpin(_ name: String) throws(SystemError) {
+        var message = NetlinkMessage.link(RouteSocket.Message.newLink, [], "set hairpin mode of link \(name)")
+        message.put(LinkAttribute.name, name)
+        message.nest(LinkAttribute.info) { info in
+            info.put(LinkAttribute.infoPortKind, "bridge")
+            info.nest(LinkAttribute.infoPortData) { $0.put(LinkAttribute.bridgePortMode, UInt8(1)) }
+        }
+        try socket.perform(message)
+    }
+
     public mutating func deleteLink(_ link: UInt32) throws(SystemError) {
         try socket.perform(.link(RouteSocket.Message.deleteLink, [], "delete link \(link)", index: link))
     }
@@ -133,6 +144,9 @@ enum LinkAttribute {
     static let namespace: UInt16 = 28
     static let infoKind: UInt16 = 1
     static let infoData: UInt16 = 2
+    static let infoPortKind: UInt16 = 4
+    static let infoPortData: UInt16 = 5
+    static let bridgePortMode: UInt16 = 4
     static let vethPeer: UInt16 = 1
 }
 

@@ -16,7 +16,7 @@ struct EndpointLink: Sendable {
 
     /// Makes the cable between the calling thread's namespace and the container's, moves the thread there and configures
     /// the container's end. Only on a thread that ends afterwards.
-    func connect(namespace: borrowing OwnedFD) throws {
+    func connect(namespace: Int32) throws {
         guard let hardwareAddress = HardwareAddress.parse(endpoint.macAddress) else {
             throw NetworkError.invalidAddress(endpoint.macAddress)
         }
@@ -24,9 +24,21 @@ struct EndpointLink: Sendable {
         try host.createVeth(
             VethPair(
                 name: endpoint.hostInterface, master: network.link, peerName: Self.containerInterface,
-                peerHardwareAddress: hardwareAddress, peerNamespace: namespace.raw, mtu: network.mtu))
-        try NetworkNamespace.enter(namespace.raw)
+                peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu))
+        if try Self.firewallSeesBridgedFrames { try host.setHairpin(endpoint.hostInterface) }
+        try NetworkNamespace.enter(namespace)
         try configure()
+    }
+
+    /// With the module br_netfilter a packet is redirected while it is still a frame in the bridge. One that a container
+    /// sends to its own published port then has to leave by the port it came from.
+    private static var firewallSeesBridgedFrames: Bool {
+        get throws {
+            for setting in ["bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"] {
+                if try NetworkSettings.read(setting) == 1 { return true }
+            }
+            return false
+        }
     }
 
     /// Within the container's namespace: loopback, addresses, default routes.

@@ -80,6 +80,8 @@ struct Firewall: Sendable {
 
     private func addPorts(_ transaction: inout NftTransaction) {
         transaction.addChain("ports")
+        // The kernel takes no answers for ::1 from a bridge. Left alone, a client is refused at once and tries 127.0.0.1.
+        transaction.addRule("ports", ipv6 + to(loopback6) + [.verdict(.return)])
         for map in PortMap.allCases { transaction.addRule("ports", map.rule) }
         for (chain, point) in [("prerouting", NftHook.Point.prerouting), ("output", .output)] {
             transaction.addChain(chain, hook: NftHook(.nat, point, priority: -100))

@@ -78,17 +78,21 @@ extension BridgeNetworks {
     /// Gives the network namespace of `pid` its interface `eth0`, addresses and routes, then opens the published ports.
     /// When it throws, the caller calls `disconnect`. The pid must not have been reaped before this returns.
     public func connect(_ endpoint: EndpointInfo, pid: Int32) async throws {
+        let namespace = try await host.run { SharedFD(try NetworkNamespace.open(pid: pid)) }
+        try await connect(endpoint, namespace: namespace)
+    }
+
+    func connect(_ endpoint: EndpointInfo, namespace: SharedFD) async throws {
         guard let prepared, isCurrent(endpoint) else {
             throw NetworkError.notReserved(containerID: endpoint.containerID)
         }
         let link = EndpointLink(endpoint: endpoint, network: prepared.network)
         try await host.onOwnThread { [firewall = prepared.firewall] in
             let home = try NetworkNamespace.current()
-            let namespace = try NetworkNamespace.open(pid: pid)
-            guard try !NetworkNamespace.areSame(home, namespace) else {
-                throw NetworkError.unexpected("process \(pid) has no network namespace of its own")
+            guard try !NetworkNamespace.areSame(home.raw, namespace.raw) else {
+                throw NetworkError.unexpected("container \(endpoint.containerID) has no network namespace of its own")
             }
-            try link.connect(namespace: namespace)
+            try link.connect(namespace: namespace.raw)
             try NetworkNamespace.enter(home.raw)
             try firewall.open(endpoint)
         }

@@ -17,6 +17,12 @@ struct HostBinding: Hashable, Sendable {
         let texts = port.hostAddress.isEmpty && !withIPv6 ? ["0.0.0.0"] : port.hostAddresses
         return try texts.map { text in
             guard let address = IPAddress(text) else { throw NetworkError.invalidAddress(text) }
+            // The kernel cannot redirect this one (see `Firewall`): better refused than silent.
+            guard address != IPAddress("::1") else {
+                throw NetworkError.cannotBind(
+                    address: text, port: port.hostPort, proto: port.proto,
+                    reason: "ports cannot be published on the IPv6 loopback address, use 127.0.0.1")
+            }
             return address
         }
     }

@@ -1,0 +1,167 @@
+import Glibc
+import Linux
+import Networking
+import Testing
+
+/// Who reaches what, with real packets.
+@Suite(.enabled(if: getuid() == 0), .serialized)
+struct PublishedPortTests {
+    @Test(
+        "a published port answers from outside, from the host, from loopback, from a neighbour and from the container itself",
+        arguments: TransportProtocol.allCases, AddressFamily.allCases)
+    func reachesEverybody(proto: TransportProtocol, family: AddressFamily) async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let port = PublishedPort(hostPort: 8080, containerPort: 80, proto: proto)
+                let web = try await TestContainer.connect("web", networks, ports: [port])
+                let other = try await TestContainer.connect("other", networks)
+                let server = try await WhoAmIServer.start(80, proto, in: web.namespace)
+                let isV4 = family == .v4
+                let address = isV4 ? TestHost.address4 : TestHost.address6
+                let gateway = isV4 ? web.endpoint.ipv4Gateway : web.endpoint.ipv6Gateway
+
+                // The client's own address arrives, unless the answer would not find its way back without the host.
+                #expect(
+                    try await ask(address, 8080, proto, from: host.outside) == (isV4 ? TestHost.outside4 : TestHost.outside6))
+                #expect(try await ask(address, 8080, proto, from: host.namespace) == address)
+                if isV4 { #expect(try await ask("127.0.0.1", 8080, proto, from: host.namespace) == gateway) }
+                #expect(try await ask(gateway, 8080, proto, from: host.namespace) == gateway)
+                #expect(try await ask(address, 8080, proto, from: other.namespace) == gateway)
+                #expect(try await ask(address, 8080, proto, from: web.namespace) == gateway)
+                #expect(try await ask(web.address(family), 80, proto, from: other.namespace) == other.address(family))
+                #expect(try await ask(web.address(family), 80, proto, from: host.namespace) == gateway)
+
+                await networks.disconnect(containerID: "web")
+                #expect(try await ask(address, 8080, proto, from: host.outside, milliseconds: 300) == nil)
+                try await server.finish()
+            }
+        }
+    }
+
+    @Test("the kernel's view of bridged frames makes no difference to who reaches a port", arguments: [0, 1])
+    func worksWithAndWithoutBridgeFilter(setting: Int) async throws {
+        try await TestHost.with { host in
+            try await within(host.namespace) {
+                // Without the module br_netfilter there is nothing to set.
+                for name in ["bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"]
+                where try NetworkSettings.read(name) != nil { try NetworkSettings.write(name, setting) }
+            }
+            try await host.withNetworks { networks in
+                let web = try await TestContainer.connect(
+                    "web", networks, ports: [PublishedPort(hostPort: 8080, containerPort: 80)])
+                let other = try await TestContainer.connect("other", networks)
+                let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+                for address in [TestHost.address4, TestHost.address6] {
+                    for namespace in [host.namespace, host.outside, other.namespace, web.namespace] {
+                        #expect(try await ask(address, 8080, from: namespace) != nil)
+                    }
+                }
+                try await server.finish()
+            }
+        }
+    }
+
+    @Test("a client that tries the IPv6 loopback first is refused at once, not left waiting")
+    func refusesIPv6Loopback() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let web = try await TestContainer.connect(
+                    "web", networks, ports: [PublishedPort(hostPort: 8080, containerPort: 80)])
+                let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+                let start = ContinuousClock.now
+                #expect(try await ask("::1", 8080, from: host.namespace, milliseconds: 5000) == nil)
+                #expect(ContinuousClock.now - start < .seconds(2))
+                await #expect(throws: NetworkError.self) {
+                    try await networks.reserve(
+                        containerID: "x", ports: [PublishedPort(hostAddress: "::1", hostPort: 1, containerPort: 1)])
+                }
+                try await server.finish()
+            }
+        }
+    }
+
+    @Test("a container reaches the outside under the host's address", arguments: TransportProtocol.allCases, AddressFamily.allCases)
+    func masquerades(proto: TransportProtocol, family: AddressFamily) async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let container = try await TestContainer.connect("c", networks)
+                let server = try await WhoAmIServer.start(7000, proto, in: host.outside)
+                let (target, source) =
+                    family == .v4 ? (TestHost.outside4, TestHost.address4) : (TestHost.outside6, TestHost.address6)
+                #expect(try await ask(target, 7000, proto, from: container.namespace) == source)
+                try await server.finish()
+            }
+        }
+    }
+
+    @Test("from outside nothing but published ports is reached, even by those who know the way")
+    func deniesByDefault() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let published = PublishedPort(hostAddress: "127.0.0.1", hostPort: 8081, containerPort: 80)
+                let open = PublishedPort(hostPort: 8080, containerPort: 80)
+                let web = try await TestContainer.connect("web", networks, ports: [open, published])
+                let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+                let info = try #require(await networks.info().first)
+                try await run(
+                    "/usr/sbin/ip", "route", "add", info.ipv4Subnet, "via", TestHost.address4, in: host.outside)
+                try await run(
+                    "/usr/sbin/ip", "-6", "route", "add", info.ipv6Subnet, "via", TestHost.address6, in: host.outside)
+
+                #expect(try await ask(TestHost.address4, 8080, from: host.outside) != nil)
+                #expect(try await ask(web.endpoint.ipv4, 80, from: host.outside, milliseconds: 300) == nil)
+                #expect(try await ask(web.endpoint.ipv6, 80, from: host.outside, milliseconds: 300) == nil)
+                // Published on loopback only.
+                #expect(try await ask("127.0.0.1", 8081, from: host.namespace) == info.ipv4Gateway)
+                #expect(try await ask(TestHost.address4, 8081, from: host.outside, milliseconds: 300) == nil)
+                try await server.finish()
+            }
+        }
+    }
+
+    /// CVE-2020-8558: packets to 127.0.0.1 that come in by cable.
+    @Test("a port published on loopback is not reached by a neighbour who routes 127.0.0.1 to the host")
+    func guardsLoopback() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let port = PublishedPort(hostAddress: "127.0.0.1", hostPort: 8081, containerPort: 80)
+                let web = try await TestContainer.connect("web", networks, ports: [port])
+                let evil = try await TestContainer.connect("evil", networks)
+                let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+                for (namespace, device, gateway) in [
+                    (host.outside, "out0", TestHost.address4), (evil.namespace, "eth0", evil.endpoint.ipv4Gateway),
+                ] {
+                    try await within(namespace) { try NetworkSettings.write("ipv4/conf/\(device)/route_localnet", 1) }
+                    try await run("/usr/sbin/ip", "addr", "del", "127.0.0.1/8", "dev", "lo", in: namespace)
+                    try await run(
+                        "/usr/sbin/ip", "route", "add", "127.0.0.1/32", "via", gateway, "dev", device, in: namespace)
+                    #expect(try await ask("127.0.0.1", 8081, from: namespace, milliseconds: 300) == nil)
+                }
+                #expect(try await ask("127.0.0.1", 8081, from: host.namespace) != nil)
+                try await server.finish()
+            }
+        }
+    }
+
+    @Test("a packet with somebody else's source address does not leave the bridge", arguments: AddressFamily.allCases)
+    func dropsForgedSources(family: AddressFamily) async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let forger = try await TestContainer.connect("forger", networks)
+                let server = try await WhoAmIServer.start(7000, .udp, in: host.outside)
+                let (target, forged) =
+                    family == .v4 ? (TestHost.outside4, "203.0.113.9") : (TestHost.outside6, "2001:db8:99::9")
+                #expect(try await ask(target, 7000, .udp, from: forger.namespace) != nil)
+                try await run(
+                    "/usr/sbin/ip", "addr", "add", forged + (family == .v4 ? "/32" : "/128"), "dev", "eth0",
+                    family == .v4 ? "noprefixroute" : "nodad", in: forger.namespace)
+                try await run(
+                    "/usr/sbin/ip", family == .v4 ? "-4" : "-6", "route", "replace", "default", "via",
+                    family == .v4 ? forger.endpoint.ipv4Gateway : forger.endpoint.ipv6Gateway, "dev", "eth0", "src", forged,
+                    in: forger.namespace)
+                #expect(try await ask(target, 7000, .udp, from: forger.namespace, milliseconds: 300) == nil)
+                try await server.finish()
+            }
+        }
+    }
+}

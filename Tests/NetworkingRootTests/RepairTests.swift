@@ -1,0 +1,179 @@
+import Glibc
+import Linux
+import Testing
+
+@testable import Networking
+
+/// What outlives the engine, what is repaired, and that nothing is left behind.
+@Suite(.enabled(if: getuid() == 0), .serialized)
+struct RepairTests {
+    @Test("after `remove` the host is as before, but for forwarding")
+    func leavesNothing() async throws {
+        try await TestHost.with { host in
+            let before = try await State.of(host)
+            let networks = host.networks(try await host.database())
+            try await networks.prepare()
+            for number in 0..<3 {
+                _ = try await TestContainer.connect(
+                    "c\(number)", networks, ports: [PublishedPort(hostPort: UInt16(8000 + number), containerPort: 80)])
+            }
+            #expect(try await State.of(host) != before)
+            try await networks.remove()
+            try await networks.remove()
+            let after = try await State.of(host)
+            #expect(after == before)
+            #expect(try await within(host.namespace) { try NetworkSettings.read("ipv4/ip_forward") } == 1)
+            #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 8000, .tcp) } == 0)
+        }
+    }
+
+    /// Devices, addresses, routes, tables and settings of a host.
+    private struct State: Equatable, Sendable {
+        var links: [String] = []
+        var addresses: Set<LinkAddress> = []
+        var routes: Set<Route> = []
+        var hasTable = false
+        var settings: [String: Int] = [:]
+
+        static func of(_ host: TestHost) async throws -> State {
+            try await within(host.namespace) {
+                var state = State()
+                var route = try RouteSocket()
+                var nft = try NftSocket()
+                state.links = try route.links().map(\.name)
+                // The kernel makes link-local addresses by itself, in its own time.
+                state.addresses = Set(try route.addresses().filter { $0.prefix.address.bytes[0] != 0xfe })
+                for family in AddressFamily.allCases {
+                    state.routes.formUnion(try route.routes(family).filter { $0.destination.address.bytes[0] != 0xfe })
+                }
+                state.hasTable = try nft.hasTable("skt")
+                for device in ["all", "default", "lo", "up0"] {
+                    for setting in ["ipv4/conf/\(device)/route_localnet", "ipv4/conf/\(device)/rp_filter",
+                        "ipv4/conf/\(device)/accept_local", "ipv6/conf/\(device)/accept_ra",
+                        "ipv6/conf/\(device)/disable_ipv6", "ipv6/conf/\(device)/accept_dad"]
+                    { state.settings[setting] = try NetworkSettings.read(setting) }
+                }
+                return state
+            }
+        }
+    }
+
+    @Test("a new engine finds the running container's port open and holds it; what is left of the others goes")
+    func reconciles() async throws {
+        try await TestHost.with { host in
+            let database = try await host.database()
+            let old = host.networks(database)
+            try await old.prepare()
+            let ports = [PublishedPort(hostPort: 8080, containerPort: 80)]
+            let running = try await TestContainer.connect("running", old, ports: ports)
+            let dead = try await TestContainer.connect(
+                "dead", old, ports: [PublishedPort(hostPort: 8081, containerPort: 80)])
+            let server = try await WhoAmIServer.start(80, .tcp, in: running.namespace)
+            // The engine dies: its sockets close, everything else stays.
+            await old.dropPorts()
+
+            let new = host.networks(database)
+            try await new.prepare()
+            #expect(await new.endpoint(containerID: "running") == running.endpoint)
+            #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
+            await new.reconcile(running: ["running"])
+            #expect(await new.endpoint(containerID: "dead") == nil)
+            #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
+            #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 8080, .tcp) } == EADDRINUSE)
+            #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 8081, .tcp) } == 0)
+            let links = try await within(host.namespace) { () throws -> [String] in
+                var socket = try RouteSocket()
+                return try socket.links().map(\.name)
+            }
+            #expect(links.contains(running.endpoint.hostInterface))
+            #expect(!links.contains(dead.endpoint.hostInterface))
+            // The addresses of the running one are not given out again.
+            let next = try await new.reserve(containerID: "next", ports: [])
+            #expect(next.ipv4 != running.endpoint.ipv4)
+            #expect(next.ipv6Gateway == running.endpoint.ipv6Gateway)
+            try await server.finish()
+            try await new.remove()
+        }
+    }
+
+    @Test("a table and a bridge that somebody removed come back, with the running containers in them")
+    func heals() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let ports = [PublishedPort(hostPort: 8080, containerPort: 80)]
+                let web = try await TestContainer.connect("web", networks, ports: ports)
+                let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+                try await run("/usr/sbin/nft", "delete", "table", "inet", "skt", in: host.namespace)
+                _ = try await TestContainer.connect(
+                    "other", networks, ports: [PublishedPort(hostPort: 8081, containerPort: 80)])
+                #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
+                try await run("/usr/sbin/ip", "link", "del", "skt0", in: host.namespace)
+                #expect(try await ask(TestHost.address4, 8080, from: host.outside, milliseconds: 300) == nil)
+                try await networks.prepare()
+                #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
+                #expect(try await ask(TestHost.address6, 8080, from: host.outside) == TestHost.outside6)
+                try await server.finish()
+            }
+        }
+    }
+
+    @Test("two engines on one host have subnets of their own and do not reach each other's containers but by published ports")
+    func sideBySide() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { first in
+                let second = host.networks(try await host.database("other"), bridge: "skt1", table: "skt-other")
+                try await second.prepare()
+                let port = PublishedPort(hostPort: 8080, containerPort: 80)
+                let client = try await TestContainer.connect("c", first)
+                let web = try await TestContainer.connect("c", second, ports: [port])
+                let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+                #expect(await first.info().first?.ipv4Subnet != second.info().first?.ipv4Subnet)
+                #expect(try await ask(web.endpoint.ipv4, 80, from: client.namespace, milliseconds: 300) == nil)
+                #expect(try await ask(web.endpoint.ipv6, 80, from: client.namespace, milliseconds: 300) == nil)
+                #expect(try await ask(TestHost.address4, 8080, from: client.namespace) != nil)
+                await #expect(throws: NetworkError.self) { try await first.reserve(containerID: "d", ports: [port]) }
+                try await server.finish()
+                try await second.remove()
+                let table = try await within(host.namespace) { () throws -> Bool in
+                    var socket = try NftSocket()
+                    return try socket.hasTable("skt")
+                }
+                #expect(table)
+            }
+        }
+    }
+
+    @Test("a subnet that the host has a route into is not chosen")
+    func avoidsConflicts() async throws {
+        try await TestHost.with { host in
+            try await run("/usr/sbin/ip", "route", "add", "172.30.8.0/24", "via", TestHost.outside4, in: host.namespace)
+            let networks = host.networks(try await host.database(), pool: ["172.30.0.0/16", "198.51.0.0/16", "10.99.0.0/24"])
+            try await networks.prepare()
+            #expect(await networks.info().first?.ipv4Subnet == "10.99.0.0/24")
+            try await networks.remove()
+        }
+    }
+
+    @Test("a default route that came by advertisement stays when the host begins to forward")
+    func keepsAdvertisedRoute() async throws {
+        try await TestHost.with { host in
+            try await run("/usr/sbin/ip", "-6", "route", "del", "default", in: host.namespace)
+            try await run(
+                "/usr/sbin/ip", "-6", "route", "add", "default", "via", TestHost.outside6, "dev", "up0", "proto", "ra",
+                in: host.namespace)
+            try await host.withNetworks { _ in
+                let settings = try await within(host.namespace) {
+                    (try NetworkSettings.read("ipv6/conf/up0/accept_ra"), try NetworkSettings.read("ipv6/conf/all/forwarding"))
+                }
+                #expect(settings == (2, 1))
+            }
+        }
+    }
+}
+
+extension BridgeNetworks {
+    /// What the death of the engine does to its sockets.
+    func dropPorts() {
+        for containerID in endpoints.keys { endpoints[containerID]?.ports = nil }
+    }
+}
