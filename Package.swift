@@ -87,7 +87,7 @@ let package = Package(
         module("EngineServer", ["Engine", "DockerAPI", nioCore, nioPosix, nioHTTP1, logging]),
         module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1]),
         // Programs
-        program("skiff", ["DockerAPI", "EngineClient", "Archive", "Builder", "OCI", "Linux", arguments, nioCore, nioPosix, nioHTTP1, system], link: staticFoundation),
+        program("skiff", ["DockerAPI", "EngineClient", "Archive", "Builder", "OCI", "Linux", nioCore, nioPosix, system], link: staticFoundation),
         program("skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system], link: staticFoundation),
         program("skiff-runtime", ["OCIRuntime", "Linux", "OCI", system], link: ["-static-executable"]),
         // Tests

@@ -176,8 +176,20 @@ public final class EngineClient: Sendable {
         } catch let error as EngineConnectionError where error.reason == .notRunning {
             guard let startEngine else { throw error }
             try await startEngine()
-            return try await connect()
+            return try await connectSoon(tries: 30)
         }
+    }
+
+    /// Another client may be starting the same engine, which then is not ready when our attempt has given way to it.
+    private func connectSoon(tries: Int) async throws -> Connection {
+        for _ in 1..<tries {
+            do {
+                return try await connect()
+            } catch let error as EngineConnectionError where error.reason == .notRunning {
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+        return try await connect()
     }
 
     private func connect() async throws -> Connection {

@@ -1,5 +1,11 @@
-import ArgumentParser
+import FoundationEssentials
+import Linux
+
 @main
-struct Main: ParsableCommand {
-    func run() throws { print("hello") }
+enum Main {
+    static func main() {
+        let launcher = Launcher(
+            arguments: CommandLine.arguments, environment: ProcessInfo.processInfo.environment)
+        CurrentProcess.exit(launcher.run())
+    }
 }

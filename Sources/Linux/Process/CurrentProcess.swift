@@ -5,6 +5,7 @@ import SystemPackage
 public enum CurrentProcess {
     /// The user whose rights count.
     public static var effectiveUserID: UInt32 { geteuid() }
+    public static var effectiveGroupID: UInt32 { getegid() }
 
     /// Ends the process at once; what is buffered for standard output is written.
     public static func exit(_ code: Int32) -> Never {

@@ -1,0 +1,157 @@
+import Archive
+import Builder
+import FoundationEssentials
+import Linux
+import NIOCore
+import SystemPackage
+
+/// What a build gets from the client: an archive, and where the Dockerfile is in it.
+struct BuildContext: Sendable {
+    let dockerfile: String
+    let next: @Sendable () async throws -> ByteBuffer?
+
+    /// A folder of the client, or `-` for standard input. `dockerfile` is the user's `-f`, empty without it.
+    static func open(_ path: String, dockerfile: String, workingDirectory: String) throws -> BuildContext {
+        if path == "-" {
+            guard dockerfile != "-" else { throw CommandFailure("invalid argument: can't use stdin for both build context and dockerfile") }
+            return try standardInput(dockerfile)
+        }
+        for scheme in ["http://", "https://", "git://", "git@", "github.com/"] where path.hasPrefix(scheme) {
+            throw CommandFailure("unable to prepare context: a context from \(path) is not supported; clone or download it first")
+        }
+        let folder = Paths.absolute(path, in: workingDirectory)
+        guard let info = try lstatIfExists(FilePath(folder + "/.")), info.kind == .directory else {
+            throw CommandFailure("unable to prepare context: path \"\(path)\" not found")
+        }
+        return try directory(folder, dockerfile, workingDirectory)
+    }
+
+    // MARK: A folder
+
+    private static func directory(_ folder: String, _ dockerfile: String, _ workingDirectory: String) throws -> BuildContext {
+        let place = try DockerfilePlace(folder, dockerfile, workingDirectory)
+        let patterns = try ignorePatterns(folder, place)
+        let producer = try TarProducer { writer in
+            let filter: @Sendable ([UInt8], Bool) throws -> TreeOptions.Decision = { path, isDirectory in
+                let name = String(decoding: path, as: UTF8.self)
+                guard patterns.excludes(name) else { return .include }
+                return isDirectory && !patterns.canPrune(name) ? .skip : .skipTree
+            }
+            let tree = TreeArchive(writer, options: TreeOptions(owner: (0, 0), filter: filter))
+            try tree.addContents(of: try OwnedFD.open(FilePath(folder), [.readOnly, .directory]))
+            if let content = place.content {
+                let entry = TarEntry(path: Array(place.name.utf8), kind: .file, mode: 0o600)
+                try writer.write(entry, content: content)
+            }
+        }
+        return BuildContext(dockerfile: place.name, next: producer.next)
+    }
+
+    /// The rules of the ignore file; the Dockerfile and the ignore file themselves are always sent.
+    private static func ignorePatterns(_ folder: String, _ place: DockerfilePlace) throws -> IgnorePatterns {
+        let files = IgnorePatterns.fileNames(dockerfile: place.content == nil ? place.name : nil)
+        var lines: [String] = []
+        for name in files {
+            guard let content = FileManager.default.contents(atPath: "\(folder)/\(name)") else { continue }
+            lines = IgnorePatterns.patterns(in: Array(content))
+            lines += ["!\(place.name)", "!\(name)"]
+            break
+        }
+        do {
+            return try IgnorePatterns(lines: lines)
+        } catch {
+            throw CommandFailure("error checking context: \(error)")
+        }
+    }
+
+    // MARK: Standard input
+
+    /// Either an archive, or a Dockerfile that needs no files.
+    private static func standardInput(_ dockerfile: String) throws -> BuildContext {
+        let reader = try StoppableReader(StandardStream.input.rawValue)
+        let start = FirstBytes(reader)
+        return BuildContext(dockerfile: dockerfile.isEmpty ? "Dockerfile" : dockerfile) {
+            try await start.next()
+        }
+    }
+}
+
+/// Where the Dockerfile is: in the context, or outside, which adds its content to the archive under a name of its own.
+struct DockerfilePlace: Sendable {
+    let name: String
+    /// Present when the file has to be added.
+    let content: [UInt8]?
+
+    init(_ folder: String, _ given: String, _ workingDirectory: String) throws {
+        if given == "-" {
+            content = try Self.standardInput()
+            name = Self.ownName()
+            return
+        }
+        let path = given.isEmpty ? Self.usual(folder) : Paths.absolute(given, in: workingDirectory)
+        guard let bytes = FileManager.default.contents(atPath: path) else {
+            throw CommandFailure(
+                "unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat \(path): no such file or directory")
+        }
+        if let inside = FilePath(path).relative(to: FilePath(folder)) {
+            name = inside
+            content = nil
+        } else {
+            name = Self.ownName()
+            content = Array(bytes)
+        }
+    }
+
+    private static func usual(_ folder: String) -> String {
+        let names = ["Dockerfile", "dockerfile"].map { FilePath(folder).appending($0).string }
+        return names.first { FileManager.default.fileExists(atPath: $0) } ?? names[0]
+    }
+
+    private static func ownName() -> String { ".dockerfile.\(String(UInt64.random(in: 0 ... .max), radix: 16))" }
+
+    private static func standardInput() throws -> [UInt8] {
+        let input = try OwnedFD(adopting: StandardStream.input.rawValue).duplicate()
+        return try input.readAll(limit: 4 << 20)
+    }
+}
+
+extension FilePath {
+    /// The path below `folder`, or nil when it is elsewhere.
+    fileprivate func relative(to folder: FilePath) -> String? {
+        var rest = self
+        return rest.removePrefix(folder) && !rest.isEmpty ? rest.string : nil
+    }
+}
+
+/// Looks at the beginning of standard input before it is sent: a Dockerfile is wrapped into an archive.
+private actor FirstBytes {
+    private let reader: StoppableReader
+    private var isFirst = true
+    private var isOver = false
+
+    init(_ reader: StoppableReader) { self.reader = reader }
+
+    func next() async throws -> ByteBuffer? {
+        guard !isOver else { return nil }
+        guard isFirst else { return try await reader.next(256 << 10).map { ByteBuffer(bytes: $0) } }
+        isFirst = false
+        var bytes: [UInt8] = []
+        while bytes.count < 512, let more = try await reader.next() { bytes += more }
+        guard !Self.isArchive(bytes) else { return ByteBuffer(bytes: bytes) }
+        while let more = try await reader.next() {
+            bytes += more
+            guard bytes.count <= 4 << 20 else { throw CommandFailure("the Dockerfile on standard input is too large") }
+        }
+        isOver = true
+        let sink = MemorySink()
+        let writer = TarWriter(sink)
+        try writer.write(TarEntry(path: Array("Dockerfile".utf8), kind: .file, mode: 0o600), content: bytes)
+        try writer.finish()
+        return ByteBuffer(bytes: sink.bytes)
+    }
+
+    private static func isArchive(_ bytes: [UInt8]) -> Bool {
+        let signs: [[UInt8]] = [[0x1F, 0x8B], Array("BZh".utf8), [0xFD, 0x37, 0x7A, 0x58], [0x28, 0xB5, 0x2F, 0xFD]]
+        return signs.contains { bytes.starts(with: $0) } || bytes.count >= 262 && bytes[257..<262].elementsEqual("ustar".utf8)
+    }
+}

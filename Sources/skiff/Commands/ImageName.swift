@@ -1,0 +1,16 @@
+/// Names of images as the user writes them, in the parts that requests want.
+enum ImageName {
+    /// With `:latest` when neither a tag nor a digest is there.
+    static func tagged(_ name: String) -> String {
+        name.contains("@") || split(name).tag != "" ? name : "\(name):latest"
+    }
+
+    /// Name and tag, or name and digest. A colon before the last slash belongs to the port of a registry.
+    static func split(_ name: String) -> (name: String, tag: String) {
+        if let at = name.lastIndex(of: "@") {
+            return (String(name[..<at]), String(name[name.index(after: at)...]))
+        }
+        guard let colon = name.lastIndex(of: ":"), !name[colon...].contains("/") else { return (name, "") }
+        return (String(name[..<colon]), String(name[name.index(after: colon)...]))
+    }
+}

@@ -1,0 +1,126 @@
+import DockerAPI
+import EngineClient
+import FoundationEssentials
+import OCI
+
+extension Command {
+    static func ps() -> Command {
+        let all = Flag<Bool>.toggle("all", short: "a", "Show stopped ones too")
+        let filter = Flag<[String]>.filter("Show only what matches")
+        let format = Flag<String>.text("format", "table, json, or a template in Go's language")
+        let last = Flag<Int64?>.integer("last", short: "n", "Show the last containers, running or not")
+        let latest = Flag<Bool>.toggle("latest", short: "l", "Show the last container, running or not")
+        let noTrunc = Flag<Bool>.toggle("no-trunc", "Do not shorten anything")
+        let quiet = Flag<Bool>.toggle("quiet", short: "q", "Show only ids")
+        let size = Flag<Bool>.toggle("size", short: "s", "Show sizes")
+        return Command(
+            name: "ps", usage: "[OPTIONS]", summary: "List containers", arguments: .none,
+            flags: [all, filter, format, last, latest, noTrunc, quiet, size]
+        ) { call in
+            var query: [(String, String)] = []
+            let limit = call[latest] ? 1 : call[last] ?? -1
+            if call[all] { query.append(("all", "1")) }
+            if limit > 0 { query.append(("limit", "\(limit)")) }
+            let wantsSize = call[size] || call[format].contains(".Size")
+            if wantsSize { query.append(("size", "1")) }
+            if !call[filter].isEmpty { query.append(("filters", try Filters.query(call[filter]))) }
+            let containers = try await call.program.engine.get(
+                [ContainerSummary]?.self, EngineRequest(.get, "/containers/json", query: query))
+            let rows = ContainerRows(truncates: !call[noTrunc], showsSize: call[size])
+            try call.program.write(
+                call[quiet] && call[format].isEmpty
+                    ? rows.ids(containers ?? []) : try rows.listing(containers ?? []).render(format: call[format], usual: rows.usual))
+            return 0
+        }
+    }
+}
+
+/// `--filter` as the engine takes it: a JSON object of lists.
+enum Filters {
+    static func query(_ filters: [String]) throws -> String {
+        var grouped: [String: [String]] = [:]
+        for filter in filters {
+            let parts = filter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let key = parts[0].lowercased().trimmed
+            grouped[key, default: []].append(parts.count == 2 ? String(parts[1]).trimmed : "")
+        }
+        let members = grouped.sorted { $0.key < $1.key }.map { key, values in
+            (key, JSONValue.array(values.map(JSONValue.string)))
+        }
+        return String(decoding: JSONValue.object(members).serialized(), as: UTF8.self)
+    }
+}
+
+extension String {
+    fileprivate var trimmed: String {
+        String(drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+    }
+}
+
+/// Containers as rows of `ps`.
+struct ContainerRows {
+    let truncates: Bool
+    let showsSize: Bool
+
+    var usual: String {
+        "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+            + (showsSize ? "\t{{.Size}}" : "")
+    }
+
+    private static let headers = [
+        "ID": "CONTAINER ID", "Image": "IMAGE", "Command": "COMMAND", "CreatedAt": "CREATED AT", "RunningFor": "CREATED",
+        "Ports": "PORTS", "State": "STATE", "Status": "STATUS", "Size": "SIZE", "Names": "NAMES", "Labels": "LABELS",
+        "Label": "LABEL", "Mounts": "MOUNTS", "Networks": "NETWORKS", "LocalVolumes": "LOCAL VOLUMES",
+    ]
+
+    func ids(_ containers: [ContainerSummary]) -> String {
+        containers.map { id($0) + "\n" }.joined()
+    }
+
+    func listing(_ containers: [ContainerSummary]) -> Listing {
+        Listing(headers: Self.headers, rows: containers.map(row))
+    }
+
+    private func id(_ container: ContainerSummary) -> String {
+        let id = container.Id ?? ""
+        return truncates ? HumanText.shortID(id) : id
+    }
+
+    private func row(_ container: ContainerSummary) -> TemplateValue {
+        let created = container.Created ?? 0
+        let labels = container.Labels ?? [:]
+        let mounts = (container.Mounts ?? []).map { $0.Name.flatMap { $0.isEmpty ? nil : $0 } ?? $0.Source ?? "" }
+        let command = container.Command ?? ""
+        let volumes = (container.Mounts ?? []).filter { $0.Type == "volume" }.count
+        let cells: [(String, String)] = [
+            ("Command", HumanText.quoted(truncates ? HumanText.ellipsis(command, 20) : command)),
+            ("CreatedAt", HumanText.timestamp(unixTime: created)), ("ID", id(container)), ("Image", image(container)),
+            ("Labels", labels.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ",")),
+            ("LocalVolumes", "\(volumes)"),
+            ("Mounts", mounts.map { truncates ? HumanText.ellipsis($0, 15) : $0 }.joined(separator: ",")),
+            ("Names", names(container)),
+            ("Networks", (container.NetworkSettings?.Networks ?? [:]).keys.sorted().joined(separator: ",")),
+            ("Ports", PortText.text(container.Ports ?? [])), ("RunningFor", HumanText.ago(unixTime: created)),
+            ("Size", size(container)), ("State", container.State ?? ""), ("Status", container.Status ?? ""),
+        ]
+        let label = TemplateValue.function { arguments in .string(labels[arguments.first?.text ?? ""] ?? "") }
+        return .object(cells.map { ($0.0, .string($0.1)) } + [("Label", label)])
+    }
+
+    private func image(_ container: ContainerSummary) -> String {
+        guard let image = container.Image, !image.isEmpty else { return "<no image>" }
+        return truncates && image.hasPrefix("sha256:") ? HumanText.shortID(image) : image
+    }
+
+    /// Names without the slash; those of links only when nothing is shortened.
+    private func names(_ container: ContainerSummary) -> String {
+        let names = (container.Names ?? []).map { $0.hasPrefix("/") ? String($0.dropFirst()) : $0 }
+        return (truncates ? names.filter { !$0.contains("/") } : names).joined(separator: ",")
+    }
+
+    private func size(_ container: ContainerSummary) -> String {
+        let own = HumanText.size(container.SizeRw ?? 0, digits: 3)
+        guard let root = container.SizeRootFs, root > 0 else { return own }
+        return "\(own) (virtual \(HumanText.size(root, digits: 3)))"
+    }
+}
