@@ -91,6 +91,8 @@ let package = Package(
         program("skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system], link: staticFoundation),
         program("skiff-runtime", ["OCIRuntime", "Linux", "OCI", system], link: ["-static-executable"]),
         // Tests
+        tests("OCIRuntimeTests", ["OCIRuntime", "OCI", "Linux"]),
+        tests("RuntimeRootTests", ["OCI", "Linux", system]),
         tests("NetworkingTests", ["Networking", "Linux", "Store", logging, system]),
         tests("NetworkingRootTests", ["Networking", "Linux", "Store", logging, system]),
     ]
