@@ -16,6 +16,12 @@ struct ShellExpansion {
     var environment: [String: String]
     var escape: Unicode.Scalar = "\\"
 
+    /// The text of a here-document: quotes mean nothing in it, and an escape character only in front of `$` and itself.
+    func expandBody(_ text: String) throws(Failure) -> String {
+        var scanner = ShellScanner(rest: text.unicodeScalars[...], environment: environment, escape: escape)
+        return try scanner.body()
+    }
+
     func expand(_ word: String) throws(Failure) -> Result {
         var scanner = ShellScanner(rest: word.unicodeScalars[...], environment: environment, escape: escape)
         do {
@@ -107,6 +113,10 @@ private struct ShellScanner {
         return (text, list.finished())
     }
 
+    mutating func body() throws(Failure) -> String {
+        try quoted(until: nil)
+    }
+
     private mutating func singleQuoted() throws(Failure) -> String {
         rest.removeFirst()
         let text = rest.prefix { $0 != "'" }
@@ -119,10 +129,15 @@ private struct ShellScanner {
 
     private mutating func doubleQuoted() throws(Failure) -> String {
         rest.removeFirst()
+        return try quoted(until: "\"")
+    }
+
+    /// Text in which only variables and their escapes mean something, up to a closing character or the end.
+    private mutating func quoted(until close: Unicode.Scalar?) throws(Failure) -> String {
         var text = ""
         while let scalar = rest.first {
             switch scalar {
-            case "\"":
+            case close:
                 rest.removeFirst()
                 return text
             case "$":
@@ -130,13 +145,14 @@ private struct ShellScanner {
             case escape:
                 rest.removeFirst()
                 guard let next = rest.popFirst() else { continue }
-                if next != "\"" && next != "$" && next != escape { text.unicodeScalars.append(scalar) }
+                if next != close && next != "$" && next != escape { text.unicodeScalars.append(scalar) }
                 text.unicodeScalars.append(next)
             default:
                 rest.removeFirst()
                 text.unicodeScalars.append(scalar)
             }
         }
+        if close == nil { return text }
         throw .message("unexpected end of statement while looking for matching double-quote")
     }
 

@@ -37,13 +37,13 @@ struct BuildPlan: Sendable, Equatable {
 
     private static func stage(_ instruction: Instruction) throws(BuildError) -> Stage {
         let line = instruction.firstLine
-        do {
+        do throws(BuildError) {
             var flags = InstructionFlags(instruction)
             let platform = try flags.one("platform")
             try flags.finish()
             let words = instruction.words
             guard words.count == 1 || (words.count == 3 && words[1].lowercased() == "as") else {
-                throw BuildError.invalid("FROM requires either one or three arguments")
+                throw .invalid("FROM requires either one or three arguments")
             }
             var stage = Stage(base: words[0], platform: platform, text: instruction.text, line: line)
             if words.count == 3 { stage.name = try stageName(words[2]) }

@@ -1,0 +1,52 @@
+public import Images
+import Linux
+import OCI
+public import Store
+public import SystemPackage
+
+/// Builds images from Dockerfiles. Several builds may run at the same time.
+public struct Build: Sendable {
+    let images: ImageStore
+    let cache: BuildCacheRecords
+    let runner: any StepRunner
+    let scratch: FilePath
+
+    /// - Parameter scratch: an existing directory on the data-root's filesystem that is emptied at the engine's start.
+    public init(images: ImageStore, cache: BuildCacheRecords, runner: any StepRunner, scratch: FilePath) {
+        self.images = images
+        self.cache = cache
+        self.runner = runner
+        self.scratch = scratch
+    }
+
+    /// Builds and tags an image. Nothing is left behind when it throws, apart from the results of finished steps in the
+    /// cache; a cancelled task ends the build.
+    public func run(_ request: BuildRequest, progress: @escaping @Sendable (BuildProgress) async -> Void) async throws
+        -> Image
+    {
+        let directory = scratch.appending("build-" + RandomHex.make(16))
+        try await blocking { try makeDirectories(directory, mode: 0o700) }
+        do {
+            var run = try await BuildRun(self, request, directory: directory, progress: progress)
+            let image = try await run.run()
+            try await remove(directory)
+            return image
+        } catch {
+            // The build's own error is the one to tell; what cannot be removed now goes at the next start.
+            try? await remove(directory)
+            throw error
+        }
+    }
+
+    private func remove(_ directory: FilePath) async throws {
+        try await blocking { try removeTree(directory) }
+    }
+}
+
+/// Ids that nobody can guess and nobody else has.
+enum RandomHex {
+    static func make(_ digits: Int) -> String {
+        var generator = SystemRandomNumberGenerator()
+        return String((0..<digits).map { _ in Array("0123456789abcdef")[Int.random(in: 0..<16, using: &generator)] })
+    }
+}

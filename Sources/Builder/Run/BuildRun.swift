@@ -1,0 +1,132 @@
+import Images
+import Linux
+import OCI
+import SystemPackage
+
+/// One build on its way: what is known, which stages are done, how many steps were told.
+struct BuildRun {
+    let build: Build
+    let request: BuildRequest
+    let directory: FilePath
+    let plan: BuildPlan
+    let context: SourceTree
+    let escape: Unicode.Scalar
+    let target: Int
+    private let progress: @Sendable (BuildProgress) async -> Void
+
+    var arguments: BuildArguments
+    /// Finished stages by index, with the `ARG`s they ended with.
+    var finished: [Int: FinishedStage] = [:]
+    private var step = 0
+    private var steps = 0
+
+    struct FinishedStage {
+        var state: ImageState
+        var arguments: [String: String?]
+    }
+
+    init(
+        _ build: Build, _ request: BuildRequest, directory: FilePath,
+        progress: @escaping @Sendable (BuildProgress) async -> Void
+    ) async throws {
+        self.build = build
+        self.request = request
+        self.directory = directory
+        self.progress = progress
+        let files = try await blocking { try ContextFiles(request) }
+        let file = try DockerfileParser.parse(files.dockerfile)
+        escape = file.escape
+        var plan = try BuildPlan(file)
+        target = try plan.target(request.target)
+        if !request.labels.isEmpty {
+            plan.stages[target].steps.append(Self.labels(request.labels))
+        }
+        self.plan = plan
+        context = files.tree
+        arguments = BuildArguments(given: request.buildArgs, targetStage: plan.stages[target].name ?? "default")
+    }
+
+    /// The request's labels are a last instruction.
+    private static func labels(_ labels: [String: String]) -> Step {
+        let pairs = labels.sorted { $0.key < $1.key }
+        let text = "LABEL " + pairs.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+        // In single quotes nothing is expanded; a quote itself is put in double ones.
+        let quote = { (text: String) in "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\"'\"'") + "'" }
+        return Step(
+            kind: .label(pairs.map { NameAndValue(name: quote($0.key), value: quote($0.value)) }), text: text, line: 0)
+    }
+
+    // MARK: Telling
+
+    func say(_ text: String) async {
+        if !request.quiet { await progress(.stream(text)) }
+    }
+
+    mutating func sayStep(_ text: String) async {
+        step += 1
+        await say("Step \(step)/\(steps) : \(text)\n")
+    }
+
+    func sayID(_ state: ImageState) async {
+        await say(" ---> \(state.id?.short ?? "")\n")
+    }
+
+    // MARK: The whole
+
+    mutating func run() async throws -> Image {
+        for warning in plan.warnings { await say(warning + "\n") }
+        let needed = try countSteps()
+        for step in plan.globalArguments {
+            await sayStep(step.text)
+            try declareGlobal(step)
+        }
+        for index in needed { try await buildStage(index) }
+        guard let state = finished[target]?.state else { throw BuildError.failed("the target stage was not built") }
+        let image = try await finish(state)
+        let unused = arguments.unused
+        if !unused.isEmpty {
+            await say("[Warning] One or more build-args [\(unused.joined(separator: " "))] were not consumed\n")
+        }
+        await progress(.image(image.id))
+        await report(image)
+        return image
+    }
+
+    private mutating func countSteps() throws -> [Int] {
+        var known = arguments
+        for step in plan.globalArguments { try Self.declareGlobal(step, &known, escape) }
+        let expand = Expander(arguments: known.forFrom, environment: [:], escape: escape)
+        // A name that cannot be expanded is an error when its stage is built.
+        let needed = plan.needed(for: target) { stage in (try? expand.word(stage.base)) ?? stage.base }
+        steps = plan.globalArguments.count + needed.reduce(0) { $0 + 1 + plan.stages[$1].steps.count }
+        return needed
+    }
+
+    private mutating func declareGlobal(_ step: Step) throws {
+        try Self.declareGlobal(step, &arguments, escape)
+    }
+
+    private static func declareGlobal(_ step: Step, _ arguments: inout BuildArguments, _ escape: Unicode.Scalar) throws {
+        guard case .arg(let declarations) = step.kind else { return }
+        for declaration in declarations {
+            let expand = Expander(arguments: arguments.forFrom, environment: [:], escape: escape)
+            let value = try declaration.value.map { value throws(BuildError) in try expand.word(value) }
+            arguments.declareGlobal(try expand.word(declaration.name), value)
+        }
+    }
+
+    private func finish(_ state: ImageState) async throws -> Image {
+        if let image = state.unchanged {
+            for tag in request.tags { try await build.images.tag(image.id, tag) }
+            return image
+        }
+        if state.id == nil { throw BuildError.invalid("No image was generated. Is your Dockerfile empty?") }
+        return try await build.images.create(config: state.config, references: request.tags)
+    }
+
+    private func report(_ image: Image) async {
+        if request.quiet { return await progress(.stream("\(image.id)\n")) }
+        await say("Successfully built \(image.id.short)\n")
+        for tag in request.tags { await say("Successfully tagged \(tag.familiarString)\n") }
+    }
+}

@@ -1,0 +1,33 @@
+import OCI
+import Store
+
+/// Names the result of a step by all it rests on: the state before it, what it does, and what it reads.
+///
+/// Only results of our own steps are ever stored under such a name; images that were pulled or loaded are not looked at.
+struct CacheKey {
+    private var hasher = DigestHasher()
+
+    init(_ kind: String, parent: Digest?) {
+        add("step v1")
+        add(kind)
+        add(parent?.description ?? "scratch")
+    }
+
+    /// Each part goes in with its length, so that two different lists never look the same.
+    mutating func add(_ part: String) {
+        add(Array(part.utf8))
+    }
+
+    mutating func add(_ parts: [String]) {
+        add(String(parts.count))
+        for part in parts { add(part) }
+    }
+
+    mutating func add(_ bytes: [UInt8]) {
+        var length = UInt64(bytes.count).littleEndian
+        withUnsafeBytes(of: &length) { hasher.update($0) }
+        bytes.withUnsafeBytes { hasher.update($0) }
+    }
+
+    var text: String { hasher.finish().description }
+}

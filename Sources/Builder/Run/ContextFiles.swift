@@ -1,0 +1,56 @@
+import Linux
+import SystemPackage
+
+/// The files of a context that steer the build: the Dockerfile and the ignore file.
+struct ContextFiles {
+    let dockerfile: [UInt8]
+    let tree: SourceTree
+
+    static let maxIgnoreBytes = 1 << 20
+
+    init(_ request: BuildRequest) throws {
+        let root = OpenDirectory(try OwnedFD.open(request.contextDirectory, [.readOnly, .directory]))
+        var path: String?
+        switch request.dockerfile {
+        case .bytes(let bytes): dockerfile = bytes
+        case .inContext(let name):
+            (dockerfile, path) = try Self.dockerfile(name, root)
+        }
+        if dockerfile.isEmpty { throw BuildError.invalid("the Dockerfile (\(path ?? "Dockerfile")) cannot be empty") }
+        tree = SourceTree(root: root, ignored: try Self.ignored(path, root), keepsOwners: false)
+    }
+
+    private static func dockerfile(_ name: String, _ root: OpenDirectory) throws -> ([UInt8], String) {
+        let path = CleanPath.relative(name.isEmpty ? "Dockerfile" : name)
+        for candidate in path == "Dockerfile" ? ["Dockerfile", "dockerfile"] : [path] {
+            if let bytes = try read(candidate, root, limit: DockerfileParser.maxBytes) { return (bytes, candidate) }
+        }
+        throw BuildError.invalid("Cannot locate specified Dockerfile: \(name)")
+    }
+
+    private static func ignored(_ dockerfile: String?, _ root: OpenDirectory) throws -> IgnorePatterns? {
+        for name in IgnorePatterns.fileNames(dockerfile: dockerfile) {
+            guard let bytes = try read(name, root, limit: maxIgnoreBytes) else { continue }
+            do {
+                let patterns = try IgnorePatterns(lines: IgnorePatterns.patterns(in: bytes))
+                return patterns.isEmpty ? nil : patterns
+            } catch {
+                throw BuildError.invalid("error reading \(name): \(error)")
+            }
+        }
+        return nil
+    }
+
+    /// - Returns: nil when there is no such file.
+    private static func read(_ path: String, _ root: OpenDirectory, limit: Int) throws -> [UInt8]? {
+        do {
+            let file = try PathInRoot.open("/" + path, root: root.fd, flags: [.readOnly, .nonBlocking])
+            guard try fstat(file).kind == .regular else { throw BuildError.invalid("\(path) is not a file") }
+            return try file.readAll(limit: limit)
+        } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+            return nil
+        } catch let error as SystemError where error.errno == .fileTooLarge {
+            throw BuildError.invalid("\(path) is larger than \(limit) bytes")
+        }
+    }
+}

@@ -1,0 +1,174 @@
+import Images
+import Linux
+import OCI
+
+// The stages of a build, one after the other, and their steps.
+extension BuildRun {
+    /// Builds a stage unless it was built already.
+    mutating func buildStage(_ index: Int) async throws {
+        if finished[index] != nil { return }
+        let stage = plan.stages[index]
+        await sayStep(stage.text)
+        var state = try await base(of: stage, index)
+        await sayID(state)
+        try await runTriggers(&state, stage: index)
+        for step in stage.steps {
+            try Task.checkCancellation()
+            await sayStep(step.text)
+            try await perform(step, on: &state, stage: index)
+            await sayID(state)
+        }
+        finished[index] = FinishedStage(state: state, arguments: arguments.ofStage)
+    }
+
+    private mutating func base(of stage: BuildPlan.Stage, _ index: Int) async throws -> ImageState {
+        do {
+            let expand = Expander(arguments: arguments.forFrom, environment: [:], escape: escape)
+            let name = try expand.word(stage.base)
+            if name.isEmpty { throw BuildError.invalid("base name (\(stage.base)) should not be blank") }
+            if let platform = stage.platform { try checkPlatform(try expand.word(platform)) }
+            if let earlier = plan.stage(named: name, before: index) {
+                try await buildStage(earlier)
+                if let stage = finished[earlier] {
+                    arguments.beginStage(with: stage.arguments)
+                    return stage.state.asBase()
+                }
+            }
+            arguments.beginStage()
+            return name == "scratch" ? ImageState() : ImageState(try await build.images.image(name))
+        } catch BuildError.invalid(let message) {
+            throw BuildError.parse(line: stage.line, message: message)
+        }
+    }
+
+    private func checkPlatform(_ text: String) throws {
+        if text.isEmpty { return }
+        let host = Platform.host
+        let parts = text.lowercased().split(separator: "/").map(String.init)
+        let names = ["amd64": ["amd64", "x86_64"], "arm64": ["arm64", "aarch64"]][host.architecture] ?? [host.architecture]
+        guard parts.count > 1, parts[0] == "linux", names.contains(parts[1]) else {
+            throw BuildError.invalid("platform \(text) is not available here, only linux/\(host.architecture) is")
+        }
+    }
+
+    /// Runs what the base image's `ONBUILD` asks for, and takes it off the image.
+    private mutating func runTriggers(_ state: inout ImageState, stage: Int) async throws {
+        let triggers = state.container.onBuild ?? []
+        if triggers.isEmpty { return }
+        await say("# Executing \(triggers.count) build trigger\(triggers.count == 1 ? "" : "s")\n")
+        state.container.onBuild = nil
+        for trigger in triggers {
+            let file = try DockerfileParser.parse(Array(trigger.utf8))
+            for instruction in file.instructions {
+                let step = try InstructionCheck.step(instruction)
+                if case .onBuild = step.kind { throw BuildError.invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed") }
+                try await perform(step, on: &state, stage: stage)
+                await sayID(state)
+            }
+        }
+    }
+
+    // MARK: Steps
+
+    private mutating func perform(_ step: Step, on state: inout ImageState, stage: Int) async throws {
+        do {
+            let expand = expander(state)
+            if let change = try ConfigStep(step.kind, on: state, text: step.text, expand: expand) {
+                try await finishConfig(change.state, "#(nop) ", change.comment, on: &state)
+                return
+            }
+            switch step.kind {
+            case .arg(let declarations): try await declare(declarations, on: &state)
+            case .workdir(let path): try await setWorkingDirectory(try expand.word(path), on: &state)
+            case .run(let command): try await run(command, on: &state)
+            case .copy(let command): try await copy(command, on: &state, stage: stage)
+            default: break
+            }
+        } catch BuildError.invalid(let message) where step.line > 0 {
+            throw BuildError.parse(line: step.line, message: message)
+        }
+    }
+
+    func expander(_ state: ImageState) -> Expander {
+        Expander(arguments: arguments.visible, environment: state.environment, escape: escape)
+    }
+
+    private mutating func declare(_ declarations: [ArgumentDeclaration], on state: inout ImageState) async throws {
+        var comment = "ARG"
+        for declaration in declarations {
+            let expand = expander(state)
+            let value = try declaration.value.map { value throws(BuildError) in try expand.word(value) }
+            let name = try expand.word(declaration.name)
+            arguments.declare(name, value)
+            comment += " \(name)" + (value.map { "=\($0)" } ?? "")
+        }
+        try await finishConfig(state, "#(nop) ", comment, on: &state)
+    }
+
+    /// The directory becomes part of the image, owned by root.
+    private mutating func setWorkingDirectory(_ path: String, on state: inout ImageState) async throws {
+        if path.isEmpty { throw BuildError.invalid("cannot normalize nothing") }
+        var changed = state
+        let directory = CleanPath.join(state.workingDirectory, path)
+        changed.container.workingDir = directory
+        let createdBy = history(state, "#(nop) WORKDIR \(directory)")
+        let layers = state.layers
+        var key = CacheKey("workdir", parent: state.id)
+        key.add(createdBy)
+        try await finish(changed, createdBy, key, on: &state) { run, scratch in
+            try await run.build.images.layers.holding(layers) {
+                try await blocking {
+                    let root = try scratch.root(layers, run.build.images.layers)
+                    let walk = TreeWalk(tree: run.context, excludes: nil, stop: StopSign())
+                    let copy = TreeCopy(walk: walk, target: root, owner: .root, permissions: nil)
+                    _ = try copy.makeDirectories(directory)
+                }
+            }
+        }
+    }
+
+    // MARK: Results
+
+    /// The text of a step in the image's history, behind the shell in force.
+    func history(_ state: ImageState, _ text: String) -> String {
+        (state.shell + [text]).joined(separator: " ")
+    }
+
+    /// A step that changes only the configuration.
+    private mutating func finishConfig(_ changed: ImageState, _ mark: String, _ comment: String, on state: inout ImageState)
+        async throws
+    {
+        let createdBy = history(state, "\(mark) \(comment)")
+        var key = CacheKey("config", parent: state.id)
+        key.add(createdBy)
+        key.add(try ImageState.document(changed.container))
+        try await finish(changed, createdBy, key, on: &state, work: nil)
+    }
+
+    /// Takes a step's result from the cache, or does its work and keeps the result there.
+    /// - Parameter work: writes to the scratch directory; nil for a step without files.
+    func finish(
+        _ changed: ImageState, _ createdBy: String, _ key: CacheKey, on state: inout ImageState,
+        work: (@Sendable (BuildRun, StepScratch) async throws -> Void)?
+    ) async throws {
+        let key = key.text
+        var changed = changed
+        if !request.noCache, let hit = try await cached(key) {
+            await say(" ---> Using cache\n")
+            try changed.add(hit.history, layer: hit.layer)
+        } else {
+            var layer: Digest?
+            if let work {
+                let scratch = try await StepScratch(in: directory, id: RandomHex.make(16))
+                try await work(self, scratch)
+                layer = try await scratch.commit(to: build.images.layers)
+            }
+            let history = ImageConfig.History(
+                created: Timestamp.now().description, createdBy: createdBy,
+                author: changed.config.author, emptyLayer: layer == nil ? true : nil)
+            try await remember(key, history, layer)
+            try changed.add(history, layer: layer)
+        }
+        state = changed
+    }
+}

@@ -1,0 +1,45 @@
+import Images
+import Linux
+import OCI
+import SystemPackage
+
+/// The directories of one step, below the build's own one: what the step writes goes to `upper`.
+///
+/// They lie on the data-root's filesystem, so that `upper` becomes a layer by a rename. The engine empties the directory
+/// above them when it starts.
+struct StepScratch: Sendable {
+    let directory: FilePath
+    var upper: FilePath { directory.appending("upper") }
+    var work: FilePath { directory.appending("work") }
+
+    /// Makes the directories. The root of a container shows the permissions of `upper`, so they are those of a root.
+    init(in build: FilePath, id: String) async throws {
+        let directory = build.appending(id)
+        try await blocking {
+            try makeDirectories(directory, mode: 0o700)
+            for (name, mode) in [("upper", UInt32(0o755)), ("work", 0o700)] {
+                let path = directory.appending(name)
+                try makeDirectories(path, mode: mode)
+                try fchmod(try OwnedFD.open(path, [.readOnly, .directory]), mode: mode)
+            }
+        }
+        self.directory = directory
+    }
+
+    /// The root that a step sees: the layers so far, with `upper` above them.
+    func root(_ layers: [Digest], _ store: LayerStore) throws -> OpenDirectory {
+        OpenDirectory(try store.mount(layers: layers, upper: upper, work: work))
+    }
+
+    /// Makes a layer of what the step wrote.
+    /// - Returns: nil when it wrote nothing.
+    func commit(to store: LayerStore) async throws -> Digest? {
+        let (upper, directory) = (upper, directory)
+        let isEmpty = try await blocking {
+            try namesInDirectory(try OwnedFD.open(upper, [.readOnly, .directory])).isEmpty
+        }
+        let layer = isEmpty ? nil : try await store.commit(directory: upper)
+        try await blocking { try removeTree(directory) }
+        return layer
+    }
+}
