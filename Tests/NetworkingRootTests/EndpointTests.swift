@@ -133,6 +133,24 @@ struct EndpointTests {
         }
     }
 
+    @Test("a UDP client that never stops sending reaches the next container, not the memory of the last one")
+    func forgetsConnections() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let ports = [PublishedPort(hostPort: 5353, containerPort: 53, proto: .udp)]
+                let client = try await Client.connect(TestHost.address4, 5353, in: host.outside)
+                for name in ["first", "second"] {
+                    #expect(try await client.ask(milliseconds: 300) == nil)
+                    let container = try await TestContainer.connect(name, networks, ports: ports)
+                    let server = try await WhoAmIServer.start(53, .udp, in: container.namespace)
+                    #expect(try await client.ask(milliseconds: 3000) == TestHost.outside4)
+                    await networks.disconnect(containerID: name)
+                    try await server.finish()
+                }
+            }
+        }
+    }
+
     @Test("fifty containers at once get addresses and ports of their own")
     func manyAtOnce() async throws {
         try await TestHost.with { host in

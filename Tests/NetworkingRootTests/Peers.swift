@@ -92,6 +92,33 @@ func ask(
     }
 }
 
+/// A UDP client that keeps its port.
+struct Client: Sendable {
+    private let socket: SharedFD
+
+    static func connect(_ address: String, _ port: UInt16, in namespace: SharedFD) async throws -> Client {
+        let address = try #require(IPAddress(address))
+        return try await within(namespace) {
+            let socket = SharedFD(OwnedFD(adopting: try makeSocket(address.isV4 ? AF_INET : AF_INET6, .udp)))
+            try check("connect") { withSocketAddress(address, port) { Glibc.connect(socket.raw, $0, $1) } }
+            return Client(socket: socket)
+        }
+    }
+
+    /// The answer; nil when none comes within the limit.
+    func ask(milliseconds: Int) async throws -> String? {
+        try await blocking {
+            // The host says that nobody listens once per packet; that counts as no answer.
+            for _ in 0..<3 where send(socket.raw, "?", 1, 0) == 1 { break }
+            var wait = pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0)
+            try check("poll") { poll(&wait, 1, Int32(milliseconds)) }
+            var buffer = [UInt8](repeating: 0, count: 128)
+            let count = recv(socket.raw, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+            return count > 0 ? String(decoding: buffer[0..<count], as: UTF8.self) : nil
+        }
+    }
+}
+
 func makeSocket(_ family: Int32, _ proto: TransportProtocol) throws -> Int32 {
     let kind = (proto == .tcp ? SOCK_STREAM : SOCK_DGRAM).rawValue | SOCK_CLOEXEC.rawValue
     return try check("socket") { socket(family, Int32(kind), 0) }

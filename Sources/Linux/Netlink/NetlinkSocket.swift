@@ -60,10 +60,14 @@ public struct NetlinkSocket: ~Copyable, Sendable {
     }
 
     /// Asks for a list. A list that changed while it was read is read again.
-    public mutating func dump(_ message: NetlinkMessage) throws(SystemError) -> [NetlinkReply] {
+    public mutating func dump(
+        _ message: NetlinkMessage, keeping keep: (NetlinkReply) -> Bool = { _ in true }
+    ) throws(SystemError) -> [NetlinkReply] {
         for _ in 0..<5 {
             let sequence = try send(message, flags: .dump)
-            let replies = try collect(sequence, purpose: message.purpose)
+            let replies = try collect(sequence, purpose: message.purpose) {
+                keep($0) || $0.flags.contains(.dumpInterrupted)
+            }
             if !replies.contains(where: { $0.flags.contains(.dumpInterrupted) }) { return replies }
         }
         throw SystemError(errno: .resourceTemporarilyUnavailable, call: "netlink", subject: message.purpose)
@@ -124,7 +128,9 @@ public struct NetlinkSocket: ~Copyable, Sendable {
     }
 
     /// All messages with the number up to the end mark or the acknowledgement.
-    private func collect(_ sequence: UInt32, purpose: String) throws(SystemError) -> [NetlinkReply] {
+    private func collect(
+        _ sequence: UInt32, purpose: String, keeping keep: (NetlinkReply) -> Bool = { _ in true }
+    ) throws(SystemError) -> [NetlinkReply] {
         var collected: [NetlinkReply] = []
         while collected.count < Self.mostReplies {
             for reply in try receive() where reply.sequence == sequence {
@@ -134,7 +140,7 @@ public struct NetlinkSocket: ~Copyable, Sendable {
                     if !reply.payload.isEmpty, let failure = try reply.failure(purpose: purpose) { throw failure }
                     return collected
                 default:
-                    collected.append(reply)
+                    if keep(reply) { collected.append(reply) }
                 }
             }
         }

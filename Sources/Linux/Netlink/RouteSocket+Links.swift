@@ -107,8 +107,13 @@ extension RouteSocket {
         try socket.perform(message)
     }
 
+    /// Not an error when the device is gone already: those of a container end with its namespace.
     public mutating func deleteLink(_ link: UInt32) throws(SystemError) {
-        try socket.perform(.link(RouteSocket.Message.deleteLink, [], "delete link \(link)", index: link))
+        do {
+            try socket.perform(.link(RouteSocket.Message.deleteLink, [], "delete link \(link)", index: link))
+        } catch {
+            if error.errno != .operationNotSupportedByDevice { throw error }  // ENODEV
+        }
     }
 
     /// Nil when there is no such device.

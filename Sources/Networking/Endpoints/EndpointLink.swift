@@ -77,16 +77,8 @@ struct EndpointLink: Sendable {
     /// Not an error when it is gone: it ends with the container's namespace.
     static func disconnect(_ hostInterface: String) throws {
         var socket = try RouteSocket()
-        try delete(hostInterface, &socket)
-    }
-
-    private static func delete(_ name: String, _ socket: inout RouteSocket) throws {
-        guard let link = try socket.link(named: name), link.kind == "veth" else { return }
-        do {
-            try socket.deleteLink(link.index)
-        } catch where error.errno == .operationNotSupportedByDevice {  // ENODEV
-            return
-        }
+        guard let link = try socket.link(named: hostInterface), link.kind == "veth" else { return }
+        try socket.deleteLink(link.index)
     }
 
     /// Nil when the cable is gone.

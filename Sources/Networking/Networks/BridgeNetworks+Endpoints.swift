@@ -96,9 +96,11 @@ extension BridgeNetworks {
             try NetworkNamespace.enter(home.raw)
             try firewall.open(endpoint)
         }
+        await forgetConnections(endpoint)
         // Disconnected meanwhile: whatever came too late for that has to go as well.
         if !isCurrent(endpoint) {
-            await takeDown(endpoint, prepared.firewall)
+            await closePorts(endpoint, prepared.firewall)
+            await removeLink(endpoint)
             throw NetworkError.notReserved(containerID: endpoint.containerID)
         }
     }
@@ -118,7 +120,7 @@ extension BridgeNetworks {
     }
 
     private func end(_ endpoint: EndpointInfo, _ address: IPAddress, _ firewall: FirewallTable) async {
-        await takeDown(endpoint, firewall)
+        await closePorts(endpoint, firewall)
         do {
             try await database.endpoints.delete(containerID: endpoint.containerID, networkID: endpoint.networkID)
         } catch {
@@ -127,22 +129,45 @@ extension BridgeNetworks {
                 metadata: ["container": "\(endpoint.containerID)", "error": "\(error)"])
         }
         endpoints[endpoint.containerID] = nil
-        prepared?.addresses.release(address)
+        // The kernel takes its time for a device, which nobody has to wait for; the address is not given out before.
+        removals[endpoint.endpointID] = Task {
+            await removeLink(endpoint)
+            prepared?.addresses.release(address)
+            removals[endpoint.endpointID] = nil
+        }
     }
 
-    /// Removes what is on the host, as far as it goes.
-    private func takeDown(_ endpoint: EndpointInfo, _ firewall: FirewallTable) async {
-        let steps: [(String, @Sendable () throws -> Void)] = [
-            ("published ports could not be closed", { try firewall.close(containerID: endpoint.containerID) }),
-            ("a network device could not be removed", { try EndpointLink.disconnect(endpoint.hostInterface) }),
-        ]
-        for (failure, step) in steps {
-            do {
-                try await host.run(step)
-            } catch {
-                logger.error(
-                    "\(failure)", metadata: ["container": "\(endpoint.containerID)", "error": "\(error)"])
-            }
+    private func closePorts(_ endpoint: EndpointInfo, _ firewall: FirewallTable) async {
+        if endpoint.ports.isEmpty { return }
+        await attempt("published ports could not be closed", endpoint) {
+            try firewall.close(containerID: endpoint.containerID)
+        }
+        await forgetConnections(endpoint)
+    }
+
+    /// A UDP client that goes on sending would be led to where its first packet went, for as long as it sends.
+    private func forgetConnections(_ endpoint: EndpointInfo) async {
+        let ports = Set(endpoint.ports.filter { $0.proto == .udp }.map(\.hostPort))
+        if ports.isEmpty { return }
+        await attempt("old UDP connections could not be forgotten", endpoint) {
+            try ConnectionTracking.forgetUDP(toOwnPorts: ports)
+        }
+    }
+
+    private func removeLink(_ endpoint: EndpointInfo) async {
+        await attempt("a network device could not be removed", endpoint) {
+            try EndpointLink.disconnect(endpoint.hostInterface)
+        }
+    }
+
+    /// Does something whose failure must not keep the rest from being done.
+    private func attempt(
+        _ failure: Logger.Message, _ endpoint: EndpointInfo, _ body: @escaping @Sendable () throws -> Void
+    ) async {
+        do {
+            try await host.run(body)
+        } catch {
+            logger.error(failure, metadata: ["container": "\(endpoint.containerID)", "error": "\(error)"])
         }
     }
 
@@ -175,6 +200,7 @@ extension BridgeNetworks {
     /// Removes all endpoints, the bridge and the firewall table. The chosen subnets stay in the database.
     public func remove() async throws {
         for containerID in endpoints.keys { await disconnect(containerID: containerID) }
+        for removal in removals.values { await removal.value }
         guard let prepared else { return }
         self.prepared = nil
         try await host.run {

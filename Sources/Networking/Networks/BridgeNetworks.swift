@@ -16,6 +16,8 @@ public actor BridgeNetworks {
     let host: Host
     var prepared: Prepared?
     var endpoints: [String: Endpoint] = [:]
+    /// Network devices on their way out, by endpoint.
+    var removals: [String: Task<Void, Never>] = [:]
     private var preparation: Task<Void, any Error>?
 
     /// What there is once `prepare` has succeeded.
