@@ -60,7 +60,7 @@ struct CopyJob: Sendable {
 
     func write(_ found: Found, to target: OpenDirectory, _ stop: StopSign) throws {
         let walk = TreeWalk(tree: tree, excludes: excludes, stop: stop)
-        let named = try chown.map { try Ownership($0, root: target.fd) }
+        let named = try chown.map { try Ownership($0, root: target) }
         let owner = named ?? (tree.keepsOwners ? nil : .root)
         var copy = TreeCopy(walk: walk, target: target, owner: owner, permissions: permissions)
         let path = CleanPath.clean(destination)

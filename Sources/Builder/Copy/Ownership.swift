@@ -1,5 +1,4 @@
 import Linux
-import SystemPackage
 
 /// The owner that `--chown` gives to files.
 struct Ownership: Sendable, Equatable {
@@ -13,7 +12,7 @@ struct Ownership: Sendable, Equatable {
 
     /// Resolves `user[:group]`; names are looked up in the root's own files, never in the host's.
     /// A number is always an id, also if somebody has it as a name.
-    init(_ text: String, root: borrowing OwnedFD) throws {
+    init(_ text: String, root: OpenDirectory) throws {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         guard parts.count <= 2, !parts[0].isEmpty, parts.last != "" else {
             throw BuildError.failed("invalid chown string \(GoQuote.quoted(text))")
@@ -58,15 +57,8 @@ struct Ownership: Sendable, Equatable {
     }
 
     /// The colon-separated fields of a name's line.
-    private static func find(_ name: String, in path: String, root: borrowing OwnedFD) throws -> [String]? {
-        let bytes: [UInt8]
-        do {
-            let file = try PathInRoot.open(path, root: root, flags: [.readOnly, .nonBlocking, .noControllingTerminal])
-            guard try fstat(file).kind == .regular else { throw BuildError.failed("\(path) is not a file") }
-            bytes = try file.readAll(limit: maxFileBytes)
-        } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
-            return nil
-        }
+    private static func find(_ name: String, in path: String, root: OpenDirectory) throws -> [String]? {
+        guard let bytes = try root.read(path, limit: maxFileBytes) else { return nil }
         let start = Array(name.utf8) + [UInt8(ascii: ":")]
         let line = bytes.split(separator: UInt8(ascii: "\n")).first { $0.starts(with: start) }
         return line.map {

@@ -45,19 +45,8 @@ struct SourceTree: Sendable {
         return .failed("COPY failed: \(place): stat \(path): file does not exist")
     }
 
-    /// nil when there is nothing of that name.
-    private func kind(of path: String) throws(SystemError) -> FileMetadata.Kind? {
-        do {
-            let place = try open(path)
-            return try fstat(place).kind
-        } catch {
-            if error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory { return nil }
-            throw error
-        }
-    }
-
     private func entry(_ path: String) throws -> Entry? {
-        guard let kind = try kind(of: path) else { return nil }
+        guard let kind = try root.kind(of: "/" + path) else { return nil }
         let isDirectory = kind == .directory
         if !includes(path), !isDirectory || ignored?.canPrune(path) == true { return nil }
         return Entry(path: path, isDirectory: isDirectory)

@@ -63,13 +63,7 @@ struct TreeCopy {
 
     /// Whether a path leads to a directory in the target.
     func isDirectory(_ path: String) throws -> Bool {
-        do {
-            let place = try PathInRoot.open(path, root: target.fd, flags: [.path])
-            return try fstat(place).kind == .directory
-        } catch {
-            if error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory { return false }
-            throw error
-        }
+        try target.kind(of: path) == .directory
     }
 
     // MARK: Directories on the way
@@ -95,18 +89,21 @@ struct TreeCopy {
         var reached = ""
         for part in path.split(separator: "/") {
             reached += "/" + part
-            do {
-                _ = try PathInRoot.open(reached, root: target.fd, flags: [.path, .directory])
-            } catch where error.errno == .noSuchFileOrDirectory {
-                let made = try reopenDirectory(try PathInRoot.makeDirectories(reached, root: target.fd))
-                let owner = owner ?? .root
-                try fchown(made, uid: owner.uid, gid: owner.gid)
-                try fchmod(made, mode: 0o755)
-            } catch where error.errno == .notDirectory {
-                throw BuildError.failed("COPY failed: cannot copy to non-directory: \(reached)")
+            switch try target.kind(of: reached) {
+            case .directory?: continue
+            case nil: try makeDirectory(reached)
+            default: throw BuildError.failed("COPY failed: cannot copy to non-directory: \(reached)")
             }
         }
         return try PathInRoot.open(path.isEmpty ? "/" : path, root: target.fd, flags: [.path, .directory])
+    }
+
+    private func makeDirectory(_ path: String) throws {
+        let place = try PathInRoot.makeDirectories(path, root: target.fd)
+        let made = try reopenDirectory(place)
+        let owner = owner ?? .root
+        try fchown(made, uid: owner.uid, gid: owner.gid)
+        try fchmod(made, mode: 0o755)
     }
 
     // MARK: The tree

@@ -23,14 +23,14 @@ struct ContextFiles {
     private static func dockerfile(_ name: String, _ root: OpenDirectory) throws -> ([UInt8], String) {
         let path = CleanPath.relative(name.isEmpty ? "Dockerfile" : name)
         for candidate in path == "Dockerfile" ? ["Dockerfile", "dockerfile"] : [path] {
-            if let bytes = try read(candidate, root, limit: DockerfileParser.maxBytes) { return (bytes, candidate) }
+            if let bytes = try root.read("/" + candidate, limit: DockerfileParser.maxBytes) { return (bytes, candidate) }
         }
         throw BuildError.invalid("Cannot locate specified Dockerfile: \(name)")
     }
 
     private static func ignored(_ dockerfile: String?, _ root: OpenDirectory) throws -> IgnorePatterns? {
         for name in IgnorePatterns.fileNames(dockerfile: dockerfile) {
-            guard let bytes = try read(name, root, limit: maxIgnoreBytes) else { continue }
+            guard let bytes = try root.read("/" + name, limit: maxIgnoreBytes) else { continue }
             do {
                 let patterns = try IgnorePatterns(lines: IgnorePatterns.patterns(in: bytes))
                 return patterns.isEmpty ? nil : patterns
@@ -39,18 +39,5 @@ struct ContextFiles {
             }
         }
         return nil
-    }
-
-    /// - Returns: nil when there is no such file.
-    private static func read(_ path: String, _ root: OpenDirectory, limit: Int) throws -> [UInt8]? {
-        do {
-            let file = try PathInRoot.open("/" + path, root: root.fd, flags: [.readOnly, .nonBlocking])
-            guard try fstat(file).kind == .regular else { throw BuildError.invalid("\(path) is not a file") }
-            return try file.readAll(limit: limit)
-        } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
-            return nil
-        } catch let error as SystemError where error.errno == .fileTooLarge {
-            throw BuildError.invalid("\(path) is larger than \(limit) bytes")
-        }
     }
 }
