@@ -73,7 +73,7 @@ public final class EngineClient: Sendable {
         _ request: EngineRequest, upgrade: Bool,
         _ body: (EngineResponse, EngineStreamWriter) async throws -> Result
     ) async throws -> Result {
-        let connection = try await connectOrStart()
+        let connection = try await connectOrStart(hijacks: upgrade)
         let sent = usedVersion
         do {
             return try await connection.executeThenClose { inbound, outbound in
@@ -170,32 +170,32 @@ public final class EngineClient: Sendable {
 
     private typealias Connection = NIOAsyncChannel<ResponsePart, RequestPart>
 
-    private func connectOrStart() async throws -> Connection {
+    private func connectOrStart(hijacks: Bool) async throws -> Connection {
         do {
-            return try await connect()
+            return try await connect(hijacks: hijacks)
         } catch let error as EngineConnectionError where error.reason == .notRunning {
             guard let startEngine else { throw error }
             try await startEngine()
-            return try await connectSoon(tries: 30)
+            return try await connectSoon(hijacks: hijacks, tries: 30)
         }
     }
 
     /// Another client may be starting the same engine, which then is not ready when our attempt has given way to it.
-    private func connectSoon(tries: Int) async throws -> Connection {
+    private func connectSoon(hijacks: Bool, tries: Int) async throws -> Connection {
         for _ in 1..<tries {
             do {
-                return try await connect()
+                return try await connect(hijacks: hijacks)
             } catch let error as EngineConnectionError where error.reason == .notRunning {
                 try await Task.sleep(for: .milliseconds(100))
             }
         }
-        return try await connect()
+        return try await connect(hijacks: hijacks)
     }
 
-    private func connect() async throws -> Connection {
+    private func connect(hijacks: Bool) async throws -> Connection {
         let bootstrap = ClientBootstrap(group: group).channelOption(.autoRead, value: true)
         let setUp: @Sendable (any Channel) -> EventLoopFuture<Connection> = { channel in
-            channel.eventLoop.makeCompletedFuture { try Self.configure(channel) }
+            channel.eventLoop.makeCompletedFuture { try Self.configure(channel, hijacks: hijacks) }
         }
         do {
             switch address {
@@ -207,13 +207,17 @@ public final class EngineClient: Sendable {
         }
     }
 
-    private static func configure(_ channel: any Channel) throws -> Connection {
-        var framing = HTTPRequestEncoder.Configuration()
-        framing.automaticallySetFramingHeaders = false
-        let encoder = HTTPRequestEncoder(configuration: framing)
-        let decoder = ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes))
-        try channel.pipeline.syncOperations.addHandlers(
-            [encoder, decoder, ExchangeHandler(coders: [encoder, decoder])] as [any ChannelHandler])
+    private static func configure(_ channel: any Channel, hijacks: Bool) throws -> Connection {
+        let pipeline = channel.pipeline.syncOperations
+        if hijacks {
+            try pipeline.addHandler(HijackHandler())
+        } else {
+            var framing = HTTPRequestEncoder.Configuration()
+            framing.automaticallySetFramingHeaders = false
+            try pipeline.addHandler(HTTPRequestEncoder(configuration: framing))
+            try pipeline.addHandler(ByteToMessageHandler(HTTPResponseDecoder()))
+            try pipeline.addHandler(ExchangeHandler())
+        }
         return try NIOAsyncChannel(
             wrappingChannelSynchronously: channel,
             configuration: .init(isOutboundHalfClosureEnabled: false))

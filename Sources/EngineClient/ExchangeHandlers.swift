@@ -1,7 +1,7 @@
 import NIOCore
 import NIOHTTP1
 
-/// What goes out on one connection: a request, and after an upgrade bytes.
+/// What goes out on one connection: a request, and on a hijacked connection bytes after it.
 enum RequestPart: Sendable {
     case head(HTTPRequestHead)
     case bytes(ByteBuffer)
@@ -15,49 +15,21 @@ enum ResponsePart: Sendable {
     case end
 }
 
-/// Translates between HTTP's parts and ours, and leaves the pipeline with the HTTP coders once the engine has switched
-/// protocols.
-///
-///     request   head bytes… end │ bytes…            (after `end` only on a hijacked connection)
-///     answer    head(101) end   │ bytes…            handlers replaced by `RawHandler`
-///     answer    head(200) bytes… end                HTTP up to the end; a hijack without upgrade looks like this too
-final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
+/// Translates between HTTP's parts and ours.
+final class ExchangeHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias InboundOut = ResponsePart
     typealias OutboundIn = RequestPart
     typealias OutboundOut = HTTPClientRequestPart
 
-    private let coders: [any RemovableChannelHandler]
-    private var switching = false
-
-    /// `coders` in the order in which they have to go: the decoder last, since it then forwards what it holds.
-    init(coders: [any RemovableChannelHandler]) {
-        self.coders = coders
-    }
-
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch Self.unwrapInboundIn(data) {
-        case .head(let head):
-            switching = head.status == .switchingProtocols
-            context.fireChannelRead(Self.wrapInboundOut(.head(head)))
-        case .body(let bytes):
-            context.fireChannelRead(Self.wrapInboundOut(.bytes(bytes)))
-        case .end:
-            if switching { becomeRaw(context) } else { context.fireChannelRead(Self.wrapInboundOut(.end)) }
-        }
-    }
-
-    private func becomeRaw(_ context: ChannelHandlerContext) {
-        let pipeline = context.pipeline.syncOperations
-        do {
-            try pipeline.addHandler(RawHandler(), position: .after(self))
-        } catch {
-            context.fireErrorCaught(error)
-            return
-        }
-        for handler in [self as any RemovableChannelHandler] + coders {
-            pipeline.removeHandler(handler, promise: nil)
-        }
+        let part: ResponsePart =
+            switch Self.unwrapInboundIn(data) {
+            case .head(let head): .head(head)
+            case .body(let bytes): .bytes(bytes)
+            case .end: .end
+            }
+        context.fireChannelRead(Self.wrapInboundOut(part))
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -71,22 +43,81 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 }
 
-/// Passes bytes of a hijacked connection both ways.
-final class RawHandler: ChannelDuplexHandler {
+/// Speaks just enough HTTP to hijack a connection: after the head of the answer everything is the stream, whether the
+/// engine says 101 or 200.
+///
+///     request   head bytes… │ bytes…
+///     answer    head        │ bytes… to the end of the connection
+///
+/// HTTP's own decoder would have to leave the pipeline in between, which takes it a turn of the event loop; a short
+/// stream is over by then, and lost.
+final class HijackHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ResponsePart
     typealias OutboundIn = RequestPart
     typealias OutboundOut = ByteBuffer
 
+    private static let longestHead = 64 << 10
+    /// What has come of the head; nil when the head is over.
+    private var head: ByteBuffer? = ByteBuffer()
+    /// How much of an error's body is missing, when the engine has said so.
+    private var bodyLeft: Int?
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        context.fireChannelRead(Self.wrapInboundOut(.bytes(Self.unwrapInboundIn(data))))
+        var bytes = Self.unwrapInboundIn(data)
+        if var partial = head {
+            partial.writeBuffer(&bytes)
+            guard let end = Self.endOfHead(partial) else {
+                if partial.readableBytes > Self.longestHead { fail(context, "the answer of the engine has no end of its head") }
+                head = partial
+                return
+            }
+            guard let text = partial.readString(length: end), let parsed = Self.parse(text) else {
+                return fail(context, "the answer of the engine is not HTTP")
+            }
+            head = nil
+            if parsed.status.code >= 300 { bodyLeft = parsed.headers.first(name: "content-length").flatMap { Int($0) } }
+            context.fireChannelRead(Self.wrapInboundOut(.head(parsed)))
+            bytes = partial
+        }
+        if bytes.readableBytes > 0 { context.fireChannelRead(Self.wrapInboundOut(.bytes(bytes))) }
+        guard let left = bodyLeft else { return }
+        bodyLeft = left - bytes.readableBytes
+        if left <= bytes.readableBytes { context.fireChannelRead(Self.wrapInboundOut(.end)) }
+    }
+
+    private func fail(_ context: ChannelHandlerContext, _ text: String) {
+        context.fireErrorCaught(EngineConnectionError(.other, text))
+        context.close(promise: nil)
+    }
+
+    private static func endOfHead(_ bytes: ByteBuffer) -> Int? {
+        let view = bytes.readableBytesView
+        let mark = Array("\r\n\r\n".utf8)
+        return view.firstRange(of: mark).map { $0.upperBound - view.startIndex }
+    }
+
+    private static func parse(_ text: String) -> HTTPResponseHead? {
+        let lines = text.split(separator: "\r\n")
+        let words = (lines.first ?? "").split(separator: " ", maxSplits: 2)
+        guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let code = Int(words[1]) else { return nil }
+        var headers = HTTPHeaders()
+        for line in lines.dropFirst() {
+            guard let colon = line.firstIndex(of: ":") else { return nil }
+            headers.add(
+                name: String(line[..<colon]), value: String(line[line.index(after: colon)...].drop { $0 == " " }))
+        }
+        return HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: code), headers: headers)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .bytes(let bytes) = Self.unwrapOutboundIn(data) {
-            context.write(Self.wrapOutboundOut(bytes), promise: promise)
-        } else {
-            promise?.succeed()
+        switch Self.unwrapOutboundIn(data) {
+        case .head(let head):
+            var text = "\(head.method.rawValue) \(head.uri) HTTP/1.1\r\n"
+            for (name, value) in head.headers { text += "\(name): \(value)\r\n" }
+            context.write(Self.wrapOutboundOut(ByteBuffer(string: text + "\r\n")), promise: promise)
+        case .bytes(let bytes): context.write(Self.wrapOutboundOut(bytes), promise: promise)
+        case .end: promise?.succeed()
         }
     }
 }

@@ -119,7 +119,7 @@ enum Failure {
         switch error {
         case let error as UsageError: error.message
         case let error as FlagValueError: error.message
-        case let error as TemplateError: error.message
+        case let error as TemplateError: "template parsing error: \(error.message)"
         case let error as CommandFailure: error.message
         default: "\(error)"
         }

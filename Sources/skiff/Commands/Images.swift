@@ -20,7 +20,7 @@ extension Command {
             if !filters.isEmpty { query.append(("filters", try Filters.query(filters))) }
             let images = try await call.program.engine.get(
                 [ImageSummary]?.self, EngineRequest(.get, "/images/json", query: query)) ?? []
-            let rows = ImageRows(truncates: !call[noTrunc], showsDigests: call[digests])
+            let rows = ImageRows(truncates: !call[noTrunc], showsDigests: call[digests], listsDigests: call[format].contains(".Digest"))
             if call[quiet], call[format].isEmpty {
                 // A line for each name, as the table would have.
                 try call.program.write(rows.ids(images))
@@ -35,7 +35,10 @@ extension Command {
 /// Images as rows of `images`, one for each name.
 struct ImageRows {
     let truncates: Bool
+    /// The table has a column for them.
     let showsDigests: Bool
+    /// The user's own format has them.
+    var listsDigests = false
 
     var usual: String {
         "{{.Repository}}\t{{.Tag}}\t" + (showsDigests ? "{{.Digest}}\t" : "") + "{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
@@ -66,7 +69,7 @@ struct ImageRows {
         var names = (image.RepoTags ?? []).map { ImageName.split($0) }.filter { $0.name != "<none>" }.map { name in
             Name(
                 repository: name.name, tag: name.tag.isEmpty ? "<none>" : name.tag,
-                digest: digests.first { $0.name == name.name }?.tag ?? "<none>")
+                digest: (showsDigests || listsDigests ? digests.first { $0.name == name.name }?.tag : nil) ?? "<none>")
         }
         let tagged = Set(names.map(\.repository))
         names += digests.filter { !tagged.contains($0.name) }.map { Name(repository: $0.name, digest: $0.tag) }

@@ -81,7 +81,7 @@ private struct Inspection {
         do {
             try call.program.write(try text(found, template))
         } catch let error as TemplateError {
-            complaints.append("template parsing error: \(error.message)")
+            complaints.append(Failure.text(error))
             code = 1
         }
         for complaint in complaints { try call.program.warn(complaint) }

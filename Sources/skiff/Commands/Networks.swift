@@ -30,8 +30,9 @@ extension Command {
     private static func row(_ network: NetworkInspect, truncates: Bool) -> TemplateValue {
         let labels = network.Labels ?? [:]
         let id = network.Id ?? ""
+        let created = (network.Created ?? "").replacing("T", with: " ").replacing("Z", with: " +0000 UTC")
         let cells: [(String, String)] = [
-            ("CreatedAt", network.Created ?? ""), ("Driver", network.Driver ?? ""),
+            ("CreatedAt", created), ("Driver", network.Driver ?? ""),
             ("ID", truncates ? HumanText.shortID(id) : id), ("IPv4", "\(network.EnableIPv4 ?? true)"),
             ("IPv6", "\(network.EnableIPv6 ?? false)"), ("Internal", "\(network.Internal ?? false)"),
             ("Labels", labels.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ",")),

@@ -33,7 +33,7 @@ private struct Pruning {
     mutating func containers() async throws {
         let answer = try await ask("/containers/prune", try PruneFlags.query(call), ContainersPruneResponse.self)
         try show("Deleted Containers:", answer.ContainersDeleted ?? [])
-        reclaimed += answer.SpaceReclaimed ?? 0
+        if answer.ContainersDeleted?.isEmpty == false { reclaimed += answer.SpaceReclaimed ?? 0 }
     }
 
     mutating func images(all: Bool) async throws {
@@ -41,15 +41,15 @@ private struct Pruning {
         let answer = try await ask("/images/prune", query, ImagesPruneResponse.self)
         if let removed = answer.ImagesDeleted, !removed.isEmpty {
             try call.program.write("Deleted Images:\n\(ImageRemoval.text(removed).lowercasedVerbs)\n")
+            reclaimed += answer.SpaceReclaimed ?? 0
         }
-        reclaimed += answer.SpaceReclaimed ?? 0
     }
 
     mutating func volumes(all: Bool) async throws {
         let query = try PruneFlags.query(call, all ? ["all=1"] : [])
         let answer = try await ask("/volumes/prune", query, VolumesPruneResponse.self)
         try show("Deleted Volumes:", answer.VolumesDeleted ?? [])
-        reclaimed += answer.SpaceReclaimed ?? 0
+        if answer.VolumesDeleted?.isEmpty == false { reclaimed += answer.SpaceReclaimed ?? 0 }
     }
 
     func networks() async throws {

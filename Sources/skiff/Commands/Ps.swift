@@ -91,7 +91,7 @@ struct ContainerRows {
         let labels = container.Labels ?? [:]
         let mounts = (container.Mounts ?? []).map { $0.Name.flatMap { $0.isEmpty ? nil : $0 } ?? $0.Source ?? "" }
         let command = container.Command ?? ""
-        let volumes = (container.Mounts ?? []).filter { $0.Type == "volume" }.count
+        let volumes = (container.Mounts ?? []).filter { $0.Driver == "local" }.count
         let cells: [(String, String)] = [
             ("Command", HumanText.quoted(truncates ? HumanText.ellipsis(command, 20) : command)),
             ("CreatedAt", HumanText.timestamp(unixTime: created)), ("ID", id(container)), ("Image", image(container)),

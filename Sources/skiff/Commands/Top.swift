@@ -35,7 +35,7 @@ extension Command {
             if call.arguments.count == 2 {
                 let key = call.arguments[1].contains("/") ? call.arguments[1] : call.arguments[1] + "/tcp"
                 guard let bindings = ports[key] ?? nil, !bindings.isEmpty else {
-                    throw CommandFailure("no public port '\(call.arguments[1])' published for \(call.arguments[0])")
+                    throw CommandFailure("Error: No public port '\(call.arguments[1])' published for \(call.arguments[0])")
                 }
                 for place in places(bindings) { try call.program.print(place) }
                 return 0

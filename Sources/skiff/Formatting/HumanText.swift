@@ -59,8 +59,12 @@ enum HumanText {
     /// A number with exactly so many places: C's `%.2f`.
     static func decimal(_ value: Double, places: Int) -> String {
         let factor = power(10, places)
-        let scaled = (abs(value) * factor).rounded(.toNearestOrEven)
-        guard scaled < 9e18 else { return "\(value)" }
+        let product = abs(value) * factor
+        guard product < 9e18 else { return "\(value)" }
+        // What the multiplication rounded away decides between two neighbours that seem equally near.
+        let lost = (-product).addingProduct(abs(value), factor)
+        let isTie = product - product.rounded(.down) == 0.5 && lost != 0
+        let scaled = isTie ? product.rounded(lost > 0 ? .up : .down) : product.rounded(.toNearestOrEven)
         var digits = String(Int64(scaled))
         if digits.count <= places { digits = String(repeating: "0", count: places + 1 - digits.count) + digits }
         let sign = value < 0 && scaled > 0 ? "-" : ""

@@ -15,17 +15,17 @@ struct Listing: Sendable {
     }
 
     private func lines(template: String) throws -> String {
-        let template = try Template(Self.unescaped(template))
-        return try rows.map { try template.render($0) + "\n" }.joined()
+        let template = try Self.parse(template)
+        return try rows.map { try Self.render(template, $0) + "\n" }.joined()
     }
 
     /// The cells of a table's template are separated by tabs, written `\t`.
     private func table(_ text: String) throws -> String {
-        let template = try Template(Self.unescaped(text))
+        let template = try Self.parse(text)
         let header = TemplateValue.object(
             headers.map { name, title in (name, Self.header(name, title)) })
         let lines = [header] + rows
-        return Table.layOut(try lines.map { try template.render($0).components(separatedBy: "\t") })
+        return Table.layOut(try lines.map { try Self.render(template, $0).components(separatedBy: "\t") })
     }
 
     /// `.Label "x"` stands in the header as its argument's last part.
@@ -33,6 +33,22 @@ struct Listing: Sendable {
         guard name == "Label" else { return .string(title) }
         return .function { arguments in
             .string(arguments.first?.text.split(separator: ".").last.map(String.init) ?? title)
+        }
+    }
+
+    private static func parse(_ text: String) throws -> Template {
+        do {
+            return try Template(unescaped(text))
+        } catch let error as TemplateError {
+            throw CommandFailure("failed to parse template: \(error.message)")
+        }
+    }
+
+    private static func render(_ template: Template, _ row: TemplateValue) throws -> String {
+        do {
+            return try template.render(row)
+        } catch let error as TemplateError {
+            throw CommandFailure("failed to execute template: \(error.message)")
         }
     }
 

@@ -129,7 +129,7 @@ private struct TemplateRun {
         case .field(let names): value = try Self.follow(names, from: dot)
         case .variable(let name, let names):
             guard let variable = variables.last(where: { $0.name == name }) else {
-                throw TemplateError("template parsing error: template: :1: undefined variable \"$\(name)\"")
+                throw TemplateError("template: :1: undefined variable \"$\(name)\"")
             }
             value = try Self.follow(names, from: variable.value)
         case .pipeline(let pipeline, let names):

@@ -1,4 +1,4 @@
-/// A template that cannot be read or run; the text is Docker's.
+/// A template that cannot be read or run; the text is that of Go's templates.
 struct TemplateError: Error, Equatable {
     let message: String
     init(_ message: String) { self.message = message }
@@ -65,7 +65,7 @@ enum TemplatePiece: Equatable, Sendable {
             guard index < text.endIndex else { break }
             index = text.index(after: index)
         }
-        throw TemplateError("template parsing error: template: :1: unclosed action")
+        throw TemplateError("template: :1: unclosed action")
     }
 }
 
@@ -105,7 +105,7 @@ struct TemplateLexer {
             if first.isNumber || first == "-" || first == "+" { return try number() }
             let name = word()
             guard !name.isEmpty else {
-                throw TemplateError("template parsing error: template: :1: unexpected \"\(first)\" in command")
+                throw TemplateError("template: :1: unexpected \"\(first)\" in command")
             }
             return .identifier(name)
         }
@@ -137,7 +137,7 @@ struct TemplateLexer {
         let text = rest.prefix { $0.isNumber || "+-.eE".contains($0) }
         rest = rest.dropFirst(text.count)
         guard let value = Double(text) else {
-            throw TemplateError("template parsing error: template: :1: bad number syntax: \"\(text)\"")
+            throw TemplateError("template: :1: bad number syntax: \"\(text)\"")
         }
         return .number(value, isInteger: Int64(text) != nil)
     }
@@ -158,6 +158,6 @@ struct TemplateLexer {
             default: text.append(escaped)
             }
         }
-        throw TemplateError("template parsing error: template: :1: unterminated quoted string")
+        throw TemplateError("template: :1: unterminated quoted string")
     }
 }

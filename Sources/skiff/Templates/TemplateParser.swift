@@ -28,7 +28,7 @@ struct TemplateParser {
     static func parse(_ template: String) throws -> [TemplateNode] {
         var parser = TemplateParser(pieces: try TemplatePiece.pieces(of: template)[...])
         let (nodes, ending) = try parser.list()
-        if let ending { throw TemplateError("template parsing error: template: :1: unexpected {{\(ending.word)}}") }
+        if let ending { throw TemplateError("template: :1: unexpected {{\(ending.word)}}") }
         return nodes
     }
 
@@ -56,7 +56,7 @@ struct TemplateParser {
     }
 
     private mutating func action(_ tokens: [TemplateToken]) throws -> TemplateNode {
-        guard !tokens.isEmpty else { throw TemplateError("template parsing error: template: :1: missing value for command") }
+        guard !tokens.isEmpty else { throw TemplateError("template: :1: missing value for command") }
         if case .identifier(let word) = tokens[0], ["if", "with", "range"].contains(word) {
             return try control(word, Array(tokens.dropFirst()))
         }
@@ -66,14 +66,14 @@ struct TemplateParser {
     private mutating func control(_ word: String, _ tokens: [TemplateToken]) throws -> TemplateNode {
         let pipeline = try Self.pipeline(tokens)
         let (body, ending) = try list()
-        guard let ending else { throw TemplateError("template parsing error: template: :1: unexpected EOF") }
+        guard let ending else { throw TemplateError("template: :1: unexpected EOF") }
         var otherwise: [TemplateNode] = []
         if ending.word == "else" {
             if case .identifier(let nested) = ending.rest.first {
                 otherwise = [try control(nested, Array(ending.rest.dropFirst()))]
             } else {
                 let (nodes, last) = try list()
-                guard last?.word == "end" else { throw TemplateError("template parsing error: template: :1: unexpected EOF") }
+                guard last?.word == "end" else { throw TemplateError("template: :1: unexpected EOF") }
                 otherwise = nodes
             }
         }
@@ -93,7 +93,7 @@ struct TemplateParser {
             rest = tokens[(mark + 1)...]
         }
         pipeline.commands = try commands(&rest)
-        guard rest.isEmpty else { throw TemplateError("template parsing error: template: :1: unexpected \")\" in operand") }
+        guard rest.isEmpty else { throw TemplateError("template: :1: unexpected \")\" in operand") }
         return pipeline
     }
 
@@ -109,7 +109,7 @@ struct TemplateParser {
             }
         }
         guard commands.allSatisfy({ !$0.isEmpty }) else {
-            throw TemplateError("template parsing error: template: :1: missing value for command")
+            throw TemplateError("template: :1: missing value for command")
         }
         return commands
     }
@@ -127,19 +127,19 @@ struct TemplateParser {
         case .identifier("nil"): return .value(.null)
         case .identifier(let name):
             guard TemplateFunctions.names.contains(name) else {
-                throw TemplateError("template parsing error: template: :1: function \"\(name)\" not defined")
+                throw TemplateError("template: :1: function \"\(name)\" not defined")
             }
             return .function(name)
         case .open:
             let inner = TemplatePipeline(commands: try commands(&rest))
             guard rest.popFirst() == .close else {
-                throw TemplateError("template parsing error: template: :1: unclosed left paren")
+                throw TemplateError("template: :1: unclosed left paren")
             }
             guard case .chain(let names) = rest.first else { return .pipeline(inner, []) }
             rest.removeFirst()
             return .pipeline(inner, names)
         case .pipe, .close, .declare, .assign, .comma, .chain:
-            throw TemplateError("template parsing error: template: :1: unexpected token in operand")
+            throw TemplateError("template: :1: unexpected token in operand")
         }
     }
 }
