@@ -91,9 +91,17 @@ let package = Package(
         program("skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system], link: staticFoundation),
         program("skiff-runtime", ["OCIRuntime", "Linux", "OCI", system], link: ["-static-executable"]),
         // Tests
+        tests("OCITests", ["OCI"]),
+        tests("ArchiveTests", ["Archive", "Linux", system]),
+        tests("StoreTests", ["Store", "Linux", "OCI", system]),
+        tests("ImagesTests", ["Images", "OCI"]),
+        tests("ImagesRootTests", ["Images", "Archive", "Store", "Linux", "OCI", system]),
+        tests("LinuxTests", ["Linux", "OCI", system]),
+        tests("SuperviseRootTests", ["Linux", "OCI", system]),
         tests("OCIRuntimeTests", ["OCIRuntime", "OCI", "Linux"]),
         tests("RuntimeRootTests", ["OCI", "Linux", system]),
         tests("NetworkingTests", ["Networking", "Linux", "Store", logging, system]),
         tests("NetworkingRootTests", ["Networking", "Linux", "Store", logging, system]),
+        tests("BuilderTests", ["Builder", "Images", "Store", "OCI", "Archive", "Linux", system]),
     ]
 )

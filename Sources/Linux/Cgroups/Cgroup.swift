@@ -22,13 +22,14 @@ public struct Cgroup: Sendable, Equatable {
     public static func create(path: String, resources: Resources = Resources()) throws(SystemError) -> Cgroup {
         let layout = try CgroupLayout.detect()
         let cgroup = Cgroup(path: try normalized(path), layout: layout, wanted: { $0 != .cpuset || resources.choosesProcessors })
+        var made: [FilePath] = []
         do {
-            try cgroup.makeDirectories()
+            try cgroup.makeDirectories(&made)
             try cgroup.apply(resources)
             try cgroup.apply(devices: resources.devices)
         } catch {
             // What matters to the caller is the first failure; what cannot be removed now is empty and harmless.
-            try? cgroup.remove()
+            try? cgroup.remove(made, within: 1)
             throw error
         }
         return cgroup
@@ -130,11 +131,13 @@ extension Cgroup {
         return chain.reversed()
     }
 
-    private func makeDirectories() throws(SystemError) {
+    /// `made` gets each directory of the group itself, so that a failure takes away no other's.
+    private func makeDirectories(_ made: inout [FilePath]) throws(SystemError) {
         let cpuset: FilePath? = if case .one(let all) = trees { all[.cpuset] } else { nil }
         for directory in directories {
             let chain = chain(directory)
             try Self.makeDirectory(chain)
+            made.append(directory)
             if directory == cpuset { for member in chain { try Self.inheritProcessors(member) } }
             if case .two = trees { try Self.delegateControllers(chain) }
         }
@@ -196,6 +199,10 @@ extension Cgroup {
     /// Processes that were killed need a moment to leave; this waits for them, at most `seconds`. A group that is gone
     /// already is not an error.
     public func remove(within seconds: Double = 5) throws(SystemError) {
+        try remove(directories, within: seconds)
+    }
+
+    private func remove(_ directories: [FilePath], within seconds: Double) throws(SystemError) {
         let deadline = monotonicSeconds() + seconds
         for directory in directories {
             try removeTree(directory, until: deadline)
