@@ -1,13 +1,13 @@
-public import Builder
+import Builder
 public import DockerAPI
 public import Images
 import Linux
 public import Logging
 public import NIOCore
 public import Networking
-public import OCI
+import OCI
 import Store
-public import SystemPackage
+import SystemPackage
 
 /// The engine: what the API offers, without HTTP. Made once by the program's main.
 public final class ContainerEngine: Sendable {

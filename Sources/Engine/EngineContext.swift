@@ -1,7 +1,7 @@
 import Images
 import Logging
 import Networking
-public import NIOCore
+import NIOCore
 import Store
 
 /// The parts that containers, builds and volumes share. Made once, by the engine's initializer.

@@ -30,7 +30,7 @@ public struct APIServer: Sendable {
         let server = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .withBoundSocket(listener) { channel in
+            .bind(listener) { channel in
                 channel.eventLoop.makeCompletedFuture { try Self.configure(channel) }
             }
         ready()

@@ -1,10 +1,12 @@
 import DockerAPI
 import FoundationEssentials
+import Images
 import Linux
 import Logging
 import NIOCore
 import Networking
 import OCI
+import Store
 import SystemPackage
 
 /// One container: its record, what it is doing, and who waits for it. Everything that happens to it goes through here,

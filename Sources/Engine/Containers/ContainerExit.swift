@@ -1,6 +1,9 @@
+import DockerAPI
 import FoundationEssentials
 import Linux
+import Logging
 import NIOCore
+import Networking
 import SystemPackage
 
 /// What the supervisor wrote about the end of a process: `exit.json`.

@@ -1,6 +1,7 @@
 import DockerAPI
 import Linux
 import Networking
+import SystemPackage
 
 extension Container {
     /// `docker inspect`.

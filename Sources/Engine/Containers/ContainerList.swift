@@ -1,4 +1,4 @@
-public import DockerAPI
+import DockerAPI
 import Linux
 
 /// The `filters` of a request: for each key the values, any of which may hold.

@@ -33,7 +33,7 @@ struct ContainerSpec {
         linux.readonlyPaths = hostConfig.ReadonlyPaths ?? []
         if !privileged, !security.seccompUnconfined {
             linux.seccomp = RuntimeSpec.Seccomp.dockerDefault(
-                capabilities: capabilities, kernel: host.kernelVersion, architecture: host.machine)
+                capabilities: capabilities, kernel: host.kernelVersion, machine: host.machine == "aarch64" ? .aarch64 : .x86_64)
         }
         return RuntimeSpec(
             ociVersion: "1.3.0", process: process(capabilities, security),

@@ -1,5 +1,7 @@
+import DockerAPI
 import FoundationEssentials
 import Linux
+import Logging
 import NIOCore
 import Networking
 import OCI

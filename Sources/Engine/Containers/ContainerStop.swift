@@ -1,3 +1,4 @@
+import DockerAPI
 import Linux
 import NIOCore
 
@@ -60,7 +61,7 @@ extension Container {
         let before = phase
         do {
             _ = try phase.pause()
-        } catch let error as EngineError {
+        } catch {
             throw EngineError(error.kind, "container \(id) \(error.message)")
         }
         do {

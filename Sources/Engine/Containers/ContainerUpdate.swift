@@ -1,5 +1,6 @@
 import DockerAPI
 import Linux
+import OCI
 
 extension Container {
     /// `docker update`: limits of a living container change in place.

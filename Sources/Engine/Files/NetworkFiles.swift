@@ -64,8 +64,9 @@ struct NetworkFiles {
         do {
             let file = try OwnedFD.open(path, .readOnly)
             return String(decoding: try file.readAll(limit: 1 << 20), as: UTF8.self)
-        } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
-            return ""
+        } catch {
+            if error.meansMissing { return "" }
+            throw error
         }
     }
 }

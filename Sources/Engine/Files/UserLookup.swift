@@ -103,10 +103,11 @@ struct UserLookup {
     private static func read(_ path: String, _ root: borrowing OwnedFD) throws -> String {
         do {
             let file = try PathInRoot.open(path, root: root, flags: [.readOnly, .nonBlocking])
-            guard try fstat(file).kind == .regular else { return "" }
-            return String(decoding: try file.readAll(limit: sizeLimit), as: UTF8.self)
-        } catch let error as SystemError where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
-            return ""
+            let isFile = try fstat(file).kind == .regular
+            return isFile ? String(decoding: try file.readAll(limit: sizeLimit), as: UTF8.self) : ""
+        } catch {
+            if error.meansMissing { return "" }
+            throw error
         }
     }
 }

@@ -1,5 +1,6 @@
 import DockerAPI
 import Linux
+import Logging
 
 extension Container {
     /// After an exit: starts the container again when its policy says so.

@@ -15,24 +15,38 @@ public protocol UploadSource: Sendable {
 enum ByteBridge {
     private static let chunk = 256 << 10
 
+    /// The two ends of a new pipe.
+    struct Ends: Sendable {
+        let reading: Handover
+        let writing: Handover
+
+        init() throws {
+            let (reading, writing) = try sharedPipe()
+            self.reading = Handover(reading)
+            self.writing = Handover(writing)
+        }
+    }
+
     /// Runs `work` on a thread with what the client sends.
     static func upload<T: Sendable>(_ source: any UploadSource, to work: @escaping @Sendable (any ByteSource) throws -> T) async throws -> T {
-        let (reading, writing) = try sharedPipe()
-        let input = Handover(reading)
-        let output = Handover(writing)
-        async let result: T = blocking {
-            let file = try input.take()
-            return try work(FileSource(file))
-        }
+        try await upload(source, through: { file in try await blocking { try work(FileSource(file)) } })
+    }
+
+    /// Runs `work` with a pipe that brings what the client sends.
+    static func upload<T: Sendable>(_ source: any UploadSource, through work: @escaping @Sendable (SharedFD) async throws -> T)
+        async throws -> T
+    {
+        let pipe = try Ends()
+        async let result: T = work(try pipe.reading.take())
         do {
             while let buffer = try await source.next() {
-                let open = try await blocking { try output.write(buffer) }
+                let open = try await blocking { try pipe.writing.write(buffer) }
                 // The worker has what it needs, or has failed: its result tells.
                 if !open { break }
             }
-            output.drop()
+            pipe.writing.drop()
         } catch {
-            output.drop()
+            pipe.writing.drop()
             _ = try? await result  // The client's own failure is the one to tell.
             throw error
         }
@@ -43,23 +57,31 @@ enum ByteBridge {
     static func download(
         from work: @escaping @Sendable (any ByteSink) throws -> Void, to write: @Sendable (ByteBuffer) async throws -> Void
     ) async throws {
-        let (reading, writing) = try sharedPipe()
-        let input = Handover(reading)
-        let output = Handover(writing)
-        async let finished: Void = blocking {
-            let sink = BufferedSink(FileSink(try output.take()))
-            try work(sink)
-            try sink.flush()
-        }
+        try await download(
+            through: { file in
+                try await blocking {
+                    let sink = BufferedSink(FileSink(file))
+                    try work(sink)
+                    try sink.flush()
+                }
+            }, to: write)
+    }
+
+    /// Runs `work` with a pipe and sends what comes through it.
+    static func download(
+        through work: @escaping @Sendable (SharedFD) async throws -> Void, to write: @Sendable (ByteBuffer) async throws -> Void
+    ) async throws {
+        let pipe = try Ends()
+        async let finished: Void = work(try pipe.writing.take())
         do {
             while true {
-                let bytes = try await blocking { try input.read(count: chunk) }
+                let bytes = try await blocking { try pipe.reading.read(count: chunk) }
                 if bytes.isEmpty { break }
                 try await write(ByteBuffer(bytes: bytes))
             }
-            input.drop()
+            pipe.reading.drop()
         } catch {
-            input.drop()
+            pipe.reading.drop()
             _ = try? await finished  // The worker only saw its reader go.
             throw error
         }
@@ -68,7 +90,7 @@ enum ByteBridge {
 }
 
 /// One end of a pipe on its way to the one who closes it.
-private final class Handover: Sendable {
+final class Handover: Sendable {
     private let end: Mutex<SharedFD?>
 
     init(_ end: SharedFD) {

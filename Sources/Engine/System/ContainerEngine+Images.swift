@@ -1,4 +1,4 @@
-public import Builder
+import Builder
 public import DockerAPI
 import Images
 import Linux

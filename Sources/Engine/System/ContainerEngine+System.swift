@@ -1,6 +1,10 @@
 public import DockerAPI
+import Images
+import Images
 import Linux
 import OCI
+import SystemPackage
+import SystemPackage
 
 extension ContainerEngine {
     /// The version of Skiff.
@@ -63,7 +67,7 @@ extension ContainerEngine {
         info.SystemTime = Timestamp.now().description
         info.LoggingDriver = "json-file"
         info.CgroupDriver = "cgroupfs"
-        info.CgroupVersion = Cgroup.isVersionTwo ? "2" : "1"
+        info.CgroupVersion = try Cgroup.isVersionTwo() ? "2" : "1"
         info.NEventsListener = events.listenerCount
         info.KernelVersion = host.kernelRelease
         info.OperatingSystem = host.operatingSystem

@@ -61,7 +61,7 @@ extension ContainerEngine {
         return response
     }
 
-    private func users(ofVolume name: String) async -> [String] {
+    func users(ofVolume name: String) async -> [String] {
         var users: [String] = []
         for container in await registry.all() where await container.record.mounts.contains(where: { $0.name == name }) {
             users.append(container.id)

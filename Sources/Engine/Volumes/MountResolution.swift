@@ -149,7 +149,7 @@ struct MountResolution {
         do {
             _ = try OwnedFD.open(path, [.path])
             return true
-        } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+        } catch where error.errno == .noSuchFileOrDirectory {
             return false
         }
     }

@@ -2,7 +2,7 @@ public import DockerAPI
 import FoundationEssentials
 import Linux
 import Store
-public import SystemPackage
+import SystemPackage
 
 /// Named and anonymous volumes: a directory each, and a row that says so.
 public actor VolumeStore {

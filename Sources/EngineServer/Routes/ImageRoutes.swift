@@ -80,7 +80,7 @@ struct ImageRoutes {
             wanted.hostCertificates = query.flag("hostCertificates")
             return .messages { [wanted] send in try await engine.bootstrapImage(wanted, send: send) }
         }
-        router.on(.POST, "/build/prune") { request in try .json(await engine.pruneBuildCache(all: request.query.flag("all"))) }
+        router.on(.POST, "/build/prune") { _ in try .json(await engine.pruneBuildCache()) }
         router.on(.POST, "/build") { request in
             let parameters = try BuildQuery(request.query).parameters
             let body = request.body
