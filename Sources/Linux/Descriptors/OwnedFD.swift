@@ -54,5 +54,5 @@ public final class SharedFD: Sendable {
     public func duplicate() throws(SystemError) -> OwnedFD { try owned.duplicate() }
 
     /// Lends the descriptor to a function that borrows one.
-    public func withOwned<T, E: Error>(_ body: (borrowing OwnedFD) throws(E) -> T) throws(E) -> T { try body(owned) }
+    public func withOwned<T: ~Copyable, E: Error>(_ body: (borrowing OwnedFD) throws(E) -> T) throws(E) -> T { try body(owned) }
 }
