@@ -70,7 +70,7 @@ struct RepairTests {
                 "dead", old, ports: [PublishedPort(hostPort: 8081, containerPort: 80)])
             let server = try await WhoAmIServer.start(80, .tcp, in: running.namespace)
             // The engine dies: its sockets close, everything else stays.
-            await old.dropPorts()
+            await old.dropSockets()
 
             let new = host.networks(database)
             try await new.prepare()
@@ -96,16 +96,70 @@ struct RepairTests {
         }
     }
 
-    @Test("a table and a bridge that somebody removed come back, with the running containers in them")
+    @Test("a flush of all rules by another program opens nothing and closes nothing")
+    func survivesFlush() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let web = try await TestContainer.connect(
+                    "web", networks, ports: [PublishedPort(hostPort: 8080, containerPort: 80)])
+                let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+                let info = try #require(await networks.info().first)
+                try await run("/usr/sbin/ip", "route", "add", info.ipv4Subnet, "via", TestHost.address4, in: host.outside)
+                try await run("/usr/sbin/nft", "flush", "ruleset", in: host.namespace)
+                #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
+                #expect(try await ask(web.endpoint.ipv4, 80, from: host.outside, milliseconds: 300) == nil)
+                try await server.finish()
+            }
+        }
+    }
+
+    @Test("on a kernel that does not protect tables, the next change puts a lost one back")
+    func putsTableBack() async throws {
+        try await TestHost.with { host in
+            let id = String(repeating: "0", count: 64)
+            let subnet = try #require(IPPrefix("172.30.0.0/16"))
+            let network = try #require(
+                BridgeNetwork(id: id, name: "bridge", created: "", bridgeName: "skt0", ipv4: subnet, ipv6: nil))
+            let endpoints = (2...3).map { number in
+                EndpointInfo(
+                    containerID: "c\(number)", networkName: "bridge", networkID: id, endpointID: id, ipv4: "172.30.0.\(number)",
+                    ipv4PrefixLength: 16, ipv4Gateway: "172.30.0.1", ipv6: "", ipv6PrefixLength: 0, ipv6Gateway: "",
+                    macAddress: "", ports: [PublishedPort(hostPort: UInt16(8000 + number), containerPort: 80)],
+                    hostInterface: "")
+            }
+            let table = FirewallTable(Firewall(table: "skt", network: network), open: [], isProtected: false)
+            try await within(host.namespace) {
+                try table.install()
+                try table.open(endpoints[0])
+            }
+            try await run("/usr/sbin/nft", "delete", "table", "inet", "skt", in: host.namespace)
+            try await within(host.namespace) { try table.open(endpoints[1]) }
+            #expect(try await elements(host) == [[6, 0, 0, 0, 0x1f, 0x42, 0, 0], [6, 0, 0, 0, 0x1f, 0x43, 0, 0]])
+            try await run("/usr/sbin/nft", "delete", "table", "inet", "skt", in: host.namespace)
+            try await within(host.namespace) { try table.close(containerID: "c2") }
+            #expect(try await elements(host) == [[6, 0, 0, 0, 0x1f, 0x43, 0, 0]])
+            try await within(host.namespace) {
+                try table.uninstall()
+                try table.uninstall()
+            }
+        }
+    }
+
+    /// The keys of the ports that are open at all addresses.
+    private func elements(_ host: TestHost) async throws -> [[UInt8]] {
+        try await within(host.namespace) {
+            var socket = try NftSocket()
+            return try socket.elements(table: "skt", set: "any4").map(\.key).sorted { $0.lexicographicallyPrecedes($1) }
+        }
+    }
+
+    @Test("a bridge that somebody removed comes back, with the running containers in it")
     func heals() async throws {
         try await TestHost.with { host in
             try await host.withNetworks { networks in
                 let ports = [PublishedPort(hostPort: 8080, containerPort: 80)]
                 let web = try await TestContainer.connect("web", networks, ports: ports)
                 let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
-                try await run("/usr/sbin/nft", "delete", "table", "inet", "skt", in: host.namespace)
-                _ = try await TestContainer.connect(
-                    "other", networks, ports: [PublishedPort(hostPort: 8081, containerPort: 80)])
                 #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
                 try await run("/usr/sbin/ip", "link", "del", "skt0", in: host.namespace)
                 #expect(try await ask(TestHost.address4, 8080, from: host.outside, milliseconds: 300) == nil)
@@ -173,7 +227,8 @@ struct RepairTests {
 
 extension BridgeNetworks {
     /// What the death of the engine does to its sockets.
-    func dropPorts() {
+    func dropSockets() {
+        prepared = nil
         for containerID in endpoints.keys { endpoints[containerID]?.ports = nil }
     }
 }

@@ -73,11 +73,11 @@ final class TestHost: Sendable {
                 VethPair(
                     name: "up0", master: 0, peerName: "out0", peerHardwareAddress: [2, 0, 0, 0, 0, 2],
                     peerNamespace: outside.raw, mtu: Self.mtu))
-            try addAddresses([Self.address4 + "/24", Self.address6 + "/64"], to: "up0", &socket)
+            try addAddresses([Self.address4 + "/24", Self.address6 + "/64", "fe80::1/64"], to: "up0", &socket)
         }
         try await within(outside) {
             var socket = try RouteSocket()
-            try addAddresses([Self.outside4 + "/24", Self.outside6 + "/64"], to: "out0", &socket)
+            try addAddresses([Self.outside4 + "/24", Self.outside6 + "/64", "fe80::2/64"], to: "out0", &socket)
         }
         try await within(namespace) {
             var socket = try RouteSocket()
@@ -91,6 +91,8 @@ final class TestHost: Sendable {
 
 private func addAddresses(_ prefixes: [String], to name: String, _ socket: inout RouteSocket) throws {
     let link = try #require(try socket.link(named: name)).index
+    // Usable at once: the kernel's own link-local address would be checked for duplicates for a second or two.
+    try NetworkSettings.write("ipv6/conf/\(name)/addr_gen_mode", 1)
     for text in prefixes { try socket.addAddress(try #require(IPPrefix(text)), to: link) }
     try socket.setUp(link)
 }

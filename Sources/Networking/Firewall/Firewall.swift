@@ -15,12 +15,13 @@ struct Firewall: Sendable {
     let network: BridgeNetwork
 
     /// The whole table anew, with the ports of these endpoints: replaces what is there in one step.
-    func install(_ endpoints: [EndpointInfo]) throws -> NftTransaction {
+    /// A protected table belongs to the socket that makes it.
+    func install(_ endpoints: [EndpointInfo], isProtected: Bool) throws -> NftTransaction {
         var transaction = NftTransaction(table: table)
         // Adding first makes sure that deleting succeeds.
         transaction.addTable()
         transaction.deleteTable()
-        transaction.addTable()
+        transaction.addTable(isProtected ? [.owned, .persistent] : [])
         for map in PortMap.allCases { transaction.addSet(map.set) }
         addEarly(&transaction)
         addForward(&transaction)

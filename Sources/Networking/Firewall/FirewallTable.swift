@@ -4,29 +4,52 @@ import SystemPackage
 
 /// The firewall on the host, and whose ports are open in it. One change at a time; everything here blocks.
 ///
-/// When somebody else has removed the table, the next change puts the whole of it back.
+/// From Linux 6.9 on the table belongs to this object: `nft flush ruleset`, or a firewall service that starts again,
+/// leaves it alone, and it stays when the engine ends. On older kernels the next change puts a lost table back.
 final class FirewallTable: Sendable {
     private let firewall: Firewall
-    private let open: Mutex<[String: EndpointInfo]>
+    private let state: Mutex<State>
 
-    init(_ firewall: Firewall, open endpoints: [EndpointInfo]) {
+    private struct State: ~Copyable {
+        var open: [String: EndpointInfo]
+        /// The owner of the table: always the same socket, opened by the first change.
+        var socket: NftSocket?
+        var isProtected: Bool
+
+        mutating func commit(_ transaction: NftTransaction) throws(SystemError) {
+            if socket == nil { socket = try NftSocket() }
+            try socket?.commit(transaction)
+        }
+
+        mutating func hasTable(_ table: String) throws(SystemError) -> Bool {
+            if socket == nil { socket = try NftSocket() }
+            return try socket?.hasTable(table) ?? false
+        }
+
+        mutating func chains(_ table: String) throws(SystemError) -> [String: UInt32]? {
+            try socket?.chains(table: table) ?? nil
+        }
+    }
+
+    init(_ firewall: Firewall, open endpoints: [EndpointInfo], isProtected: Bool = true) {
         self.firewall = firewall
-        open = Mutex(Dictionary(endpoints.map { ($0.containerID, $0) }, uniquingKeysWith: { _, last in last }))
+        let open = Dictionary(endpoints.map { ($0.containerID, $0) }, uniquingKeysWith: { _, last in last })
+        state = Mutex(State(open: open, socket: nil, isProtected: isProtected))
     }
 
     /// Puts the table in place as it has to be, and looks whether the kernel has it.
     func install() throws {
-        try open.withLock { try install($0) }
+        try state.withLock { try install(&$0) }
     }
 
     /// Opens the ports of an endpoint, all or none.
     func open(_ endpoint: EndpointInfo) throws {
-        try open.withLock { open in
-            open[endpoint.containerID] = endpoint
+        try state.withLock { state in
+            state.open[endpoint.containerID] = endpoint
             do {
-                try change(open, try firewall.open(endpoint))
+                try change(&state, try firewall.open(endpoint))
             } catch {
-                open[endpoint.containerID] = nil
+                state.open[endpoint.containerID] = nil
                 throw error
             }
         }
@@ -34,44 +57,43 @@ final class FirewallTable: Sendable {
 
     /// Closes what is open of a container.
     func close(containerID: String) throws {
-        try open.withLock { open in
-            guard let endpoint = open.removeValue(forKey: containerID) else { return }
-            try change(open, try firewall.close(endpoint))
+        try state.withLock { state in
+            guard let endpoint = state.open.removeValue(forKey: containerID) else { return }
+            try change(&state, try firewall.close(endpoint))
         }
     }
 
     /// Takes the table away. Not an error when there is none.
     func uninstall() throws {
-        try open.withLock { open in
-            open = [:]
-            try removeTable()
+        try state.withLock { state in
+            state.open = [:]
+            if try state.hasTable(firewall.table) { try state.commit(firewall.uninstall) }
         }
     }
 
-    private func removeTable() throws {
-        var socket = try NftSocket()
-        if try socket.hasTable(firewall.table) { try socket.commit(firewall.uninstall) }
-    }
-
-    private func change(_ open: [String: EndpointInfo], _ transaction: NftTransaction) throws {
+    private func change(_ state: inout State, _ transaction: NftTransaction) throws {
         if transaction.isEmpty { return }
         do {
-            try commit(transaction)
-        } catch where error.errno == .noSuchFileOrDirectory {
-            try install(open)
+            try state.commit(transaction)
+        } catch {
+            guard error.errno == .noSuchFileOrDirectory else { throw error }
+            try install(&state)
         }
     }
 
-    private func commit(_ transaction: NftTransaction) throws(SystemError) {
-        var socket = try NftSocket()
-        try socket.commit(transaction)
-    }
-
-    private func install(_ open: [String: EndpointInfo]) throws {
-        let transaction = try firewall.install(Array(open.values))
-        var socket = try NftSocket()
-        try socket.commit(transaction)
-        guard try socket.chains(table: firewall.table) == transaction.rulesByChain else {
+    private func install(_ state: inout State) throws {
+        let endpoints = Array(state.open.values)
+        var transaction = try firewall.install(endpoints, isProtected: state.isProtected)
+        do {
+            try state.commit(transaction)
+        } catch {
+            // A kernel that knows no such tables.
+            guard state.isProtected, error.errno == .notSupported || error.errno == .invalidArgument else { throw error }
+            state.isProtected = false
+            transaction = try firewall.install(endpoints, isProtected: false)
+            try state.commit(transaction)
+        }
+        guard try state.chains(firewall.table) == transaction.rulesByChain else {
             throw NetworkError.unexpected("nftables table \(firewall.table) is not as it was made")
         }
     }

@@ -50,6 +50,10 @@ struct BridgeDevice: Sendable {
         if network.ipv6 != nil {
             // Containers are no routers for the host.
             try NetworkSettings.write("ipv6/conf/\(network.bridgeName)/accept_ra", 0)
+            // An address of the kernel's own would first be checked for duplicates, and without one the host cannot ask
+            // for neighbours: the first second of every bridge.
+            try NetworkSettings.write("ipv6/conf/\(network.bridgeName)/addr_gen_mode", 1)
+            if let linkLocal = IPPrefix("fe80::1/64") { try socket.addAddress(linkLocal, to: network.link) }
         }
         let wanted = try gateways(of: network)
         let present = try socket.addresses().filter { $0.link == network.link }.map(\.prefix)

@@ -16,8 +16,11 @@ public struct NftTransaction: Sendable {
     public var isEmpty: Bool { messages.isEmpty }
 
     /// Adds the table; nothing happens when it is there.
-    public mutating func addTable() {
-        add(.newTable, [.create], "add table \(table)") { [table] in $0.put(1, table) }
+    public mutating func addTable(_ options: NftTableOptions = []) {
+        add(.newTable, [.create], "add table \(table)") { [table] message in
+            message.put(1, table)
+            if !options.isEmpty { message.put(2, bigEndian: options.rawValue) }
+        }
     }
 
     /// Deletes the table with everything in it. An error when there is none.
@@ -133,4 +136,15 @@ public struct NftHook: Sendable {
         self.priority = priority
         self.dropsByDefault = dropsByDefault
     }
+}
+
+/// How a table lives.
+public struct NftTableOptions: OptionSet, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Only the socket that makes the table can change it. Such a table is in nobody's `flush ruleset`.
+    public static let owned = NftTableOptions(rawValue: 2)
+    /// An owned table stays when its socket is closed, and then belongs to nobody (Linux 6.9).
+    public static let persistent = NftTableOptions(rawValue: 4)
 }
