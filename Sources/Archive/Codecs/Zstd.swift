@@ -50,6 +50,7 @@ public final class ZstdSink: ByteSink {
         guard let context = ZSTD_createCCtx() else { throw ArchiveError.tooLarge("no memory for zstd") }
         self.context = context
         ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)
+        ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
     }
 
     deinit {
