@@ -18,7 +18,8 @@ struct EndpointTests {
                     var socket = try RouteSocket()
                     return (
                         try socket.links(), try socket.addresses().map(\.prefix.description),
-                        try AddressFamily.allCases.flatMap { try socket.routes($0) }.filter(\.isDefault).map(\.gateway?.description),
+                        try AddressFamily.allCases.flatMap { try socket.routes($0) }.filter(\.isDefault).map(
+                            \.gateway?.description),
                         try NetworkSettings.read("ipv6/conf/eth0/accept_ra")
                     )
                 }
@@ -40,7 +41,9 @@ struct EndpointTests {
         try await TestHost.with { host in
             try await host.withNetworks { networks in
                 let endpoint = try await networks.reserve(containerID: "c", ports: [])
-                await #expect(throws: NetworkError.self) { try await networks.connect(endpoint, namespace: host.namespace) }
+                await #expect(throws: NetworkError.self) {
+                    try await networks.connect(endpoint, namespace: host.namespace)
+                }
                 let (pid, ready) = try await startProcess()
                 try await networks.connect(endpoint, pid: pid)
                 #expect(try await networks.counters(containerID: "c") != nil)
@@ -82,7 +85,8 @@ struct EndpointTests {
                     let error = await #expect(throws: NetworkError.self) {
                         var port = port
                         port.hostAddress = other
-                        _ = try await networks.reserve(containerID: "b", ports: [PublishedPort(containerPort: 1), port])
+                        _ = try await networks.reserve(
+                            containerID: "b", ports: [PublishedPort(containerPort: 1), port])
                     }
                     let address = other.isEmpty ? "0.0.0.0" : other
                     #expect(error?.description == "Bind for \(address):8080 failed: port is already allocated")
@@ -102,9 +106,11 @@ struct EndpointTests {
                 #expect(squatter.port == 9000)
                 let wrong = await #expect(throws: NetworkError.self) {
                     try await networks.reserve(
-                        containerID: "b", ports: [PublishedPort(hostAddress: "192.0.2.77", hostPort: 1, containerPort: 1)])
+                        containerID: "b",
+                        ports: [PublishedPort(hostAddress: "192.0.2.77", hostPort: 1, containerPort: 1)])
                 }
-                #expect(wrong?.description == "failed to bind host port 192.0.2.77:1/tcp: cannot assign requested address")
+                #expect(
+                    wrong?.description == "failed to bind host port 192.0.2.77:1/tcp: cannot assign requested address")
                 #expect(await networks.endpoint(containerID: "b") == nil)
                 #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 9000, .tcp) } == 0)
                 await #expect(throws: NetworkError.alreadyConnected(containerID: "a")) {
@@ -161,7 +167,9 @@ struct EndpointTests {
                         group.addTask {
                             try await TestContainer.connect(
                                 "c\(number)", networks,
-                                ports: [PublishedPort(containerPort: 80), PublishedPort(containerPort: 53, proto: .udp)])
+                                ports: [
+                                    PublishedPort(containerPort: 80), PublishedPort(containerPort: 53, proto: .udp),
+                                ])
                         }
                     }
                     return try await group.reduce(into: []) { $0.append($1) }
@@ -178,7 +186,9 @@ struct EndpointTests {
                 }
                 let asked = ContinuousClock.now
                 await withTaskGroup(of: Void.self) { group in
-                    for container in containers { group.addTask { await networks.disconnect(containerID: container.id) } }
+                    for container in containers {
+                        group.addTask { await networks.disconnect(containerID: container.id) }
+                    }
                 }
                 print("50 endpoints: \(connected - start) to connect, \(ContinuousClock.now - asked) to disconnect")
                 #expect(await networks.info().first?.endpoints.isEmpty == true)
@@ -190,7 +200,9 @@ struct EndpointTests {
     func oneAtATime() async throws {
         try await TestHost.with { host in
             try await host.withNetworks { networks in
-                var reserve = Duration.zero, connect = Duration.zero, disconnect = Duration.zero
+                var reserve = Duration.zero
+                var connect = Duration.zero
+                var disconnect = Duration.zero
                 let clock = ContinuousClock()
                 for number in 0..<30 {
                     let namespace = try await makeNamespace()

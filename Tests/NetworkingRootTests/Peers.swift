@@ -59,7 +59,9 @@ final class WhoAmIServer: Sendable {
                 let count = withName(&name) { recvfrom(socket.raw, &buffer, buffer.count, 0, $0, $1) }
                 guard count >= 0 else { continue }
                 let reply = Array(text(name).utf8)
-                withName(&name) { sendto(socket.raw, reply, reply.count, 0, .init(__sockaddr__: $0.__sockaddr__), $1.pointee) }
+                withName(&name) {
+                    sendto(socket.raw, reply, reply.count, 0, .init(__sockaddr__: $0.__sockaddr__), $1.pointee)
+                }
             }
         }
     }

@@ -22,7 +22,8 @@ struct PublishedPortTests {
 
                 // The client's own address arrives, unless the answer would not find its way back without the host.
                 #expect(
-                    try await ask(address, 8080, proto, from: host.outside) == (isV4 ? TestHost.outside4 : TestHost.outside6))
+                    try await ask(address, 8080, proto, from: host.outside)
+                        == (isV4 ? TestHost.outside4 : TestHost.outside6))
                 #expect(try await ask(address, 8080, proto, from: host.namespace) == address)
                 if isV4 { #expect(try await ask("127.0.0.1", 8080, proto, from: host.namespace) == gateway) }
                 #expect(try await ask(gateway, 8080, proto, from: host.namespace) == gateway)
@@ -80,7 +81,9 @@ struct PublishedPortTests {
         }
     }
 
-    @Test("a container reaches the outside under the host's address", arguments: TransportProtocol.allCases, AddressFamily.allCases)
+    @Test(
+        "a container reaches the outside under the host's address", arguments: TransportProtocol.allCases,
+        AddressFamily.allCases)
     func masquerades(proto: TransportProtocol, family: AddressFamily) async throws {
         try await TestHost.with { host in
             try await host.withNetworks { networks in
@@ -157,7 +160,8 @@ struct PublishedPortTests {
                     family == .v4 ? "noprefixroute" : "nodad", in: forger.namespace)
                 try await run(
                     "/usr/sbin/ip", family == .v4 ? "-4" : "-6", "route", "replace", "default", "via",
-                    family == .v4 ? forger.endpoint.ipv4Gateway : forger.endpoint.ipv6Gateway, "dev", "eth0", "src", forged,
+                    family == .v4 ? forger.endpoint.ipv4Gateway : forger.endpoint.ipv6Gateway, "dev", "eth0", "src",
+                    forged,
                     in: forger.namespace)
                 #expect(try await ask(target, 7000, .udp, from: forger.namespace, milliseconds: 300) == nil)
                 try await server.finish()

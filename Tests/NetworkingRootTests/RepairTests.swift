@@ -48,10 +48,11 @@ struct RepairTests {
                 }
                 state.hasTable = try nft.hasTable("skt")
                 for device in ["all", "default", "lo", "up0"] {
-                    for setting in ["ipv4/conf/\(device)/route_localnet", "ipv4/conf/\(device)/rp_filter",
+                    for setting in [
+                        "ipv4/conf/\(device)/route_localnet", "ipv4/conf/\(device)/rp_filter",
                         "ipv4/conf/\(device)/accept_local", "ipv6/conf/\(device)/accept_ra",
-                        "ipv6/conf/\(device)/disable_ipv6", "ipv6/conf/\(device)/accept_dad"]
-                    { state.settings[setting] = try NetworkSettings.read(setting) }
+                        "ipv6/conf/\(device)/disable_ipv6", "ipv6/conf/\(device)/accept_dad",
+                    ] { state.settings[setting] = try NetworkSettings.read(setting) }
                 }
                 return state
             }
@@ -104,7 +105,8 @@ struct RepairTests {
                     "web", networks, ports: [PublishedPort(hostPort: 8080, containerPort: 80)])
                 let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
                 let info = try #require(await networks.info().first)
-                try await run("/usr/sbin/ip", "route", "add", info.ipv4Subnet, "via", TestHost.address4, in: host.outside)
+                try await run(
+                    "/usr/sbin/ip", "route", "add", info.ipv4Subnet, "via", TestHost.address4, in: host.outside)
                 try await run("/usr/sbin/nft", "flush", "ruleset", in: host.namespace)
                 #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
                 #expect(try await ask(web.endpoint.ipv4, 80, from: host.outside, milliseconds: 300) == nil)
@@ -119,10 +121,13 @@ struct RepairTests {
             let id = String(repeating: "0", count: 64)
             let subnet = try #require(IPPrefix("172.30.0.0/16"))
             let network = try #require(
-                BridgeNetwork(id: id, name: "bridge", created: "", bridgeName: "skt0", ipv4: subnet, ipv6: nil))
+                BridgeNetwork(
+                    id: id, name: "bridge", created: "", bridgeName: "skt0", ipv4: subnet, storedIPv6: nil,
+                    hasIPv6: false))
             let endpoints = (2...3).map { number in
                 EndpointInfo(
-                    containerID: "c\(number)", networkName: "bridge", networkID: id, endpointID: id, ipv4: "172.30.0.\(number)",
+                    containerID: "c\(number)", networkName: "bridge", networkID: id, endpointID: id,
+                    ipv4: "172.30.0.\(number)",
                     ipv4PrefixLength: 16, ipv4Gateway: "172.30.0.1", ipv6: "", ipv6PrefixLength: 0, ipv6Gateway: "",
                     macAddress: "", ports: [PublishedPort(hostPort: UInt16(8000 + number), containerPort: 80)],
                     hostInterface: "")
@@ -171,7 +176,9 @@ struct RepairTests {
         }
     }
 
-    @Test("two engines on one host have subnets of their own and do not reach each other's containers but by published ports")
+    @Test(
+        "two engines on one host have subnets of their own and do not reach each other's containers but by published ports"
+    )
     func sideBySide() async throws {
         try await TestHost.with { host in
             try await host.withNetworks { first in
@@ -201,10 +208,39 @@ struct RepairTests {
     func avoidsConflicts() async throws {
         try await TestHost.with { host in
             try await run("/usr/sbin/ip", "route", "add", "172.30.8.0/24", "via", TestHost.outside4, in: host.namespace)
-            let networks = host.networks(try await host.database(), pool: ["172.30.0.0/16", "198.51.0.0/16", "10.99.0.0/24"])
+            let networks = host.networks(
+                try await host.database(), pool: ["172.30.0.0/16", "198.51.0.0/16", "10.99.0.0/24"])
             try await networks.prepare()
             #expect(await networks.info().first?.ipv4Subnet == "10.99.0.0/24")
             try await networks.remove()
+        }
+    }
+
+    @Test("a host without IPv6 has a network without, and keeps the chosen prefix for later")
+    func worksWithoutIPv6() async throws {
+        try await TestHost.with { host in
+            let database = try await host.database()
+            func run(disabled: Int) async throws -> (NetworkInfo, TestContainer) {
+                try await within(host.namespace) {
+                    try NetworkSettings.write("ipv6/conf/default/disable_ipv6", disabled)
+                }
+                let networks = host.networks(database)
+                try await networks.prepare()
+                let web = try await TestContainer.connect(
+                    "web", networks, ports: [PublishedPort(hostPort: 8080, containerPort: 80)])
+                let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+                #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
+                let info = try #require(await networks.info().first)
+                try await server.finish()
+                try await networks.remove()
+                return (info, web)
+            }
+            let (with, _) = try await run(disabled: 0)
+            let (without, container) = try await run(disabled: 1)
+            #expect(without.ipv6Subnet == "" && container.endpoint.ipv6 == "")
+            let (again, _) = try await run(disabled: 0)
+            #expect(again.ipv6Subnet == with.ipv6Subnet && again.ipv6Subnet != "")
+            #expect(again.id == without.id && again.ipv4Subnet == without.ipv4Subnet)
         }
     }
 
@@ -217,7 +253,10 @@ struct RepairTests {
                 in: host.namespace)
             try await host.withNetworks { _ in
                 let settings = try await within(host.namespace) {
-                    (try NetworkSettings.read("ipv6/conf/up0/accept_ra"), try NetworkSettings.read("ipv6/conf/all/forwarding"))
+                    (
+                        try NetworkSettings.read("ipv6/conf/up0/accept_ra"),
+                        try NetworkSettings.read("ipv6/conf/all/forwarding")
+                    )
                 }
                 #expect(settings == (2, 1))
             }

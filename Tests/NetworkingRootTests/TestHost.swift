@@ -139,7 +139,9 @@ struct TestContainer: Sendable {
     let endpoint: EndpointInfo
     let namespace: SharedFD
 
-    static func connect(_ id: String, _ networks: BridgeNetworks, ports: [PublishedPort] = []) async throws -> TestContainer {
+    static func connect(_ id: String, _ networks: BridgeNetworks, ports: [PublishedPort] = []) async throws
+        -> TestContainer
+    {
         let namespace = try await makeNamespace()
         let endpoint = try await networks.reserve(containerID: id, ports: ports)
         try await networks.connect(endpoint, namespace: namespace)

@@ -34,7 +34,8 @@ import Testing
         }
     }
 
-    @Test("the pool gives out every address once, the gateway and the ends never, and a returned one as late as possible")
+    @Test(
+        "the pool gives out every address once, the gateway and the ends never, and a returned one as late as possible")
     func allocates() throws {
         var pool = try self.pool("10.1.2.0/29")
         #expect(pool.gateway.description == "10.1.2.1")
@@ -96,7 +97,9 @@ import Testing
         let bytes = HardwareAddress.bytes(for: try address("172.30.0.2"))
         #expect(HardwareAddress.text(bytes) == "02:5b:ac:1e:00:02")
         #expect(HardwareAddress.parse("02:5b:AC:1e:00:02") == bytes)
-        for text in ["", "02:5b:ac:1e:00", "02:5b:ac:1e:00:02:03", "2:5b:ac:1e:0:2", "03:00:00:00:00:01", "00:00:00:00:00:00"] {
+        for text in [
+            "", "02:5b:ac:1e:00", "02:5b:ac:1e:00:02:03", "2:5b:ac:1e:0:2", "03:00:00:00:00:01", "00:00:00:00:00:00",
+        ] {
             #expect(HardwareAddress.parse(text) == nil)
         }
     }

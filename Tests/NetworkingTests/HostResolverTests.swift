@@ -21,7 +21,8 @@ import Testing
 
     @Test("the host's servers, search list and options are taken over, comments are not")
     func copies() throws {
-        let text = "# made by hand\nnameserver 192.0.2.53\nnameserver\t2001:db8::53\nsearch a.example b.example\noptions ndots:2\n; end\n"
+        let text =
+            "# made by hand\nnameserver 192.0.2.53\nnameserver\t2001:db8::53\nsearch a.example b.example\noptions ndots:2\n; end\n"
         #expect(
             try content([text])
                 == "nameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch a.example b.example\noptions ndots:2\n")
@@ -37,7 +38,9 @@ import Testing
 
     @Test("a loopback server beside others is left out")
     func dropsLoopback() throws {
-        #expect(try content(["nameserver ::1\nnameserver 192.0.2.1\n", "nameserver 192.0.2.2\n"]) == "nameserver 192.0.2.1\n")
+        #expect(
+            try content(["nameserver ::1\nnameserver 192.0.2.1\n", "nameserver 192.0.2.2\n"])
+                == "nameserver 192.0.2.1\n")
     }
 
     @Test("without any server the list is empty, without any file as well")

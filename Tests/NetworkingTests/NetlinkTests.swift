@@ -6,7 +6,8 @@ import Testing
 @Suite struct NetlinkTests {
     @Test("a message is header, family header and aligned attributes")
     func encodes() {
-        var message = NetlinkMessage(type: 16, flags: [.request, .create], purpose: "test", familyHeader: [1, 2, 3, 4])
+        var message = NetlinkMessage(
+            type: 16, flags: [.request, .create], purpose: "test", familyHeader: [1, 2, 3, 4])
         message.put(3, "lo")
         message.put(4, UInt32(1500))
         message.put(5, bigEndian: UInt16(80))
@@ -44,7 +45,8 @@ import Testing
     @Test("a pair of devices is one message that says everything about both ends")
     func encodesVeth() {
         let pair = VethPair(
-            name: "v", master: 5, peerName: "eth0", peerHardwareAddress: [2, 1, 2, 3, 4, 5], peerNamespace: 9, mtu: 1400)
+            name: "v", master: 5, peerName: "eth0", peerHardwareAddress: [2, 1, 2, 3, 4, 5], peerNamespace: 9, mtu: 1400
+        )
         let head: [UInt8] = [136, 0, 0, 0, 16, 0, 0x01, 0x06, 0, 0, 0, 0, 0, 0, 0, 0]
         let link: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]
         let own: [UInt8] = [6, 0, 3, 0, 0x76, 0, 0, 0, 8, 0, 4, 0, 0x78, 5, 0, 0, 8, 0, 10, 0, 5, 0, 0, 0]
@@ -68,7 +70,8 @@ import Testing
         let four = NetlinkMessage.addAddress(try #require(IPPrefix("172.30.0.2/16")), to: 3)
         #expect(
             Array(four.bytes[16...]) == [
-                2, 16, 0, 0, 3, 0, 0, 0, 8, 0, 2, 0, 172, 30, 0, 2, 8, 0, 1, 0, 172, 30, 0, 2, 8, 0, 4, 0, 172, 30, 255, 255,
+                2, 16, 0, 0, 3, 0, 0, 0, 8, 0, 2, 0, 172, 30, 0, 2, 8, 0, 1, 0, 172, 30, 0, 2, 8, 0, 4, 0, 172, 30, 255,
+                255,
             ])
     }
 
@@ -114,6 +117,29 @@ import Testing
         #expect(try acknowledgement.failure(purpose: "x") == nil)
     }
 
+    @Test("a tracked connection is read from the tuple of its first packet")
+    func readsConnections() throws {
+        var message = NetlinkMessage.connections(.get, .v4, "test")
+        message.nest(1) { original in
+            original.nest(1) { addresses in
+                addresses.put(1, [UInt8]([192, 0, 2, 1]))
+                addresses.put(2, [UInt8]([192, 0, 2, 2]))
+            }
+            original.nest(2) { protocols in
+                protocols.put(1, UInt8(17))
+                protocols.put(2, bigEndian: UInt16(40000))
+                protocols.put(3, bigEndian: UInt16(53))
+            }
+        }
+        let reply = NetlinkReply(type: 0x100, flags: [], sequence: 1, payload: Array(message.bytes[16...]))
+        let connection = try #require(try TrackedConnection(reply))
+        #expect(connection.transport == 17)
+        #expect(connection.destination.description == "192.0.2.2")
+        #expect(connection.port == 53)
+        let empty = NetlinkReply(type: 0x100, flags: [], sequence: 1, payload: [2, 0, 0, 0])
+        #expect(try TrackedConnection(empty) == nil)
+    }
+
     @Test("parsing never traps, whatever comes")
     func survivesNoise() {
         var generator = SystemRandomNumberGenerator()
@@ -127,6 +153,7 @@ import Testing
                 _ = try? LinkAddress(reply)
                 _ = try? Route(reply, .v4)
                 _ = try? NftElement(reply.payload[...])
+                _ = try? TrackedConnection(reply)
             }
         }
     }

@@ -4,7 +4,9 @@ import Testing
 @testable import Networking
 
 @Suite struct PortTests {
-    private func binding(_ address: String, _ port: UInt16 = 80, _ proto: TransportProtocol = .tcp) throws -> HostBinding {
+    private func binding(_ address: String, _ port: UInt16 = 80, _ proto: TransportProtocol = .tcp) throws
+        -> HostBinding
+    {
         HostBinding(address: try #require(IPAddress(address)), port: port, proto: proto)
     }
 
@@ -38,7 +40,8 @@ import Testing
             NetworkError.portAllocated(address: "::", port: 8080).description
                 == "Bind for [::]:8080 failed: port is already allocated")
         #expect(
-            NetworkError.cannotBind(address: "0.0.0.0", port: 80, proto: .udp, reason: "address already in use").description
+            NetworkError.cannotBind(address: "0.0.0.0", port: 80, proto: .udp, reason: "address already in use")
+                .description
                 == "failed to bind host port 0.0.0.0:80/udp: address already in use")
     }
 
@@ -54,7 +57,9 @@ import Testing
         #expect(try EndpointInfo(containerID: "c", networkID: "n", json: Array("{}".utf8)) == nil)
     }
 
-    @Test("names that would lead out of their place are refused", arguments: ["", "../../x", "a/b", "a.b", "0123456789abcdef", "ä"])
+    @Test(
+        "names that would lead out of their place are refused",
+        arguments: ["", "../../x", "a/b", "a.b", "0123456789abcdef", "ä"])
     func refusesNames(name: String) {
         #expect(throws: NetworkError.self) { try BridgeNetworks.Configuration(bridgeName: name).validate() }
     }

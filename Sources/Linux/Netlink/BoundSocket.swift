@@ -22,7 +22,7 @@ public struct BoundSocket: ~Copyable, Sendable {
         let subject = "\(address):\(port)"
         do throws(SystemError) {
             try Self.bind(raw, address, port, subject)
-        } catch where error.errno == .addressInUse && transport == .tcp {
+        } catch  where error.errno == .addressInUse && transport == .tcp {
             // The remains of closed connections of another program (TIME_WAIT) do not count, a living socket does.
             try Self.setReuse(raw, true)
             try Self.bind(raw, address, port, subject)
@@ -74,7 +74,9 @@ public struct BoundSocket: ~Copyable, Sendable {
         let size = socklen_t(MemoryLayout<T>.size)
         try check("bind", subject) {
             withUnsafeMutablePointer(to: &name) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.bind(raw, __CONST_SOCKADDR_ARG(__sockaddr__: $0), size) }
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    Glibc.bind(raw, __CONST_SOCKADDR_ARG(__sockaddr__: $0), size)
+                }
             }
         }
     }
@@ -85,7 +87,9 @@ public struct BoundSocket: ~Copyable, Sendable {
         var size = socklen_t(MemoryLayout<sockaddr_in6>.size)
         try check("getsockname") {
             withUnsafeMutablePointer(to: &name) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(raw, __SOCKADDR_ARG(__sockaddr__: $0), &size) }
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    getsockname(raw, __SOCKADDR_ARG(__sockaddr__: $0), &size)
+                }
             }
         }
         return UInt16(bigEndian: name.sin6_port)

@@ -58,7 +58,8 @@ struct TrackedConnection: Equatable {
     init?(_ reply: NetlinkReply) throws(SystemError) {
         typealias Attribute = ConnectionTracking.Attribute
         guard let original = try reply.attributes(after: 4).nested(Attribute.original),
-            let addresses = try original.nested(Attribute.address), let protocols = try original.nested(Attribute.transport),
+            let addresses = try original.nested(Attribute.address),
+            let protocols = try original.nested(Attribute.transport),
             let bytes = addresses.bytes(Attribute.destination4) ?? addresses.bytes(Attribute.destination6),
             let destination = IPAddress(bytes: bytes), let number = protocols.integer(Attribute.number, as: UInt8.self),
             let port = protocols.bigEndian(Attribute.destinationPort, as: UInt16.self)

@@ -60,7 +60,9 @@ public struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
     /// `172.30.0.0/16`
     public init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let address = IPAddress(String(parts[0])), let length = Int(parts[1]) else { return nil }
+        guard parts.count == 2, let address = IPAddress(String(parts[0])), let length = Int(parts[1]) else {
+            return nil
+        }
         self.init(address, length: length)
     }
 

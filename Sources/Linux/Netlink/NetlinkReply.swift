@@ -43,12 +43,15 @@ public struct NetlinkReply: Sendable, Equatable {
         if code == 0 { return nil }
         let explanation = try self.explanation()
         return SystemError(
-            errno: Errno(rawValue: -code), call: "netlink", subject: explanation.map { "\(purpose) (\($0))" } ?? purpose)
+            errno: Errno(rawValue: -code), call: "netlink", subject: explanation.map { "\(purpose) (\($0))" } ?? purpose
+        )
     }
 
     /// The text that newer kernels add: error code, the request (in full or its header only), then attributes.
     private func explanation() throws(SystemError) -> String? {
-        guard type == Self.error, flags.contains(.extendedError), payload.count >= 4 + NetlinkMessage.headerSize else { return nil }
+        guard type == Self.error, flags.contains(.extendedError), payload.count >= 4 + NetlinkMessage.headerSize else {
+            return nil
+        }
         let requestLength = Int(UInt32(nativeBytes: payload[4..<8]))
         let kept = flags.contains(.capped) ? NetlinkMessage.headerSize : aligned(requestLength)
         guard kept >= NetlinkMessage.headerSize, payload.count >= 4 + kept else { throw malformed }

@@ -75,7 +75,9 @@ public struct NetlinkSocket: ~Copyable, Sendable {
 
     /// Sends several messages as one datagram, the last of `messages` acknowledged. The kernel handles a batch before
     /// `send` returns, so that whatever it has to say waits already. Throws the first failure.
-    mutating func performBatch(begin: NetlinkMessage, _ messages: [NetlinkMessage], end: NetlinkMessage, purpose: String)
+    mutating func performBatch(
+        begin: NetlinkMessage, _ messages: [NetlinkMessage], end: NetlinkMessage, purpose: String
+    )
         throws(SystemError)
     {
         var datagram: [UInt8] = []
@@ -103,7 +105,9 @@ public struct NetlinkSocket: ~Copyable, Sendable {
             }
         }
         if let firstFailure { throw firstFailure }
-        guard acknowledged else { throw SystemError(errno: .ioError, call: "netlink", subject: "\(purpose): no answer") }
+        guard acknowledged else {
+            throw SystemError(errno: .ioError, call: "netlink", subject: "\(purpose): no answer")
+        }
     }
 
     private mutating func send(_ message: NetlinkMessage, flags: NetlinkFlags) throws(SystemError) -> UInt32 {

@@ -50,7 +50,8 @@ extension NetlinkMessage {
     static func addAddress(_ prefix: IPPrefix, to link: UInt32) -> NetlinkMessage {
         let address = prefix.address
         var message = NetlinkMessage(
-            type: RouteSocket.Message.newAddress, flags: [.request, .create, .replace], purpose: "add address \(prefix)",
+            type: RouteSocket.Message.newAddress, flags: [.request, .create, .replace],
+            purpose: "add address \(prefix)",
             familyHeader: [address.family, UInt8(prefix.length), 0, 0] + link.nativeBytes)
         message.put(AddressAttribute.local, address.bytes)
         message.put(AddressAttribute.address, address.bytes)

@@ -130,7 +130,9 @@ extension RouteSocket {
 
     public mutating func links() throws(SystemError) -> [Link] {
         var links: [Link] = []
-        for reply in try socket.dump(.link(RouteSocket.Message.getLink, [], "list links")) { links.append(try Link(reply)) }
+        for reply in try socket.dump(.link(RouteSocket.Message.getLink, [], "list links")) {
+            links.append(try Link(reply))
+        }
         return links
     }
 }

@@ -58,7 +58,8 @@ extension NetlinkMessage {
             type: RouteSocket.Message.newRoute, flags: [.request, .create, .replace],
             purpose: "add default route through \(gateway)",
             familyHeader: [
-                gateway.family, 0, 0, 0, RouteConstant.mainTable, RouteConstant.byBoot, 0, RouteConstant.unicast, 0, 0, 0, 0,
+                gateway.family, 0, 0, 0, RouteConstant.mainTable, RouteConstant.byBoot, 0, RouteConstant.unicast, 0, 0,
+                0, 0,
             ])
         message.put(RouteAttribute.gateway, gateway.bytes)
         message.put(RouteAttribute.outputLink, link)

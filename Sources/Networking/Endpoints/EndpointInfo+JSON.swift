@@ -31,7 +31,8 @@ extension EndpointInfo {
             let ports = value["ports"]?.array
         else { return nil }
         self.init(
-            containerID: containerID, networkName: networkName, networkID: networkID, endpointID: endpointID, ipv4: ipv4,
+            containerID: containerID, networkName: networkName, networkID: networkID, endpointID: endpointID,
+            ipv4: ipv4,
             ipv4PrefixLength: Int(ipv4PrefixLength), ipv4Gateway: ipv4Gateway, ipv6: ipv6,
             ipv6PrefixLength: Int(ipv6PrefixLength), ipv6Gateway: ipv6Gateway, macAddress: mac,
             ports: ports.compactMap(PublishedPort.init(json:)), hostInterface: interface)

@@ -58,7 +58,8 @@ struct Firewall: Sendable {
         transaction.addChain("early", hook: NftHook(.filter, .prerouting, priority: -300))
         // The bridge may route to 127.0.0.0/8 (so that a published port answers there), and redirecting comes before
         // routing: nobody but the host itself may name these addresses (CVE-2020-8558).
-        transaction.addRule("early", [.meta(.inputName), .compare(.notEqual, name("lo"))] + ipv4 + to(loopback4) + [.verdict(.drop)])
+        transaction.addRule(
+            "early", [.meta(.inputName), .compare(.notEqual, name("lo"))] + ipv4 + to(loopback4) + [.verdict(.drop)])
         transaction.addChain("source6")
         transaction.addRule("early", fromBridge + ipv4 + notFrom(match(network.ipv4)) + [.verdict(.drop)])
         transaction.addRule("early", fromBridge + ipv6 + [.verdict(.goto("source6"))])

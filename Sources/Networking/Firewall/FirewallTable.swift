@@ -88,7 +88,9 @@ final class FirewallTable: Sendable {
             try state.commit(transaction)
         } catch {
             // A kernel that knows no such tables.
-            guard state.isProtected, error.errno == .notSupported || error.errno == .invalidArgument else { throw error }
+            guard state.isProtected, error.errno == .notSupported || error.errno == .invalidArgument else {
+                throw error
+            }
             state.isProtected = false
             transaction = try firewall.install(endpoints, isProtected: false)
             try state.commit(transaction)

@@ -47,7 +47,8 @@ enum PortMap: String, CaseIterable {
     }
 
     func key(_ binding: HostBinding) -> [UInt8] {
-        NftElement.join((hasAddress ? [binding.address.bytes] : []) + [[binding.proto.number], bigEndian(binding.port)])
+        NftElement.join(
+            (hasAddress ? [binding.address.bytes] : []) + [[binding.proto.number], bigEndian(binding.port)])
     }
 
     static func value(_ address: IPAddress, _ port: UInt16) -> [UInt8] {

@@ -66,9 +66,11 @@ struct BridgeDevice: Sendable {
     }
 
     private static func gateways(of network: BridgeNetwork) throws -> [IPPrefix] {
-        let pairs = [(network.ipv4Gateway, network.ipv4)] + [(network.ipv6Gateway, network.ipv6)].compactMap { pair in
-            pair.0.flatMap { gateway in pair.1.map { (gateway, $0) } }
-        }
+        let pairs =
+            [(network.ipv4Gateway, network.ipv4)]
+            + [(network.ipv6Gateway, network.ipv6)].compactMap { pair in
+                pair.0.flatMap { gateway in pair.1.map { (gateway, $0) } }
+            }
         return pairs.compactMap { IPPrefix($0.0, length: $0.1.length) }
     }
 

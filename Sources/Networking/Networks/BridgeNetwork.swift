@@ -9,22 +9,30 @@ struct BridgeNetwork: Sendable {
     let bridgeName: String
     let ipv4: IPPrefix
     let ipv4Gateway: IPAddress
-    /// Nil where the host has no IPv6.
-    var ipv6: IPPrefix?
+    /// Chosen once, also where the host has no IPv6 (yet).
+    let storedIPv6: IPPrefix?
+    let hasIPv6: Bool
     /// The bridge's device.
     var link: UInt32 = 0
     var mtu: UInt32 = 1500
 
+    /// Nil where the host has no IPv6.
+    var ipv6: IPPrefix? { hasIPv6 ? storedIPv6 : nil }
     var ipv6Gateway: IPAddress? { ipv6?.firstHost }
 
-    init?(id: String, name: String, created: String, bridgeName: String, ipv4: IPPrefix, ipv6: IPPrefix?) {
+    /// Nil when the IPv4 subnet has no room for a gateway.
+    init?(
+        id: String, name: String, created: String, bridgeName: String, ipv4: IPPrefix, storedIPv6: IPPrefix?,
+        hasIPv6: Bool
+    ) {
         guard let gateway = ipv4.firstHost else { return nil }
         self.id = id
         self.name = name
         self.created = created
         self.bridgeName = bridgeName
         self.ipv4 = ipv4
-        self.ipv6 = ipv6
+        self.storedIPv6 = storedIPv6
+        self.hasIPv6 = hasIPv6
         ipv4Gateway = gateway
     }
 
@@ -32,17 +40,15 @@ struct BridgeNetwork: Sendable {
     var json: [UInt8] {
         let members: [(String, JSONValue)] = [
             ("bridge", .string(bridgeName)), ("ipv4", .string(ipv4.description)),
-            ("ipv6", .string(ipv6?.description ?? "")),
+            ("ipv6", .string(storedIPv6?.description ?? "")),
         ]
         return JSONValue.object(members).serialized()
     }
 
-    init?(id: String, name: String, created: String, json: [UInt8]) throws {
+    /// The subnets that `json` holds.
+    static func subnets(json: [UInt8]) throws -> (ipv4: IPPrefix?, ipv6: IPPrefix?) {
         let value = try JSONValue.parse(json)
-        guard let bridge = value["bridge"]?.string, let ipv4 = value["ipv4"]?.string.flatMap(IPPrefix.init) else { return nil }
-        self.init(
-            id: id, name: name, created: created, bridgeName: bridge, ipv4: ipv4,
-            ipv6: value["ipv6"]?.string.flatMap(IPPrefix.init))
+        return (value["ipv4"]?.string.flatMap(IPPrefix.init), value["ipv6"]?.string.flatMap(IPPrefix.init))
     }
 
     /// For `network inspect`.

@@ -174,7 +174,9 @@ extension BridgeNetworks {
     /// After a restart of the engine: holds the ports of the running containers again, puts back what somebody removed
     /// meanwhile, removes what is left of all other containers.
     public func reconcile(running: Set<String>) async {
-        for containerID in endpoints.keys where !running.contains(containerID) { await disconnect(containerID: containerID) }
+        for containerID in endpoints.keys where !running.contains(containerID) {
+            await disconnect(containerID: containerID)
+        }
         do {
             try await prepare()
         } catch {

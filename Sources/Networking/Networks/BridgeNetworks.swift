@@ -74,12 +74,8 @@ public actor BridgeNetworks {
     /// What the database knows of the network and its endpoints; chooses what has to be chosen.
     private func load() async throws {
         let record = try await database.networks.all().first { $0.name == Self.defaultNetwork }
-        var stored: BridgeNetwork?
-        if let record {
-            stored = try BridgeNetwork(id: record.id, name: record.name, created: record.created, json: record.json)
-        }
         let records = try await database.endpoints.all().filter { $0.networkID == record?.id }
-        let network = try await choose(stored, id: record?.id, created: record?.created, mayMove: records.isEmpty)
+        let network = try await choose(record, mayMove: records.isEmpty)
         try await database.networks.save(
             id: network.id, name: network.name, created: network.created, json: network.json)
         guard var addresses = AddressPool(subnet: network.ipv4) else {
@@ -92,7 +88,8 @@ public actor BridgeNetworks {
                     containerID: record.containerID, networkID: record.networkID, json: record.json),
                 let address = IPAddress(info.ipv4), addresses.take(address)
             else {
-                logger.error("an endpoint in the database cannot be used", metadata: ["container": "\(record.containerID)"])
+                logger.error(
+                    "an endpoint in the database cannot be used", metadata: ["container": "\(record.containerID)"])
                 continue
             }
             let bindings = try info.ports.flatMap { try HostBinding.all(of: $0, withIPv6: network.ipv6 != nil) }
@@ -105,15 +102,18 @@ public actor BridgeNetworks {
     }
 
     /// Keeps the subnets of a stored network, unless nobody needs them and somebody else has them.
-    private func choose(_ stored: BridgeNetwork?, id: String?, created: String?, mayMove: Bool) async throws -> BridgeNetwork {
+    private func choose(_ record: NetworkRecord?, mayMove: Bool) async throws -> BridgeNetwork {
+        let stored = try record.map { try BridgeNetwork.subnets(json: $0.json) }
         let (ipv4, hasIPv6) = try await host.run { [configuration] in
             let ipv4 = try BridgeDevice.chooseIPv4(
-                pool: configuration.ipv4Pool, stored: stored?.ipv4, mayMove: mayMove, bridgeName: configuration.bridgeName)
+                pool: configuration.ipv4Pool, stored: stored?.ipv4, mayMove: mayMove,
+                bridgeName: configuration.bridgeName)
             return (ipv4, try BridgeDevice.hostHasIPv6)
         }
         let network = BridgeNetwork(
-            id: id ?? randomID(), name: Self.defaultNetwork, created: created ?? Timestamp.now().description,
-            bridgeName: configuration.bridgeName, ipv4: ipv4, ipv6: hasIPv6 ? stored?.ipv6 ?? SubnetChoice.ipv6() : nil)
+            id: record?.id ?? randomID(), name: Self.defaultNetwork,
+            created: record?.created ?? Timestamp.now().description, bridgeName: configuration.bridgeName, ipv4: ipv4,
+            storedIPv6: stored?.ipv6 ?? SubnetChoice.ipv6(), hasIPv6: hasIPv6)
         guard let network else { throw NetworkError.invalidAddress(ipv4.description) }
         return network
     }
@@ -126,7 +126,10 @@ public actor BridgeNetworks {
     /// The networks with their endpoints, for `network ls` and `network inspect`. Empty before `prepare`.
     public func info() -> [NetworkInfo] {
         guard let prepared else { return [] }
-        return [prepared.network.info(endpoints: endpoints.values.compactMap(\.info).sorted { $0.containerID < $1.containerID })]
+        return [
+            prepared.network.info(
+                endpoints: endpoints.values.compactMap(\.info).sorted { $0.containerID < $1.containerID })
+        ]
     }
 
     /// What went through a container's interface, as the container sees it; nil when it has none.
