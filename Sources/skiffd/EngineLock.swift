@@ -18,7 +18,7 @@ struct EngineLock: ~Copyable {
         guard let lock = try FileLock.acquire(path) else {
             throw ValidationError("another engine is at work here: \(path) is locked")
         }
-        try lock.write(Array("\(currentProcessID())\n".utf8))
+        try lock.write(Array("\(CurrentProcess.id)\n".utf8))
         return lock
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 import Engine
 import EngineServer
 import Linux
@@ -9,7 +10,7 @@ import SystemPackage
 
 /// The engine as a program: puts the parts together, listens, and leaves the containers running when it ends.
 @main
-struct Main: AsyncParsableCommand {
+struct Main: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "skiffd", abstract: "The engine of Skiff: Docker's Engine API on a unix socket.",
         discussion: "Containers go on when the engine ends, whichever way it does; the next start takes them up again.",
@@ -36,8 +37,23 @@ struct Main: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A descriptor to close when requests are answered.", visibility: .hidden))
     var readyFd: Int32?
 
-    func run() async throws {
-        guard effectiveUserID() == 0 else {
+    func run() throws {
+        // Before the first thread exists: all of them leave these signals to the queue.
+        let signals = try SignalQueue([.terminate, .interrupt])
+        Task {
+            do {
+                try await serve(signals)
+                CurrentProcess.exit(0)
+            } catch {
+                try? StandardStream.error.write("skiffd: \(error)\n")  // Nobody is left to tell.
+                CurrentProcess.exit(1)
+            }
+        }
+        dispatchMain()
+    }
+
+    private func serve(_ signals: SignalQueue) async throws {
+        guard CurrentProcess.effectiveUserID == 0 else {
             throw ValidationError("skiffd has to run as root in this version of Skiff")
         }
         ignoreBrokenPipes()
@@ -55,15 +71,14 @@ struct Main: AsyncParsableCommand {
             paths: paths, network: BridgeNetworks.Configuration(bridgeName: name, nftTable: name == "skiff0" ? "skiff" : name),
             eventLoops: group, logger: logger)
         let server = APIServer(engine: engine, group: group, logger: logger)
-        try await serve(server, listener: try socket.descriptor.duplicate().release(), logger)
+        try await listen(signals, server, listener: try socket.descriptor.duplicate().release(), logger)
         try socket.remove()
         try await engine.close()
         withExtendedLifetime(lock) {}
     }
 
     /// Until SIGTERM or SIGINT.
-    private func serve(_ server: APIServer, listener: Int32, _ logger: Logger) async throws {
-        let signals = try TerminationSignals()
+    private func listen(_ signals: SignalQueue, _ server: APIServer, listener: Int32, _ logger: Logger) async throws {
         let ready = readyFd
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -74,8 +89,8 @@ struct Main: AsyncParsableCommand {
                 }
             }
             group.addTask {
-                let signal = await signals.next()
-                logger.info("ending; containers go on", metadata: ["signal": "\(signal)"])
+                let signal = try await signals.next()
+                logger.info("ending; containers go on", metadata: ["signal": "\(signal?.description ?? "")"])
             }
             try await group.next()
             group.cancelAll()
@@ -84,7 +99,7 @@ struct Main: AsyncParsableCommand {
 
     private func runtimePath() throws -> FilePath {
         if let runtime { return FilePath(runtime) }
-        return try ownExecutable().removingLastComponent().appending("skiff-runtime")
+        return try CurrentProcess.executable().removingLastComponent().appending("skiff-runtime")
     }
 
     /// Two engines on one host need two bridges: all but the standard one get a name made of their place.

@@ -227,7 +227,7 @@ final class HijackPartsHandler: ChannelDuplexHandler {
     }
 
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
-        guard event is BecomeRaw else { return context.triggerUserOutboundEvent(event: event, promise: promise) }
+        guard event is BecomeRaw else { return context.triggerUserOutboundEvent(event, promise: promise) }
         let rest: ByteBuffer
         if case .measured(_, let waiting) = state.mode { rest = waiting } else { rest = ByteBuffer() }
         state.mode = .raw

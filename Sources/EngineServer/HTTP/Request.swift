@@ -81,27 +81,19 @@ struct APIVersion: Comparable, CustomStringConvertible {
 }
 
 /// The bytes that follow the head of a request, read as the handler asks for them.
-struct RequestBody: AsyncSequence {
-    typealias Element = ByteBuffer
-
+struct RequestBody: UploadSource {
     private let source: InboundParts
 
     init(_ source: InboundParts) {
         self.source = source
     }
 
-    func makeAsyncIterator() -> Iterator { Iterator(source: source) }
-
-    struct Iterator: AsyncIteratorProtocol {
-        let source: InboundParts
-
-        func next() async throws -> ByteBuffer? { try await source.nextBodyPart() }
-    }
+    func next() async throws -> ByteBuffer? { try await source.nextBodyPart() }
 
     /// Everything, refused when it is more than `limit` bytes.
     func collect(upTo limit: Int) async throws -> ByteBuffer {
         var all = ByteBuffer()
-        for try await var part in self {
+        while var part = try await next() {
             guard all.readableBytes + part.readableBytes <= limit else {
                 throw EngineError(.invalidArgument, "request body too large")
             }

@@ -212,10 +212,7 @@ extension Response {
 }
 
 extension RawConnection: ClientStream {
-    func read() async throws -> ByteBuffer? {
-        var iterator = input.makeAsyncIterator()
-        return try await iterator.next()
-    }
+    func read() async throws -> ByteBuffer? { try await input.next() }
 }
 
 /// `since` and `until`: seconds since 1970, with or without a fraction, or RFC 3339.

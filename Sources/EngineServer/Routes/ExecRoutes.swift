@@ -1,5 +1,6 @@
 import DockerAPI
 import Engine
+import NIOHTTP1
 
 /// `/exec/…` and the making of exec sessions.
 struct ExecRoutes {

@@ -1,5 +1,6 @@
 import DockerAPI
 import Engine
+import NIOHTTP1
 
 /// `/volumes/…`
 struct VolumeRoutes {

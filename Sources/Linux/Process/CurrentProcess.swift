@@ -3,6 +3,7 @@ import SystemPackage
 
 /// The process itself.
 public enum CurrentProcess {
+    public static var id: pid_t { getpid() }
     /// The user whose rights count.
     public static var effectiveUserID: UInt32 { geteuid() }
     public static var effectiveGroupID: UInt32 { getegid() }

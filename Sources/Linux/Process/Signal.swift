@@ -10,6 +10,7 @@ public struct Signal: RawRepresentable, Sendable, Hashable, CustomStringConverti
 
     public static let kill = Signal(rawValue: SIGKILL)
     public static let terminate = Signal(rawValue: SIGTERM)
+    public static let interrupt = Signal(rawValue: SIGINT)
 
     /// `KILL`, `SIGKILL`, `sigkill`, `9`, `RTMIN+3`; nil for what names no signal of this system.
     public init?(_ text: String) {
