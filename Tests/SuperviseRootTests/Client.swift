@@ -22,7 +22,16 @@ final class Client {
     func send(_ type: UInt8, _ payload: [UInt8] = []) throws {
         let length = UInt32(payload.count)
         let header = [type, 0, 0, 0, UInt8(length >> 24), UInt8(length >> 16 & 255), UInt8(length >> 8 & 255), UInt8(length & 255)]
-        try socket.writeAll(header + payload)
+        try write(header + payload)
+    }
+
+    /// Never a signal when the other side is gone.
+    func write(_ bytes: [UInt8]) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let sent = try check("send") { rest.withUnsafeBytes { Glibc.send(socket.raw, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) } }
+            rest = rest.dropFirst(sent)
+        }
     }
 
     /// The next frame; nil at the end. Throws when nothing comes for twenty seconds.

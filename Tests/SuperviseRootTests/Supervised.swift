@@ -147,6 +147,11 @@ final class Supervised {
         try OwnedFD.open(directory.appending(name), .readOnly).readAll(limit: 64 << 20)
     }
 
+    func size(_ name: String) -> Int {
+        var status = stat()
+        return stat(directory.appending(name).string, &status) == 0 ? Int(status.st_size) : 0
+    }
+
     func exists(_ name: String) -> Bool { access(directory.appending(name).string, F_OK) == 0 }
 
     /// The entries of the log, each as JSON.
