@@ -87,7 +87,14 @@ let package = Package(
         module("EngineServer", ["Engine", "DockerAPI", nioCore, nioPosix, nioHTTP1, logging]),
         module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1]),
         // Programs
-        program("skiff", ["DockerAPI", "EngineClient", "Archive", "Builder", "OCI", "Linux", nioCore, nioPosix, system], link: staticFoundation),
+        // The commands are a module of their own: a program's link flags would reach its tests.
+        .target(
+            name: "SkiffCommands",
+            dependencies: ["DockerAPI", "EngineClient", "Archive", "Builder", "OCI", "Linux", nioCore, nioPosix, system],
+            path: "Sources/skiff", exclude: ["Main.swift"], swiftSettings: strict),
+        .executableTarget(
+            name: "skiff", dependencies: ["SkiffCommands", "Linux"], path: "Sources/skiff", sources: ["Main.swift"],
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])], linkerSettings: [.unsafeFlags(staticFoundation)]),
         program("skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system], link: staticFoundation),
         program("skiff-runtime", ["OCIRuntime", "Linux", "OCI", system], link: ["-static-executable"]),
         // Tests
@@ -102,6 +109,9 @@ let package = Package(
         tests("RuntimeRootTests", ["OCI", "Linux", system]),
         tests("NetworkingTests", ["Networking", "Linux", "Store", logging, system]),
         tests("NetworkingRootTests", ["Networking", "Linux", "Store", logging, system]),
+        tests("DockerAPITests", ["DockerAPI"]),
+        tests("SkiffTests", ["SkiffCommands", "EngineClient", "DockerAPI", "OCI", "Archive", nioCore]),
         tests("BuilderTests", ["Builder", "Images", "Store", "OCI", "Archive", "Linux", system]),
+        tests("BuilderRootTests", ["Builder", "Images", "Store", "OCI", "Archive", "Linux", system]),
     ]
 )

@@ -1,4 +1,5 @@
 import OCI
+import Store
 import Testing
 
 @testable import Builder
