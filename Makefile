@@ -1,0 +1,55 @@
+# Skiff. `make demo` and `make test` do all set-up themselves; `make help` tells the rest.
+
+CONFIG   ?= release
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+BUILD     = .build/$(CONFIG)
+PROGRAMS  = skiff skiffd skiff-runtime
+
+BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libzstd-dev pkg-config binutils
+DEMO_PACKAGES  = $(BUILD_PACKAGES) debootstrap curl
+TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static iproute2 nftables python3 python3-venv python3-pip e2fsprogs
+BENCH_PACKAGES = $(TEST_PACKAGES) docker.io runc crun podman
+
+.PHONY: all help deps programs demo test bench lint install clean toolchain
+
+all: programs
+
+help:
+	@echo 'make          release build of skiff, skiffd and skiff-runtime into bin/'
+	@echo 'make demo     bootstrap a base image, build Examples/hello-app, serve it, show it, clean up'
+	@echo 'make test     every test: units, the real kernel, the real docker client'
+	@echo 'make bench    our start times beside those of docker, podman, runc and crun'
+	@echo 'make lint     formatting, and whether the documents name files that exist'
+	@echo 'make install  programs, systemd units and completions (PREFIX, DESTDIR)'
+
+# A missing package is installed when we are root, and named when we are not.
+toolchain:
+	@command -v swift >/dev/null 2>&1 || { echo 'Swift 6.3 is missing: install it from https://www.swift.org/install/linux/ and put swift on the PATH.' >&2; exit 1; }
+
+deps-%: toolchain
+	@scripts/install-packages $($*)
+
+programs: deps-BUILD_PACKAGES
+	@scripts/build-programs $(CONFIG) bin
+
+demo: deps-DEMO_PACKAGES
+	@scripts/build-programs $(CONFIG) bin
+	@scripts/demo bin
+
+test: deps-TEST_PACKAGES
+	@scripts/test
+
+bench: deps-BENCH_PACKAGES
+	@scripts/build-programs release bin
+	@scripts/bench bin
+
+lint: toolchain
+	swift format lint --strict --recursive Package.swift Sources Tests
+	scripts/check-docs
+
+install: programs
+	scripts/install bin "$(DESTDIR)" "$(PREFIX)"
+
+clean:
+	rm -rf .build bin
