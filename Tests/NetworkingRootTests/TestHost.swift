@@ -123,6 +123,10 @@ func within<T: Sendable>(_ namespace: SharedFD, _ body: @escaping @Sendable () t
 
 /// Runs a program in a namespace and expects success.
 func run(_ arguments: String..., in namespace: SharedFD) async throws {
+    try await run(arguments, in: namespace)
+}
+
+func run(_ arguments: [String], in namespace: SharedFD) async throws {
     let status = try await within(namespace) {
         let pid = try spawn(
             FilePath(arguments[0]), arguments: Array(arguments.dropFirst()), environment: [], descriptors: [0, 1, 2])
