@@ -4,7 +4,8 @@ public import SystemPackage
 /// Runs the commands of `RUN`. The engine implements it with a container that nobody sees.
 public protocol StepRunner: Sendable {
     /// Runs a step to its end and answers its exit code. When it returns or throws, no process and no mount of the
-    /// step is left, and `upper` holds what the command changed. A cancelled task ends the command.
+    /// step is left, and `upper` holds what the command changed; empty mount points that were missing may be there as
+    /// well, the builder takes them out. A cancelled task ends the command.
     func run(_ step: RunStep, output: @escaping @Sendable (BuildOutput) async -> Void) async throws -> Int32
 }
 

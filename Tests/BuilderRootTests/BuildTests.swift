@@ -147,6 +147,24 @@ struct BuildTests {
         }
     }
 
+    @Test("mount points that were made to start a command do not become part of the image")
+    func mountPoints() async throws {
+        try await BuildWorld.with { (world) async throws in
+            try world.write("etc/passwd", "root:x:0:0::/:\n")
+            try world.write("proc/own", "kept")
+            let start = "mkdir /dev && mkdir /sys && mkdir /proc/x && write /etc/hosts  && write /etc/resolv.conf "
+            let image = try await world.build("FROM scratch\nCOPY etc /etc\nCOPY proc /proc\nRUN \(start)\n").image
+            #expect(image.layers.count == 3)
+            #expect(try world.list(image, "/") == ["etc", "proc"])
+            #expect(try world.list(image, "/etc") == ["passwd"])
+            let only = try await world.build("FROM scratch\nCOPY etc /etc\nRUN write /etc/hosts  && mkdir /dev\n").image
+            #expect(only.layers.count == 1)
+            let changed = try await world.build("FROM scratch\nCOPY etc /etc\nRUN write /etc/hosts mine && mkdir /sys && write /sys/x 1\n").image
+            #expect(try world.look(changed, "/etc/hosts") == "regular 644 0:0 mine")
+            #expect(try world.look(changed, "/sys/x") == "regular 644 0:0 1")
+        }
+    }
+
     @Test("a failing command names itself and its code, and leaves nothing but the steps before it")
     func failure() async throws {
         try await BuildWorld.with { (world) async throws in

@@ -128,7 +128,7 @@ final class Log: Sendable {
     }
 }
 
-/// Plays `RUN`: understands `write PATH TEXT`, `say TEXT`, `env NAME`, `exit CODE` and `hang`, joined by ` && `.
+/// Plays `RUN`: understands `write PATH TEXT`, `mkdir PATH`, `say TEXT`, `env NAME`, `exit CODE` and `hang`, joined by ` && `.
 final class PlayedRunner: StepRunner {
     private let images: ImageStore
     private let seen = Mutex<[RunStep]>([])
@@ -153,6 +153,7 @@ final class PlayedRunner: StepRunner {
                 let file = try openat(
                     parent.directory, try FileName(parent.name), [.writeOnly, .create, .truncate], mode: 0o644)
                 try file.writeAll(Array(rest.utf8))
+            case "mkdir": try PathInRoot.makeDirectories(words[1], root: root)
             case "say":
                 // In pieces of one byte, so that characters arrive torn.
                 for byte in Array((words.dropFirst().joined(separator: " ") + "\n").utf8) {

@@ -30,14 +30,18 @@ extension BuildRun {
         let short = step.id.prefix(12)
         await say(" ---> Running in \(short)\n")
         let text = TextStreams()
-        let code = try await build.images.layers.holding(step.layers) {
-            try await build.runner.run(step) { output in
+        let store = build.images.layers
+        let (mountPoints, code) = try await store.holding(step.layers) {
+            let mountPoints = try await blocking { try MountPoints(layers: step.layers, store: store) }
+            let code = try await build.runner.run(step) { output in
                 await say(text.add(output))
             }
+            return (mountPoints, code)
         }
         await say(text.rest())
         try Task.checkCancellation()
         guard code == 0 else { throw BuildError.command(text: step.args.joined(separator: " "), exitCode: code) }
+        try await blocking { try mountPoints.clean(step.upper) }
         await say(" ---> Removed intermediate container \(short)\n")
     }
 
