@@ -32,6 +32,13 @@ struct EndpointTests {
                 #expect(advertisements == 0)
                 #expect(try await networks.counters(containerID: "c") != nil)
                 #expect(await networks.info().first?.endpoints == [endpoint])
+                await networks.disconnect(containerID: "c")
+                await networks.removals.values.first?.value
+                let bridge = try await within(host.namespace) { () throws -> Link? in
+                    var socket = try RouteSocket()
+                    return try socket.link(named: "skt0")
+                }
+                #expect(bridge?.mtu == TestHost.mtu)
             }
         }
     }

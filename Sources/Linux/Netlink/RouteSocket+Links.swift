@@ -67,8 +67,8 @@ public struct VethPair: Sendable {
 extension RouteSocket {
     /// Makes a bridge that is down and without addresses. A fixed hardware address, as the bridge's own would change
     /// with its ports.
-    public mutating func createBridge(_ name: String, hardwareAddress: [UInt8], mtu: UInt32) throws(SystemError) {
-        try socket.perform(.createBridge(name, hardwareAddress: hardwareAddress, mtu: mtu))
+    public mutating func createBridge(_ name: String, hardwareAddress: [UInt8]) throws(SystemError) {
+        try socket.perform(.createBridge(name, hardwareAddress: hardwareAddress))
     }
 
     /// Makes the pair, moves one end away, which stays down, puts the other one into its bridge and sets it up: all or
@@ -171,11 +171,10 @@ extension NetlinkMessage {
             familyHeader: linkHeader(index: index, flags: linkFlags))
     }
 
-    static func createBridge(_ name: String, hardwareAddress: [UInt8], mtu: UInt32) -> NetlinkMessage {
+    static func createBridge(_ name: String, hardwareAddress: [UInt8]) -> NetlinkMessage {
         var message = link(RouteSocket.Message.newLink, [.create, .exclusive], "create bridge \(name)")
         message.put(LinkAttribute.name, name)
         message.put(LinkAttribute.hardwareAddress, hardwareAddress)
-        message.put(LinkAttribute.mtu, mtu)
         message.nest(LinkAttribute.info) { $0.put(LinkAttribute.infoKind, "bridge") }
         return message
     }

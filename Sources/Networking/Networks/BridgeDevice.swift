@@ -24,21 +24,15 @@ struct BridgeDevice: Sendable {
     static func make(_ network: inout BridgeNetwork) throws {
         var socket = try RouteSocket()
         network.mtu = try uplinkMTU(&socket, except: network.bridgeName)
-        let bridge: Link
-        if let existing = try socket.link(named: network.bridgeName) {
-            guard existing.kind == "bridge" else {
-                throw NetworkError.unexpected("network device \(network.bridgeName) exists and is not a bridge")
-            }
-            bridge = existing
-            if existing.mtu != network.mtu { try socket.setMTU(existing.index, network.mtu) }
-        } else {
+        if try socket.link(named: network.bridgeName) == nil {
             try socket.createBridge(
-                network.bridgeName, hardwareAddress: HardwareAddress.bytes(for: network.ipv4Gateway), mtu: network.mtu)
-            guard let made = try socket.link(named: network.bridgeName) else {
-                throw NetworkError.unexpected("network device \(network.bridgeName) is gone")
-            }
-            bridge = made
+                network.bridgeName, hardwareAddress: HardwareAddress.bytes(for: network.ipv4Gateway))
         }
+        guard let bridge = try socket.link(named: network.bridgeName), bridge.kind == "bridge" else {
+            throw NetworkError.unexpected("network device \(network.bridgeName) exists and is not a bridge")
+        }
+        // Set after making it: a bridge forgets an MTU that it was made with when its last port goes.
+        if bridge.mtu != network.mtu { try socket.setMTU(bridge.index, network.mtu) }
         network.link = bridge.index
     }
 
