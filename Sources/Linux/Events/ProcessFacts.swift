@@ -20,3 +20,9 @@ public func processStartTime(_ pid: pid_t) throws(SystemError) -> UInt64 {
 public func monotonicMilliseconds() -> Int64 {
     Int64(monotonicSeconds() * 1000)
 }
+
+/// Gives memory that was freed back to the system. For a program that has done its large work and will idle for long.
+public func releaseFreeMemory() {
+    // 0 is only the answer that there was nothing to give back.
+    _ = malloc_trim(0)
+}

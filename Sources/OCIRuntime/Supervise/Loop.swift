@@ -8,6 +8,7 @@ extension Supervisor {
             try watch()
             for event in try epoll.wait(milliseconds: patience()) { try handle(event) }
             letSendersGoOn()
+            hearThoseWhoLeft()
             dropLost()
         }
     }
@@ -25,12 +26,15 @@ extension Supervisor {
             guard let connection = connections.first(where: { $0.token == event.token }) else { return }
             if event.isReadable || event.hasEnded { hear(connection) }
             if event.isWritable { connection.flush() }
-            // What it said before it went has been taken, unless that has to wait for stdin.
             if event.hasEnded { connection.isGone = true }
         }
+    }
+
+    /// Takes the last words of connections whose other side is gone, unless they have to wait for stdin.
+    private func hearThoseWhoLeft() {
         for connection in connections where connection.isGone && !connection.waitsForStdin {
             hear(connection)
-            connection.isLost = connection.isLost || !connection.waitsForStdin
+            if !connection.waitsForStdin { connection.isLost = true }
         }
     }
 

@@ -108,6 +108,7 @@ extension Supervisor {
             phase = .running(time)
             for connection in connections where connection.isSubscribed { connection.send(.started, []) }
             try writeState(.running)
+            releaseFreeMemory()
         case (.failed(let error), _): fail(error)
         default: fail(LaunchError(message: "container process sent an unexpected message"))
         }

@@ -7,7 +7,7 @@ public enum Supervise {
         do {
             let options = try SuperviseOptions(arguments)
             try Identity.adoptOrphans()
-            let supervisor = try Supervisor.begin(options)
+            let supervisor = try begin(options)
             try supervisor.run()
             supervisor.closeConnections()
             CurrentProcess.exit(0)
@@ -15,6 +15,20 @@ public enum Supervise {
             // A supervisor that ends takes its process along, so nothing goes on unseen.
             Supervisor.report("\(error)")
             CurrentProcess.exit(1)
+        }
+    }
+    /// What fails before there is a supervisor to tell it, a configuration that cannot be read for instance, is told here.
+    private static func begin(_ options: SuperviseOptions) throws -> Supervisor {
+        do {
+            return try Supervisor.begin(options)
+        } catch {
+            if let control = options.controlFD {
+                let text = Array("\(error)".utf8)
+                let payload = Frame.bigEndian(128) + text
+                // When the engine is gone, supervisor.log has it all the same.
+                try? OwnedFD(adopting: control).writeAll(Frame.header(.failed, length: payload.count) + payload)
+            }
+            throw error
         }
     }
 }
