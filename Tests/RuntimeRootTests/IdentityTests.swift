@@ -23,7 +23,7 @@ struct IdentityTests {
 
     @Test("root has exactly the capabilities and groups that were asked for, inheritable none")
     func root() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             try bundle.startSleeping(bundle.spec())
             let first = status(try bundle.call(["exec", bundle.id, "sh", "-c", "cat /proc/1/status | grep -E '^(Uid|Gid|Groups|Cap)'"]))
             let exec = status(try bundle.call(["exec", bundle.id, "sh", "-c", Self.show]))
@@ -37,7 +37,7 @@ struct IdentityTests {
 
     @Test("another user has no capabilities, except those given as ambient, and exactly its groups")
     func user() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             var spec = bundle.spec(Self.show)
             spec.process.user = .init(uid: 1000, gid: 1001, additionalGids: [7, 4_294_967_294])
             let plain = status(try bundle.run(spec))
@@ -55,7 +55,7 @@ struct IdentityTests {
 
     @Test("ids that are none are errors", arguments: ["4294967296", "-1", "\"0\"", "1e3", "0x0", "1.5"])
     func wrongIDs(text: String) throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             let json = String(decoding: bundle.spec("id").json().serialized(), as: UTF8.self)
             let changed = json.replacingFirst("\"uid\":0", with: "\"uid\":\(text)")
             #expect(changed != json)
@@ -70,7 +70,7 @@ struct IdentityTests {
 
     @Test("HOME comes from the container's passwd, which cannot hold anybody up")
     func home() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             let passwd = bundle.rootfs.appending("etc/passwd")
             func home() throws -> String { try bundle.run(bundle.spec("echo $HOME")).output }
             #expect(try home() == "/\n")
@@ -91,7 +91,7 @@ struct IdentityTests {
 
     @Test("limits, umask and the score for the lack of memory are set")
     func settings() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             var spec = bundle.spec("umask; ulimit -n; ulimit -Hc; cat /proc/self/oom_score_adj")
             spec.process.user.umask = 0o027
             spec.process.rlimits = [
@@ -105,7 +105,7 @@ struct IdentityTests {
 
     @Test("a user namespace maps root to somebody else")
     func userNamespace() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             var spec = bundle.spec("id -u; cat /proc/self/uid_map; echo x > /dev/null && stat -c %u /proc/1; hostname")
             spec.linux.namespaces.append(.init(type: .user))
             spec.linux.uidMappings = [.init(containerID: 0, hostID: 100_000, size: 1000)]

@@ -8,7 +8,7 @@ import Testing
 struct IsolationTests {
     @Test("a container has namespaces of its own and a name")
     func namespaces() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             let kinds = ["mnt", "net", "uts", "pid", "ipc", "cgroup"]
             let outcome = try bundle.run(
                 bundle.spec("for n in \(kinds.joined(separator: " ")); do readlink /proc/self/ns/$n; done; hostname; echo $$"))
@@ -25,7 +25,7 @@ struct IsolationTests {
 
     @Test("masked paths cannot be read, read-only paths not be written")
     func hiddenPaths() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             let spec = bundle.spec(
                 """
                 for p in $MASKED; do
@@ -49,7 +49,7 @@ struct IsolationTests {
 
     @Test("the process has the descriptors 0, 1 and 2 and no other, whatever the caller has open")
     func descriptors() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             let secret = try OwnedFD.open("/root", [.readOnly, .directory])
             let outcome = try bundle.run(
                 bundle.spec("ls /proc/1/fd; true"), extraDescriptors: [secret.raw, secret.raw, secret.raw])
@@ -63,7 +63,7 @@ struct IsolationTests {
 
     @Test("a working directory that leads out of the container is refused, at the start and for an exec")
     func workingDirectory() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             let root = try OwnedFD.open("/", [.readOnly, .directory])
             for number in 0...16 {
                 var spec = bundle.spec("readlink /proc/self/cwd; ls -a ../../..; true")
@@ -86,7 +86,7 @@ struct IsolationTests {
         "links and files in the place of system directories never lead to the host",
         arguments: ["dev", "proc", "sys", "etc", "dev/pts", "dev/shm", "dev/mqueue", "sys/fs/cgroup", "dev/console", "dev/null"])
     func links(place: String) throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             let canary = bundle.directory.appending("canary")
             try makeDirectories(canary)
             let targets = [canary.string, "../../../../../../../..\(canary.string)", "/proc/self/root\(canary.string)", "/proc/1/cwd", "/nowhere/at/all"]
@@ -111,7 +111,7 @@ struct IsolationTests {
 
     @Test("the runtime itself cannot be executed by a container")
     func ownProgram() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             var spec = bundle.spec()
             spec.process.args = ["/proc/self/exe"]
             #expect(try bundle.run(spec).output.contains("exec: \"/proc/self/exe\": permission denied"))
@@ -123,7 +123,7 @@ struct IsolationTests {
 
     @Test("a system call that the profile forbids fails, in the first process and in an exec", arguments: [false, true])
     func seccomp(noNewPrivileges: Bool) throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             var spec = bundle.spec("mkdir /tmp/x; grep Seccomp: /proc/self/status")
             spec.process.noNewPrivileges = noNewPrivileges
             spec.linux.seccomp = .init(
@@ -139,7 +139,7 @@ struct IsolationTests {
 
     @Test("a profile, a namespace or a limit that cannot be had keeps the container from starting")
     func failsClosed() throws {
-        try TestBundle.with { bundle in
+        try TestBundle.with { (bundle: TestBundle) throws in
             var spec = bundle.spec("echo ran")
             spec.linux.namespaces.append(.init(type: .time, path: "/nowhere"))
             #expect(try bundle.run(spec).code == 1)
