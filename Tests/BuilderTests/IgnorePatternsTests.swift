@@ -27,14 +27,19 @@ struct IgnorePatternsTests {
         var single: [Case]
         var multi: [Case]
         var direct: [Case]
-        var go_match: [Case]
+        var matching: [Case]
+
+        enum CodingKeys: String, CodingKey {
+            case single, multi, direct
+            case matching = "go_match"
+        }
     }
 
     static let cases = try? Fixtures.decode(Cases.self, "dockerignore/patternmatcher-cases.json")
 
     @Test(
         "a path is left out or kept as expected",
-        arguments: cases.map { $0.single + $0.multi + $0.direct + $0.go_match } ?? [])
+        arguments: cases.map { $0.single + $0.multi + $0.direct + $0.matching } ?? [])
     func excludes(example: Cases.Case) throws {
         if example.isRefused {
             #expect(throws: IgnorePatterns.Failure.self) { try IgnorePatterns(lines: example.patterns) }
@@ -46,7 +51,7 @@ struct IgnorePatternsTests {
     @Test("all tables are there")
     func counts() throws {
         let cases = try #require(Self.cases)
-        #expect([cases.single.count, cases.multi.count, cases.direct.count, cases.go_match.count] == [68, 4, 11, 54])
+        #expect([cases.single.count, cases.multi.count, cases.direct.count, cases.matching.count] == [68, 4, 11, 54])
     }
 
     @Test("an ignore file is read without comments, blanks and leading slashes")

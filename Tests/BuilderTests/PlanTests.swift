@@ -91,10 +91,11 @@ struct PlanTests {
     @Test("a here-document is the script, or the shell reads it itself")
     func heredocs() throws {
         let plan = try plan("FROM a\nRUN <<EOF\none\ntwo\nEOF\nRUN cat <<EOF > /x\nbody\nEOF\n")
-        #expect(plan.stages[0].steps.map(\.kind) == [
-            .run(RunCommand(form: .shell("one\ntwo\n"))),
-            .run(RunCommand(form: .shell("cat <<EOF > /x\nbody\nEOF"))),
-        ])
+        #expect(
+            plan.stages[0].steps.map(\.kind) == [
+                .run(RunCommand(form: .shell("one\ntwo\n"))),
+                .run(RunCommand(form: .shell("cat <<EOF > /x\nbody\nEOF"))),
+            ])
     }
 
     @Test("ports, lengths of time and owners are read strictly")

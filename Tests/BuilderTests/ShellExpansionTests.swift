@@ -15,7 +15,12 @@ struct ShellExpansionTests {
             var testDescription: String { input }
         }
         var cases: [Case]
-        var env_for_envVarTest: [String: String]
+        var environment: [String: String]
+
+        enum CodingKeys: String, CodingKey {
+            case cases
+            case environment = "env_for_envVarTest"
+        }
     }
 
     static let cases = try? Fixtures.decode(Cases.self, "shell/word-expansion-cases.json")
@@ -35,7 +40,7 @@ struct ShellExpansionTests {
 
     @Test("all substitutions of the table work")
     func table() throws {
-        let shell = ShellExpansion(environment: try #require(Self.cases).env_for_envVarTest)
+        let shell = ShellExpansion(environment: try #require(Self.cases).environment)
         var count = 0
         for line in try Fixtures.text("shell/envVarTest").split(separator: "\n") {
             let fields = line.split(separator: "|", maxSplits: 2).map { String($0).trimmed() }
@@ -55,7 +60,7 @@ struct ShellExpansionTests {
         for line in try Fixtures.text("shell/wordsTest").split(separator: "\n").map(String.init) {
             if line.hasPrefix("#") { continue }
             if line.hasPrefix("ENV "), let (name, value) = String(line.dropFirst(4)).splitOnce("=") {
-                environment[name.trimmed()] = String(value.unicodeScalars.drop { $0 == " " && false })
+                environment[name.trimmed()] = value
                 continue
             }
             guard let (input, expected) = line.splitOnce("|") else { continue }

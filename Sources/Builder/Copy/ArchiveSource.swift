@@ -35,7 +35,9 @@ struct ArchiveSource {
         }
         let block: [UInt8]
         do {
-            block = Array(try BufferedSource(try decompressing(packed)).peek(512))
+            let unpacked = BufferedSource(try decompressing(packed))
+            // What `peek` shows lives as long as its source.
+            block = try withExtendedLifetime(unpacked) { Array(try unpacked.peek(512)) }
         } catch is ArchiveError {
             return false  // Packed, but not what it seems; then it is copied like any file.
         }

@@ -23,7 +23,7 @@ struct Ownership: Sendable, Equatable {
         } else {
             let fields = try Self.find(parts[0], in: "/etc/passwd", root: root)
             guard let fields, fields.count > 3, let uid = UInt32(fields[2]), let group = UInt32(fields[3]) else {
-                throw BuildError.failed("unable to convert uid/gid chown string to host mapping: can't find uid for user \(parts[0]): no such user: \(parts[0])")
+                throw Self.missing("uid", "user", parts[0])
             }
             (self.uid, gid) = (uid, group)
         }
@@ -33,7 +33,7 @@ struct Ownership: Sendable, Equatable {
             } else {
                 let fields = try Self.find(parts[1], in: "/etc/group", root: root)
                 guard let fields, fields.count > 2, let group = UInt32(fields[2]) else {
-                    throw BuildError.failed("unable to convert uid/gid chown string to host mapping: can't find gid for group \(parts[1]): no such group: \(parts[1])")
+                    throw Self.missing("gid", "group", parts[1])
                 }
                 gid = group
             }
@@ -44,6 +44,12 @@ struct Ownership: Sendable, Equatable {
     init(uid: UInt32, gid: UInt32) {
         self.uid = uid
         self.gid = gid
+    }
+
+    private static func missing(_ number: String, _ kind: String, _ name: String) -> BuildError {
+        .failed(
+            "unable to convert uid/gid chown string to host mapping: can't find \(number) for \(kind) \(name): "
+                + "no such \(kind): \(name)")
     }
 
     /// - Returns: nil for a name.

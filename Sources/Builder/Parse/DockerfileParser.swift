@@ -65,7 +65,9 @@ struct DockerfileParser {
         guard line.utf8.first == UInt8(ascii: "#"), let (left, right) = line.splitOnce("=") else { return nil }
         let name = String(left.unicodeScalars.dropFirst()).trimmed()
         let value = right.trimmed()
-        let isName = name.utf8.allSatisfy { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 | 0x20 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+        let isName = name.utf8.allSatisfy {
+            UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 | 0x20 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0
+        }
         guard isName, let first = name.utf8.first, first > UInt8(ascii: "9"), !value.isEmpty else { return nil }
         return (name.lowercased(), value)
     }

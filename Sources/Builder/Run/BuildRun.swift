@@ -51,7 +51,9 @@ struct BuildRun {
         let pairs = labels.sorted { $0.key < $1.key }
         let text = "LABEL " + pairs.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
         // In single quotes nothing is expanded; a quote itself is put in double ones.
-        let quote = { (text: String) in "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\"'\"'") + "'" }
+        let quote = { (text: String) in
+            "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\"'\"'") + "'"
+        }
         return Step(
             kind: .label(pairs.map { NameAndValue(name: quote($0.key), value: quote($0.value)) }), text: text, line: 0)
     }

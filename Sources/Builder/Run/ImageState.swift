@@ -68,6 +68,12 @@ struct ImageState: Sendable {
         container.env = entries
     }
 
+    /// Commands are looked for somewhere, also in an image that does not say where.
+    mutating func setDefaultPath() {
+        if environment["PATH"] != nil { return }
+        setEnvironment("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    }
+
     /// Adds a step to the history and, unless it was empty, its layer on top.
     mutating func add(_ history: ImageConfig.History, layer: Digest?) throws {
         config.history = (config.history ?? []) + [history]

@@ -10,6 +10,7 @@ extension BuildRun {
         let stage = plan.stages[index]
         await sayStep(stage.text)
         var state = try await base(of: stage, index)
+        state.setDefaultPath()
         await sayID(state)
         try await runTriggers(&state, stage: index)
         for step in stage.steps {
@@ -45,7 +46,8 @@ extension BuildRun {
         if text.isEmpty { return }
         let host = Platform.host
         let parts = text.lowercased().split(separator: "/").map(String.init)
-        let names = ["amd64": ["amd64", "x86_64"], "arm64": ["arm64", "aarch64"]][host.architecture] ?? [host.architecture]
+        let others = ["amd64": "x86_64", "arm64": "aarch64"]
+        let names = [host.architecture, others[host.architecture]]
         guard parts.count > 1, parts[0] == "linux", names.contains(parts[1]) else {
             throw BuildError.invalid("platform \(text) is not available here, only linux/\(host.architecture) is")
         }
