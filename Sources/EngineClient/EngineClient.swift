@@ -92,21 +92,39 @@ public final class EngineClient: Sendable {
 
     private typealias Parts = NIOAsyncChannelInboundStream<ResponsePart>
 
-    /// Sends the request and waits for the head of the answer, which may come before all of the request is sent.
+    /// Sends the request and waits for the head of the answer, which may come before all of the request is sent: an
+    /// engine that refuses it need not read the rest, and what cannot be sent then does not matter.
     private func roundTrip(
         _ request: EngineRequest, _ version: String, _ upgrade: Bool, _ inbound: Parts,
         _ outbound: NIOAsyncChannelOutboundWriter<RequestPart>
     ) async throws -> (HTTPResponseHead, Parts.AsyncIterator) {
-        try await outbound.write(.head(head(request, version, upgrade)))
-        if case .bytes(let bytes, _) = request.body { try await outbound.write(.bytes(ByteBuffer(bytes: bytes))) }
-        guard case .stream(_, let next) = request.body else {
-            try await outbound.write(.end)
-            return try await Self.firstHead(inbound)
+        let head = head(request, version, upgrade)
+        async let sending: Void = Self.send(head, request.body, outbound)
+        let answer: (HTTPResponseHead, Parts.AsyncIterator)
+        do {
+            answer = try await Self.firstHead(inbound)
+        } catch {
+            try await sending
+            throw error
         }
-        async let sending: Void = Self.upload(next, outbound)
-        let result = try await Self.firstHead(inbound)
-        if result.0.status.code < 400 { try await sending }
-        return result
+        if answer.0.status.code < 400 { try await sending }
+        return answer
+    }
+
+    private static func send(
+        _ head: HTTPRequestHead, _ body: EngineRequest.Body, _ outbound: NIOAsyncChannelOutboundWriter<RequestPart>
+    ) async throws {
+        try await outbound.write(.head(head))
+        switch body {
+        case .none: break
+        case .bytes(let bytes, _): try await outbound.write(.bytes(ByteBuffer(bytes: bytes)))
+        case .stream(_, let next):
+            while let bytes = try await next() {
+                try Task.checkCancellation()
+                try await outbound.write(.bytes(bytes))
+            }
+        }
+        try await outbound.write(.end)
     }
 
     private static func firstHead(_ inbound: Parts) async throws -> (HTTPResponseHead, Parts.AsyncIterator) {
@@ -115,16 +133,6 @@ public final class EngineClient: Sendable {
             if case .head(let head) = part { return (head, iterator) }
         }
         throw EngineConnectionError(.other, "the engine closed the connection without an answer")
-    }
-
-    private static func upload(
-        _ next: @Sendable () async throws -> ByteBuffer?, _ outbound: NIOAsyncChannelOutboundWriter<RequestPart>
-    ) async throws {
-        while let bytes = try await next() {
-            try Task.checkCancellation()
-            try await outbound.write(.bytes(bytes))
-        }
-        try await outbound.write(.end)
     }
 
     private func head(_ request: EngineRequest, _ version: String, _ upgrade: Bool) -> HTTPRequestHead {

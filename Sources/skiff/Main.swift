@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Linux
+import SkiffCommands
 
 @main
 enum Main {

@@ -7,16 +7,23 @@ import SystemPackage
 
 /// Finds the command, reads its flags and runs it. Synchronous, since signals have to be blocked while there is one
 /// thread.
-struct Launcher {
-    let arguments: [String]
-    let environment: [String: String]
+public struct Launcher: Sendable {
+    private let arguments: [String]
+    private let environment: [String: String]
+
+    /// The arguments begin with the name of the program.
+    public init(arguments: [String], environment: [String: String]) {
+        self.arguments = arguments
+        self.environment = environment
+    }
 
     /// `docker` for those who call us by that name.
     private var programName: String {
         FilePath(arguments.first ?? "").lastComponent?.string == "docker" ? "docker" : "skiff"
     }
 
-    func run() -> Int32 {
+    /// Runs the command to its end and gives the exit code.
+    public func run() -> Int32 {
         do {
             let parser = FlagParser(flags: GlobalFlags.all, stopsAtFirstArgument: true)
             let global = try parser.parse(Array(arguments.dropFirst()))

@@ -2,6 +2,7 @@ import DockerAPI
 import EngineClient
 import FoundationEssentials
 import Linux
+import OCI
 import SystemPackage
 
 extension Command {
@@ -61,7 +62,8 @@ struct ContainerCreation: Sendable {
     }
 
     private func getImage() async throws {
-        let (name, tag) = ImageName.split(ImageName.tagged(call.arguments[0]))
+        let reference = try Reference(call.arguments[0]).withDefaultTag()
+        let (name, tag) = (reference.name, reference.digest?.description ?? reference.tag ?? "")
         let request = EngineRequest(
             .post, "/images/create",
             query: [("fromImage", name), ("tag", tag), ("platform", call[ContainerFlags.platform])])

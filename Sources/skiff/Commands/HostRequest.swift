@@ -59,8 +59,8 @@ struct HostRequest {
 
     private func setRights(_ host: inout HostConfig) throws {
         host.Privileged = call[HostFlags.privileged]
-        host.CapAdd = list(HostFlags.capAdd).map { StrSlice($0) }
-        host.CapDrop = list(HostFlags.capDrop).map { StrSlice($0) }
+        host.CapAdd = list(HostFlags.capAdd).map { Self.capabilities($0) }
+        host.CapDrop = list(HostFlags.capDrop).map { Self.capabilities($0) }
         host.GroupAdd = list(HostFlags.groupAdd)
         host.Devices = try list(HostFlags.device)?.map { try Self.device($0) }
         host.DeviceCgroupRules = list(HostFlags.deviceRule)
@@ -88,6 +88,12 @@ struct HostRequest {
     private func list(_ flag: Flag<[String]>) -> [String]? { call[flag].isEmpty ? nil : call[flag] }
 
     // MARK: Values
+
+    /// `net_admin` is `CAP_NET_ADMIN`; each once.
+    static func capabilities(_ names: [String]) -> StrSlice {
+        let full = names.map { $0.uppercased() }.map { $0 == "ALL" || $0.hasPrefix("CAP_") ? $0 : "CAP_\($0)" }
+        return StrSlice(Set(full).sorted())
+    }
 
     /// `always`, `on-failure:3`
     static func restartPolicy(_ text: String) throws -> RestartPolicy {
