@@ -229,12 +229,23 @@ struct BuildTests {
             try writer.write(
                 TarEntry(path: Array("in/x".utf8), kind: .file, size: 1, mode: 0o640, uid: 3, gid: 4), content: Array("X".utf8))
             try writer.finish()
+            let (gzip, zstd) = (MemorySink(), MemorySink())
+            let (gzipper, zstdder) = (try GzipSink(gzip), try ZstdSink(zstd))
+            try sink.bytes.withUnsafeBytes { bytes in
+                try gzipper.write(bytes)
+                try zstdder.write(bytes)
+            }
+            try gzipper.finish()
+            try zstdder.finish()
+            try writeAtomically(gzip.bytes, to: world.context.appending("b.dat"), sync: false)
+            try writeAtomically(zstd.bytes, to: world.context.appending("c.dat"), sync: false)
             try writeAtomically(sink.bytes, to: world.context.appending("a.dat"), sync: false)
             try world.write("text.tar", "not an archive")
             let image = try await world.build(
-                "FROM scratch\nADD a.dat /out\nADD text.tar /t\nCOPY a.dat /copied\nADD --unpack=false a.dat /kept\n"
+                "FROM scratch\nADD a.dat /out\nADD text.tar /t\nCOPY a.dat /copied\nADD --unpack=false a.dat /kept\nADD b.dat c.dat /more/\n"
             ).image
             #expect(try world.look(image, "/out/in/x") == "regular 640 3:4 X")
+            #expect(try world.list(image, "/more") == ["in"])
             #expect(try world.look(image, "/t") == "regular 644 0:0 not an archive")
             #expect(try world.look(image, "/copied")?.hasPrefix("regular 600 0:0") == true)
             #expect(try world.look(image, "/kept")?.hasPrefix("regular 600 0:0") == true)

@@ -154,6 +154,9 @@ final class PlayedRunner: StepRunner {
                     parent.directory, try FileName(parent.name), [.writeOnly, .create, .truncate], mode: 0o644)
                 try file.writeAll(Array(rest.utf8))
             case "mkdir": try PathInRoot.makeDirectories(words[1], root: root)
+            case "fifo":
+                let parent = try PathInRoot.openParent(of: words[1], root: root)
+                try mknodat(parent.directory, try FileName(parent.name), kind: .fifo, mode: 0o644)
             case "say":
                 // In pieces of one byte, so that characters arrive torn.
                 for byte in Array((words.dropFirst().joined(separator: " ") + "\n").utf8) {
