@@ -119,7 +119,7 @@ struct ContainerCreation {
     /// Removes everything; the processes have to be gone or dying.
     func remove() {
         // Only clean-up: what cannot be removed now, `delete --force` removes.
-        try? cgroup.killAll()
+        if !spec.hasOwnPidNamespace { try? cgroup.killAll() }
         try? cgroup.remove()
         try? removeTree(directory)
     }
@@ -187,6 +187,14 @@ extension RuntimeRoot {
             creation.remove()
             throw launchFailure(error)
         }
+    }
+}
+
+extension RuntimeSpec {
+    /// All processes of the container die with its first one. To look for survivors costs milliseconds on version 1 of the
+    /// cgroups, so it is done only without this.
+    var hasOwnPidNamespace: Bool {
+        linux.namespaces.contains { $0.type == .pid && $0.path == nil }
     }
 }
 

@@ -23,8 +23,7 @@ extension RuntimeRoot {
 
     /// Without a pid namespace of its own a container's other processes outlive the first one.
     private func killRest(_ state: ContainerState) throws {
-        let namespaces = try config(state.id).linux.namespaces
-        if namespaces.contains(where: { $0.type == .pid && $0.path == nil }) { return }
+        if try config(state.id).hasOwnPidNamespace { return }
         if let cgroup = try? Cgroup.open(path: state.cgroupPath) { try cgroup.killAll() }  // Without it nobody is left.
     }
 
@@ -43,9 +42,10 @@ extension RuntimeRoot {
         case .running where force, .paused where force: try killAndWait(state)
         case let status: throw RuntimeError("cannot delete container \(id) that is not stopped: \(status.rawValue)")
         }
-        let hooks = (try? config(id))?.hooks?.poststop ?? []  // An unreadable configuration must not keep the container.
+        let spec = try? config(id)  // An unreadable configuration must not keep the container.
+        let hooks = spec?.hooks?.poststop ?? []
         if let cgroup = try? Cgroup.open(path: state.cgroupPath) {  // Gone already: then there is nothing to remove.
-            try cgroup.killAll()
+            if spec?.hasOwnPidNamespace != true { try cgroup.killAll() }
             try cgroup.remove()
         }
         try removeTree(directory(id))
