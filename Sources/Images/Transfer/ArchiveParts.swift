@@ -38,7 +38,7 @@ final class ArchiveParts {
             switch entry.kind {
             case .file:
                 guard parts[path] == nil else { throw ImageError.invalid("the archive has \(path) twice") }
-                parts[path] = try part(path, entry, BufferedSource(EntryContent(reader)))
+                parts[path] = try part(path, entry.size, BufferedSource(EntryContent(reader)))
             case .symbolicLink:
                 // Old archives have one layer in several places, relative to the place of the link.
                 let folder = path.split(separator: "/").dropLast().joined(separator: "/")
@@ -111,33 +111,41 @@ final class ArchiveParts {
 
     // MARK: Reading
 
-    private func part(_ path: String, _ entry: TarEntry, _ content: BufferedSource) throws -> Part {
+    private func part(_ path: String, _ size: Int64, _ content: BufferedSource) throws -> Part {
         let start = try content.peek(512)
         let looksLikeTar = start.count == 512 && (start[257..<262].elementsEqual("ustar".utf8) || start.allSatisfy { $0 == 0 })
-        if looksLikeTar || Compression(magic: start) != .none { return try layer(path, content) }
-        guard entry.size <= Limits.documentBytes else { return .unusable("neither a layer nor a document") }
-        documentBytes += Int(entry.size)
-        guard documentBytes <= 16 * Limits.documentBytes else { throw ImageError.invalid("too many documents") }
-        return .document(try content.readAll(limit: Limits.documentBytes))
-    }
-
-    private func layer(_ path: String, _ content: BufferedSource) throws -> Part {
-        let plain = Compression(magic: try content.peek(4)) == .none
-        let blob = HashingSource(content)
-        if plain, let stated = Self.statedDigest(path) {
-            hold(stated)
-            if try layers.records.size(stated) != nil {
-                guard try blob.finish() == stated else { throw ImageError.invalid("\(path) has another digest") }
-                return .knownLayer(stated, blobSize: blob.count)
-            }
-        }
         do {
-            let layer = try layers.unpackNow(plain ? blob : decompressing(blob))
-            return .layer(layer, blob: try blob.finish(), blobSize: blob.count)
+            if Compression(magic: start) != .none { return try packedLayer(content) }
+            if looksLikeTar { return try plainLayer(path, size, content) }
         } catch let error as ArchiveError {
             // Perhaps something that is no layer at all; it counts only if a document names it.
             return .unusable("\(error)")
         }
+        guard size <= Limits.documentBytes else { return .unusable("neither a layer nor a document") }
+        documentBytes += Int(size)
+        guard documentBytes <= 16 * Limits.documentBytes else { throw ImageError.invalid("too many documents") }
+        return .document(try content.readAll(limit: Limits.documentBytes))
+    }
+
+    private func packedLayer(_ content: BufferedSource) throws -> Part {
+        let blob = HashingSource(content)
+        let layer = try layers.unpackNow(decompressing(blob))
+        return .layer(layer, blob: try blob.finish(), blobSize: blob.count)
+    }
+
+    private func plainLayer(_ path: String, _ size: Int64, _ content: BufferedSource) throws -> Part {
+        if let stated = Self.statedDigest(path) {
+            hold(stated)
+            if try layers.records.size(stated) != nil {
+                guard try HashingSource(content).finish() == stated else {
+                    throw ImageError.invalid("\(path) has another digest")
+                }
+                return .knownLayer(stated, blobSize: size)
+            }
+        }
+        // Its two digests are one.
+        let layer = try layers.unpackNow(content)
+        return .layer(layer, blob: layer.diffID, blobSize: size)
     }
 
     private func hold(_ layer: Digest) {
