@@ -38,11 +38,12 @@ public struct SeccompProgram: Sendable, Equatable {
     static func compile(
         _ profile: SeccompProfile, architectures: [SeccompProfile.Architecture]
     ) throws(SystemError) -> SeccompProgram {
+        let rows = profile.rules.map { $0.names.map(SyscallTable.row) }
         var code = FilterAssembler()
         var sections: [(audit: UInt32, entry: FilterAssembler.Label)] = []
         for architecture in architectures.reversed() where !sections.contains(where: { $0.audit == architecture.auditValue }) {
             let same = architectures.filter { $0.auditValue == architecture.auditValue }
-            let ranges = SeccompRanges(profile, architectures: same).ranges
+            let ranges = SeccompRanges(profile, rows: rows, architectures: same).ranges
             var builder = SectionBuilder(code: code)
             let entry = builder.section(ranges)
             code = builder.code

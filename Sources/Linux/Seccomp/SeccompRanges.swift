@@ -18,8 +18,12 @@ struct SeccompRanges {
     /// The mark of x32 in the number of a call.
     private static let x32: UInt32 = 0x4000_0000
 
+    /// The numbers of the names in the profile's rules.
+    private let rows: [[SyscallTable.Row?]]
+
     /// `architectures` share one audit value: x86-64 alone or with x32, or any other one.
-    init(_ profile: SeccompProfile, architectures: [SeccompProfile.Architecture]) {
+    init(_ profile: SeccompProfile, rows: [[SyscallTable.Row?]], architectures: [SeccompProfile.Architecture]) {
+        self.rows = rows
         if architectures.contains(.x86_64) || architectures.contains(.x32) {
             if architectures.contains(.x86_64) {
                 add(profile, .x86_64, base: 0)
@@ -42,7 +46,7 @@ struct SeccompRanges {
         let byDefault = Treatment.always(profile.defaultAction.filterValue)
         append(base, byDefault)
         var highest: UInt32 = 0
-        for (number, treatment) in Self.treatments(profile, architecture, highest: &highest) {
+        for (number, treatment) in treatments(profile, architecture, highest: &highest) {
             append(base + number, treatment)
             append(base + number + 1, byDefault)
         }
@@ -61,14 +65,14 @@ struct SeccompRanges {
     }
 
     /// The calls that rules speak of, in the order of their numbers.
-    private static func treatments(
+    private func treatments(
         _ profile: SeccompProfile, _ architecture: SeccompProfile.Architecture, highest: inout UInt32
     ) -> [(number: UInt32, treatment: Treatment)] {
         var unconditional: [UInt32: UInt32] = [:]
         var conditional: [UInt32: [Branch]] = [:]
-        for rule in profile.rules {
-            for name in rule.names {
-                let number = SyscallTable.number(name, architecture)
+        for (rule, rows) in zip(profile.rules, rows) {
+            for (name, row) in zip(rule.names, rows) {
+                let number = row?[architecture]
                 if let number { highest = max(highest, number) }
                 // Rules that repeat the default are no rules, as in runc.
                 if rule.action == profile.defaultAction { continue }

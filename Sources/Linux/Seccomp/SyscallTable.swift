@@ -3,12 +3,32 @@ import Glibc
 /// The numbers of the system calls by name, for each of the architectures that a filter can tell apart. A search in one
 /// constant text: nothing is built when the program starts.
 enum SyscallTable {
-    /// The number, or nil where the architecture has no such call (or it is newer than this table).
+    /// The numbers of one call.
+    struct Row {
+        fileprivate var numbers: (UInt32?, UInt32?, UInt32?, UInt32?, UInt32?) = (nil, nil, nil, nil, nil)
+
+        /// nil where the architecture has no such call (or it is newer than this table).
+        subscript(_ architecture: SeccompProfile.Architecture) -> UInt32? {
+            switch architecture {
+            case .x86_64: numbers.0
+            case .x32: numbers.1
+            case .x86: numbers.2
+            case .aarch64: numbers.3
+            case .arm: numbers.4
+            }
+        }
+    }
+
     static func number(_ name: String, _ architecture: SeccompProfile.Architecture) -> UInt32? {
+        row(name)?[architecture]
+    }
+
+    /// The numbers of a call on all architectures; nil when none has it.
+    static func row(_ name: String) -> Row? {
         var name = name
         return name.withUTF8 { name in
             entries.withUTF8Buffer { text in
-                find(name, in: text).flatMap { number(in: text[$0...], column: column(architecture)) }
+                find(name, in: text).map { row(in: text[$0...]) }
             }
         }
     }
@@ -18,16 +38,6 @@ enum SyscallTable {
     static func multiplexed(_ name: String) -> (call: UInt32, function: UInt64)? {
         if let index = socketFunctions.firstIndex(of: name) { return (102, UInt64(index + 1)) }
         return ipcFunctions.first { $0.name == name }.map { (117, $0.function) }
-    }
-
-    private static func column(_ architecture: SeccompProfile.Architecture) -> Int {
-        switch architecture {
-        case .x86_64: 0
-        case .x32: 1
-        case .x86: 2
-        case .aarch64: 3
-        case .arm: 4
-        }
     }
 
     /// Where the numbers of a name begin. Halves the text, not a list: from the middle back to the start of its entry.
@@ -51,23 +61,28 @@ enum SyscallTable {
     }
 
     private static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
-        for (a, b) in zip(left, right) where a != b { return Int(a) - Int(b) }
-        return left.count - right.count
+        guard let first = left.baseAddress, let second = right.baseAddress else { return left.count - right.count }
+        let order = memcmp(first, second, min(left.count, right.count))
+        return order == 0 ? left.count - right.count : Int(order)
     }
 
-    private static func number(in numbers: Slice<UnsafeBufferPointer<UInt8>>, column: Int) -> UInt32? {
-        var field = -1
-        var value: UInt32?
+    private static func row(in numbers: Slice<UnsafeBufferPointer<UInt8>>) -> Row {
+        var row = Row()
+        var column = -1
         for byte in numbers {
             if byte == comma { break }
-            if byte == space {
-                if field == column { break }
-                field += 1
-            } else if field == column, byte >= 0x30 {
-                value = (value ?? 0) * 10 + UInt32(byte - 0x30)
+            if byte == space { column += 1 }
+            guard byte >= 0x30 else { continue }
+            let digit = UInt32(byte - 0x30)
+            switch column {
+            case 0: row.numbers.0 = (row.numbers.0 ?? 0) * 10 + digit
+            case 1: row.numbers.1 = (row.numbers.1 ?? 0) * 10 + digit
+            case 2: row.numbers.2 = (row.numbers.2 ?? 0) * 10 + digit
+            case 3: row.numbers.3 = (row.numbers.3 ?? 0) * 10 + digit
+            default: row.numbers.4 = (row.numbers.4 ?? 0) * 10 + digit
             }
         }
-        return value
+        return row
     }
 
     private static let comma = UInt8(ascii: ",")
