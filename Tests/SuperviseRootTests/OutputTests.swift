@@ -132,7 +132,9 @@ struct OutputTests {
         try run.end()
     }
 
-    @Test("nonsense closes the connection that sent it, and no other", arguments: [[0xFF], [0x10, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 16, 0, 1]] as [[UInt8]])
+    @Test(
+        "nonsense closes the connection that sent it, and no other",
+        arguments: [[0xFF], [0x10, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 16, 0, 1]] as [[UInt8]])
     func nonsense(bytes: [UInt8]) throws {
         let run = try Supervised(.shell("read line; echo \"$line\"", options: ["--stdin"]))
         try run.start()

@@ -52,9 +52,9 @@ struct SeccompRanges {
         }
         // Programs try calls that are newer than the profile and fall back on ENOSYS alone; a refusal by the default's
         // EPERM would break them. runc does the same.
-        let ENOSYS: UInt16 = 38
-        if !profile.defaultAction.isPermissive, profile.defaultAction != .errno(ENOSYS) {
-            append(base + highest + 1, .always(SeccompProfile.Action.errno(ENOSYS).filterValue))
+        let noSuchCall: UInt16 = 38  // ENOSYS
+        if !profile.defaultAction.isPermissive, profile.defaultAction != .errno(noSuchCall) {
+            append(base + highest + 1, .always(SeccompProfile.Action.errno(noSuchCall).filterValue))
         }
     }
 

@@ -1,6 +1,7 @@
 extension RuntimeSpec.Seccomp {
     /// The processors that the default profile speaks of.
     public enum Machine: Sendable {
+        // swift-format-ignore: AlwaysUseLowerCamelCase (the architecture's own name)
         case x86_64, aarch64
     }
 
@@ -119,19 +120,25 @@ private enum DefaultSyscalls {
 
     static let byCapability: [(capability: String, names: [String])] = [
         ("CAP_DAC_READ_SEARCH", ["open_by_handle_at"]),
-        ("CAP_SYS_ADMIN", [
-            "bpf", "clone", "clone3", "fanotify_init", "fsconfig", "fsmount", "fsopen", "fspick",
-            "lookup_dcookie", "lsm_get_self_attr", "lsm_list_modules", "lsm_set_self_attr", "mount",
-            "mount_setattr", "move_mount", "open_tree", "perf_event_open", "quotactl", "quotactl_fd",
-            "setdomainname", "sethostname", "setns", "syslog", "umount", "umount2", "unshare",
-        ]),
+        (
+            "CAP_SYS_ADMIN",
+            [
+                "bpf", "clone", "clone3", "fanotify_init", "fsconfig", "fsmount", "fsopen", "fspick",
+                "lookup_dcookie", "lsm_get_self_attr", "lsm_list_modules", "lsm_set_self_attr", "mount",
+                "mount_setattr", "move_mount", "open_tree", "perf_event_open", "quotactl", "quotactl_fd",
+                "setdomainname", "sethostname", "setns", "syslog", "umount", "umount2", "unshare",
+            ]
+        ),
         ("CAP_SYS_BOOT", ["reboot"]),
         ("CAP_SYS_CHROOT", ["chroot"]),
         ("CAP_SYS_MODULE", ["delete_module", "init_module", "finit_module"]),
         ("CAP_SYS_PACCT", ["acct"]),
-        ("CAP_SYS_PTRACE", [
-            "kcmp", "pidfd_getfd", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace",
-        ]),
+        (
+            "CAP_SYS_PTRACE",
+            [
+                "kcmp", "pidfd_getfd", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace",
+            ]
+        ),
         ("CAP_SYS_RAWIO", ["iopl", "ioperm"]),
         ("CAP_SYS_TIME", ["settimeofday", "stime", "clock_settime", "clock_settime64"]),
         ("CAP_SYS_TTY_CONFIG", ["vhangup"]),
