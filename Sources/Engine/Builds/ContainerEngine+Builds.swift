@@ -89,9 +89,11 @@ extension ContainerEngine {
 extension EngineError {
     /// What a client is told instead of a pull.
     public static func pullUnavailable(_ name: String, tag: String) -> EngineError {
-        EngineError(
+        // A name that is none is shown as it came.
+        let shown = (try? ContainerEngine.reference(name, tag: tag))?.familiarString ?? name
+        return EngineError(
             .notFound,
-            "no image named \(tag.isEmpty || tag.contains(":") ? name : "\(name):\(tag)") here, and pulling from a registry is not available in this version of Skiff: use load, import or 'skiff image bootstrap'")
+            "no image '\(shown)' on this machine, and pulling from a registry is not available in this version of Skiff: use 'load', 'import' or 'skiff image bootstrap'")
     }
 
     /// The exit code of a build's command that failed.

@@ -7,8 +7,6 @@ public enum WaitCondition: String, Sendable {
 
 public struct WaitResult: Sendable {
     public let exitCode: Int32
-    /// Why the container could not run, when it could not.
-    public let error: String
 }
 
 extension Container {
@@ -42,7 +40,7 @@ extension Container {
     }
 
     private var waitResult: WaitResult {
-        WaitResult(exitCode: record.state.exitCode, error: record.state.error)
+        WaitResult(exitCode: record.state.exitCode)
     }
 
     /// Waits for the end of the process, at most `seconds`; negative means without limit. False when time ran out.

@@ -57,8 +57,8 @@ final class SupervisorConnection: Sendable {
 
     /// The next frame, or nil when the supervisor has ended the connection.
     func next() async throws -> SupervisorFrame? {
-        let inbox = inbox
-        return try await channel.eventLoop.flatSubmit { inbox.value.next() }.get()
+        let (inbox, channel) = (inbox, channel)
+        return try await channel.eventLoop.flatSubmit { inbox.value.next(on: channel.eventLoop) }.get()
     }
 
     func close() {
@@ -107,11 +107,11 @@ private final class FrameInbox: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    func next() -> EventLoopFuture<SupervisorFrame?> {
-        guard let context else { return MultiThreadedEventLoopGroup.singleton.next().makeSucceededFuture(nil) }
-        if let frame = frames.popFirst() { return context.eventLoop.makeSucceededFuture(frame) }
-        if ended { return context.eventLoop.makeSucceededFuture(nil) }
-        let promise = context.eventLoop.makePromise(of: SupervisorFrame?.self)
+    /// What has arrived is given out also after the end of the connection.
+    func next(on eventLoop: any EventLoop) -> EventLoopFuture<SupervisorFrame?> {
+        if let frame = frames.popFirst() { return eventLoop.makeSucceededFuture(frame) }
+        guard let context, !ended else { return eventLoop.makeSucceededFuture(nil) }
+        let promise = eventLoop.makePromise(of: SupervisorFrame?.self)
         waiting?.succeed(nil)
         waiting = promise
         context.read()
