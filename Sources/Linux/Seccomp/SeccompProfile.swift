@@ -50,7 +50,8 @@ public struct SeccompProfile: Sendable, Equatable {
 
     /// A processor's way of making calls. One kernel knows several: a 64-bit x86 kernel also i386 and x32.
     public enum Architecture: Sendable, Hashable, CaseIterable {
-        // swift-format-ignore: AlwaysUseLowerCamelCase (the architecture's own name)
+        // The architecture's own name.
+        // swift-format-ignore: AlwaysUseLowerCamelCase
         case x86_64, x32, x86, aarch64, arm
 
         /// By libseccomp's name; nil for architectures whose calls this program does not know.

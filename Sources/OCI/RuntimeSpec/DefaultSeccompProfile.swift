@@ -1,7 +1,8 @@
 extension RuntimeSpec.Seccomp {
     /// The processors that the default profile speaks of.
     public enum Machine: Sendable {
-        // swift-format-ignore: AlwaysUseLowerCamelCase (the architecture's own name)
+        // The architecture's own name.
+        // swift-format-ignore: AlwaysUseLowerCamelCase
         case x86_64, aarch64
     }
 
