@@ -48,7 +48,12 @@ extension ProgramFile {
         let file = try OwnedFD.open("/proc/self/exe", .path)
         var status = statvfs()
         try check("fstatvfs", "/proc/self/exe") { fstatvfs(file.raw, &status) }
-        if status.f_flag & UInt(ST_RDONLY) != 0 { return }
+        if status.f_flag & UInt(ST_RDONLY) != 0 {
+            // Executed by descriptor, the process would be listed under the descriptor's number. Kept at most 15 bytes.
+            let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+            try check("prctl PR_SET_NAME") { name.withCString { clinux_prctl(PR_SET_NAME, UInt(bitPattern: $0), 0) } }
+            return
+        }
         let mount = try Mount.clone(of: file, recursive: false)
         try Mount.setAttributes(mount, set: .readOnly)
         // The mount goes with this descriptor, so that nobody can make it writable again; the running file stays.
