@@ -1,0 +1,159 @@
+"""Images: listed, named, carried out and in, removed."""
+
+import gzip
+import io
+import json
+import tarfile
+
+import pytest
+
+
+@pytest.fixture
+def two_layers(engine, context):
+    """An image with a layer of its own on busybox."""
+    directory = context({"Dockerfile": "FROM busybox\nLABEL made=here\nRUN echo one > /one && mkdir /d && ln -s ../one /d/link\nCMD [\"cat\", \"/one\"]\n"})
+    engine.docker("build", "-q", "-t", "two:1", directory)
+    yield "two:1"
+    engine.docker("rmi", "-f", "two:1", code=None)
+
+
+def test_images_lists_name_tag_id_and_size(cli, two_layers):
+    rows = dict(line.split("|", 1) for line in cli("images", "--format", "{{.Repository}}:{{.Tag}}|{{.ID}}|{{.Size}}").lines)
+    assert {"busybox:latest", "two:1"} <= set(rows)
+    identity, size = rows["two:1"].split("|")
+    assert len(identity) == 12 and size.endswith("MB")
+    assert cli("images", "-q", "two").line == identity
+    assert cli("image", "ls", "-q", "--no-trunc", "two").line == cli("image", "inspect", "-f", "{{.Id}}", "two:1").line
+
+
+def test_history_names_each_step(cli, two_layers):
+    steps = cli("history", "--no-trunc", "--format", "{{.CreatedBy}}", two_layers).lines
+    assert "CMD" in steps[0] and "echo one > /one" in steps[1] and "LABEL" in steps[2]
+    sizes = cli("history", "--format", "{{.Size}}", two_layers).lines
+    assert sizes[0] == "0B" and sizes[2] == "0B" and sizes[1] != "0B"
+    assert cli("image", "history", "-q", two_layers).out == cli("history", "-q", two_layers).out
+
+
+def test_image_inspect_shows_config_and_layers(cli, two_layers):
+    [image] = json.loads(cli("image", "inspect", two_layers).out)
+    assert image["Config"]["Labels"] == {"made": "here"} and image["Config"]["Cmd"] == ["cat", "/one"]
+    assert len(image["RootFS"]["Layers"]) == 2 and image["Os"] == "linux" and image["Architecture"] in ("amd64", "arm64")
+    [base] = json.loads(cli("image", "inspect", "busybox").out)
+    assert image["RootFS"]["Layers"][0] == base["RootFS"]["Layers"][0]
+
+
+def test_a_tag_is_a_second_name(cli, two_layers):
+    cli("tag", "two:1", "eu.gcr.io/project-id/a/b/c:1.0")
+    assert cli("inspect", "-f", "{{.Id}}", "eu.gcr.io/project-id/a/b/c:1.0").out == cli("inspect", "-f", "{{.Id}}", "two:1").out
+    assert cli("run", "--rm", "eu.gcr.io/project-id/a/b/c:1.0").out == "one\n"
+    assert cli("rmi", "eu.gcr.io/project-id/a/b/c:1.0").lines == ["Untagged: eu.gcr.io/project-id/a/b/c:1.0"]
+    assert cli("run", "--rm", "two:1").out == "one\n"
+
+
+@pytest.mark.parametrize("name", ["UPPER", "a//b", "-a", "a:b:c", "../up", "a/../b", "x" * 300, "a:" + "t" * 129, "a@sha256:12"])
+def test_names_that_cannot_be_are_refused(cli, name):
+    assert cli("tag", "--", "busybox", name, code=None).code != 0
+    assert cli("images", "-q", "--no-trunc").lines == cli("images", "-q", "--no-trunc", "busybox").lines
+
+
+def test_short_ids_name_images_and_unknown_ones_are_unknown(cli, two_layers):
+    identity = cli("images", "-q", "two").line
+    assert cli("run", "--rm", identity[:6]).out == "one\n"
+    assert "no such image" in cli("rmi", "nosuch", code=1).err.lower()
+    assert "no such image" in cli("history", "nosuch", code=1).err.lower()
+
+
+def test_an_image_in_use_is_kept(cli, two_layers):
+    cli("create", "--name", "user", two_layers)
+    identity = cli("images", "-q", "two").line
+    message = cli("rmi", two_layers, code=1).err
+    assert "conflict" in message and "unable to remove" in message
+    assert cli("images", "-q", "two").line == identity
+    cli("rm", "user")
+    removed = cli("rmi", two_layers).lines
+    assert removed[0] == "Untagged: two:1" and removed[1].startswith("Deleted: sha256:")
+    assert cli("images", "-q", "two").line == ""
+    assert cli("run", "--rm", "busybox", "echo", "still here").out == "still here\n"
+
+
+def test_save_and_load_keep_every_digest(cli, two_layers, tmp_path):
+    before = json.loads(cli("image", "inspect", two_layers).out)[0]
+    archive = tmp_path / "two.tar"
+    cli("save", "-o", archive, two_layers)
+    with tarfile.open(archive) as tar:
+        manifest = json.load(tar.extractfile("manifest.json"))
+        assert manifest[0]["RepoTags"] == ["two:1"] and len(manifest[0]["Layers"]) == 2
+    cli("rmi", two_layers)
+    assert cli("load", "-i", archive).line == "Loaded image: two:1"
+    after = json.loads(cli("image", "inspect", two_layers).out)[0]
+    assert (after["Id"], after["RootFS"], after["Config"]) == (before["Id"], before["RootFS"], before["Config"])
+    assert cli("run", "--rm", two_layers, "cat", "/d/link").out == "one\n"
+
+
+def test_what_was_saved_twice_is_the_same(cli, two_layers):
+    assert layers_of(cli.binary("save", two_layers)) == layers_of(cli.binary("save", two_layers))
+
+
+def layers_of(archive):
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return sorted(member.name for member in tar if "blobs/" in member.name and member.isfile())
+
+
+def test_load_reads_a_pipe_with_gzip(cli, two_layers):
+    packed = gzip.compress(cli.binary("save", two_layers), 1)
+    cli("rmi", two_layers)
+    assert "Loaded image: two:1" in cli("load", input=packed).out
+    assert cli("run", "--rm", two_layers).out == "one\n"
+
+
+@pytest.mark.parametrize("junk", [b"", b"no archive at all" * 100, bytes(10240)])
+def test_load_of_something_else_is_refused(cli, junk):
+    failed = cli("load", input=junk, code=None)
+    assert failed.code != 0 and failed.err.strip()
+    assert cli("images", "-q").lines == cli("images", "-q", "busybox").lines
+
+
+def test_load_checks_what_the_names_promise(cli, two_layers):
+    """A blob with another content than its digest says is refused."""
+    archive = bytearray(cli.binary("save", two_layers))
+    cli("rmi", two_layers)
+    place = archive.index(b'"made":"here"')
+    archive[place:place + 13] = b'"made":"evil"'
+    assert cli("load", input=bytes(archive), code=None).code != 0
+    assert cli("images", "-q", "two").line == ""
+
+
+def test_export_and_import_carry_a_container(cli):
+    cli("run", "--name", "changed", "busybox", "sh", "-c", "echo new > /new; rm /etc/not-a-program; chown alice /new; chmod 640 /new")
+    exported = cli.binary("export", "changed")
+    with tarfile.open(fileobj=io.BytesIO(exported)) as tar:
+        names = {member.name.removeprefix("./").rstrip("/"): member for member in tar}
+    assert "new" in names and "etc/not-a-program" not in names and "bin/busybox" in names
+    assert (names["new"].uid, names["new"].mode) == (1234, 0o640)
+    identity = cli("import", "--change", 'CMD ["cat", "/new"]', "--change", "ENV X=y", "-", "flat:1", input=exported).line
+    assert identity.startswith("sha256:")
+    assert cli("run", "--rm", "flat:1").out == "new\n"
+    assert cli("run", "--rm", "flat:1", "sh", "-c", "echo $X").out == "y\n"
+    assert len(json.loads(cli("image", "inspect", "flat:1").out)[0]["RootFS"]["Layers"]) == 1
+    cli("rmi", "flat:1")
+
+
+@pytest.mark.parametrize("command", ["pull", "push"])
+def test_registries_are_said_to_be_unavailable(cli, command):
+    """A documented limit of this version."""
+    cli("tag", "busybox", "nosuch.example/x:1")
+    failed = cli(command, "nosuch.example/x:1", code=1)
+    cli("rmi", "nosuch.example/x:1")
+    assert "not available in this version of Skiff" in failed.err
+
+
+def test_image_prune_takes_what_has_no_name(cli, context):
+    directory = context({"Dockerfile": "FROM busybox\nRUN echo a > /a\n"})
+    cli("build", "-q", "-t", "named", directory)
+    context({"Dockerfile": "FROM busybox\nRUN echo b > /a\n"})
+    cli("build", "-q", "-t", "named", directory)
+    assert len(cli("images", "-q", "--filter", "dangling=true").lines) == 1
+    cli("image", "prune", "-f")
+    assert cli("images", "-q", "--filter", "dangling=true").lines == []
+    assert cli("run", "--rm", "named", "cat", "/a").out == "b\n"
+    cli("rmi", "named")

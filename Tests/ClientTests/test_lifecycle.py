@@ -1,0 +1,187 @@
+"""Create, start, stop, kill, restart, pause, rename, update, wait, remove; and what one sees meanwhile."""
+
+import json
+import re
+import time
+
+import pytest
+
+from host import limit_of
+from waiting import wait_for
+
+
+def state(cli, name, field="Status"):
+    return cli("inspect", "-f", "{{.State.%s}}" % field, name).line
+
+
+@pytest.fixture
+def box(engine):
+    engine.docker("run", "-d", "--name", "box", "--init", "busybox", "sleep", "600")
+    return "box"
+
+
+def test_create_start_stop_start_remove(cli):
+    identity = cli("create", "--name", "box", "busybox", "sh", "-c", "trap 'echo bye; exit 3' TERM; echo hi; while :; do sleep 0.05; done").line
+    assert state(cli, "box") == "created"
+    assert cli("start", "box").line == "box"
+    wait_for(lambda: cli("logs", "box").out == "hi\n", "the first words")
+    assert cli("stop", "box").line == "box"
+    assert (state(cli, "box"), state(cli, "box", "ExitCode")) == ("exited", "3")
+    assert cli("logs", "box").out == "hi\nbye\n"
+    cli("start", identity[:12])
+    wait_for(lambda: cli("logs", "box").out == "hi\nbye\nhi\n", "the words of the second life")
+    assert "cannot remove container" in cli("rm", "box", code=1).err
+    assert cli("rm", "-f", "box").line == "box"
+    assert "no such container" in cli("start", "box", code=1).err.lower()
+
+
+def test_files_outlive_a_restart(cli):
+    cli("run", "-d", "--name", "box", "busybox", "sh", "-c", "echo x >> /count; wc -l < /count; exec sleep 600")
+    wait_for(lambda: cli("logs", "box").lines == ["1"], "the first life")
+    cli("restart", "-t", "0", "box")
+    wait_for(lambda: cli("logs", "box").lines == ["1", "2"], "the second life")
+
+
+def test_stop_kills_who_does_not_listen(cli):
+    cli("run", "-d", "--name", "deaf", "busybox", "sleep", "600")
+    started = time.monotonic()
+    cli("stop", "-t", "1", "deaf")
+    assert 0.9 < time.monotonic() - started < 8
+    assert state(cli, "deaf", "ExitCode") == "137"
+
+
+def test_signals_can_be_chosen(cli):
+    cli("run", "-d", "--name", "one", "--stop-signal", "USR1", "busybox", "sh", "-c", "trap 'exit 11' USR1; echo up; while :; do sleep 0.05; done")
+    wait_for(lambda: cli("logs", "one").out == "up\n", "the trap")
+    cli("stop", "one")
+    assert state(cli, "one", "ExitCode") == "11"
+    cli("start", "one")
+    wait_for(lambda: cli("logs", "one").out == "up\nup\n", "the trap")
+    cli("kill", "-s", "SIGUSR1", "one")
+    assert cli("wait", "one").line == "11"
+
+
+def test_kill(cli, box):
+    assert cli("kill", box).line == box
+    assert cli("wait", box).line == "137"
+    assert "is not running" in cli("kill", box, code=1).err
+    cli("start", box)
+    assert "invalid signal" in cli("kill", "-s", "NOSUCH", box, code=1).err.lower()
+
+
+def test_wait_gives_every_code(cli):
+    cli("run", "-d", "--name", "one", "busybox", "sh", "-c", "exit 1")
+    cli("run", "-d", "--name", "two", "busybox", "sh", "-c", "exit 2")
+    assert cli("wait", "one", "two").lines == ["1", "2"]
+
+
+def test_wait_returns_when_it_ends(cli, box):
+    waiting = cli.start("wait", box, text=True)
+    assert waiting.poll() is None
+    cli("kill", "-s", "TERM", box)
+    assert waiting.communicate(timeout=20)[0].strip() == "143"
+
+
+def test_pause_freezes_and_unpause_goes_on(cli):
+    cli("run", "-d", "--name", "counter", "busybox", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; usleep 20000; done")
+    wait_for(lambda: len(cli("logs", "counter").lines) > 3, "numbers")
+    cli("pause", "counter")
+    assert state(cli, "counter") == "paused"
+    assert "(Paused)" in cli("ps", "--format", "{{.Status}}").line
+    frozen = cli("logs", "counter").lines
+    assert "is paused" in cli("exec", "counter", "true", code=1).err
+    assert cli("logs", "counter").lines == frozen
+    cli("unpause", "counter")
+    assert state(cli, "counter") == "running"
+    wait_for(lambda: len(cli("logs", "counter").lines) > len(frozen), "more numbers")
+    assert "is not paused" in cli("unpause", "counter", code=1).err
+
+
+def test_a_paused_container_can_be_stopped_and_removed(cli, box):
+    cli("pause", box)
+    cli("rm", "-f", box)
+    assert cli("ps", "-aq").out == ""
+
+
+def test_rename(cli, box):
+    identity = cli("inspect", "-f", "{{.Id}}", box).line
+    cli("rename", box, "ship")
+    assert cli("inspect", "-f", "{{.Id}} {{.Name}}", "ship").line == f"{identity} /ship"
+    assert "no such container" in cli("stop", box, code=1).err.lower()
+    cli("create", "--name", box, "busybox")
+    assert "is already in use" in cli("rename", "ship", box, code=1).err
+
+
+def test_update_changes_limits_of_a_running_container(cli, engine):
+    identity = cli("run", "-d", "--name", "box", "--memory", "64m", "busybox", "sleep", "600").line
+    cli("update", "--memory", "128m", "--memory-swap", "128m", "--pids-limit", "33", "box")
+    assert limit_of(identity, "memory", "memory.limit_in_bytes", "memory.max") == str(128 << 20)
+    assert limit_of(identity, "pids", "pids.max", "pids.max") == "33"
+    cli("restart", "-t", "0", "box")
+    assert limit_of(identity, "memory", "memory.limit_in_bytes", "memory.max") == str(128 << 20)
+
+
+def test_stats_shows_memory_and_processes(cli, box):
+    shown = cli("stats", "--no-stream", "--format", "{{.Name}}|{{.MemUsage}}|{{.PIDs}}|{{.CPUPerc}}", box).line
+    name, memory, pids, cpu = shown.split("|")
+    assert name == "box" and " / " in memory and int(pids) >= 1 and cpu.endswith("%")
+    assert re.match(r"[\d.]+\w*B / [\d.]+\w*B", memory)
+
+
+def test_top_lists_the_processes(cli, box):
+    lines = cli("top", box).lines
+    assert "PID" in lines[0] and any("sleep 600" in line for line in lines[1:])
+    assert cli("top", box, "-o", "pid,comm").lines[0].split() == ["PID", "COMMAND"]
+    assert "is not running" in cli("top", cli("create", "busybox").line, code=1).err
+
+
+def test_diff_shows_what_changed(cli):
+    cli("run", "--name", "box", "busybox", "sh", "-c", "echo x > /new; rm /etc/group; echo y >> /etc/passwd; mkdir -p /tmp/a/b")
+    shown = set(cli("diff", "box").lines)
+    assert {"A /new", "D /etc/group", "C /etc/passwd", "C /etc", "A /tmp/a", "A /tmp/a/b"} <= shown
+    assert not [line for line in shown if "/proc" in line or "/sys" in line or "/dev" in line]
+
+
+def test_prune_removes_what_ended(cli, box):
+    cli("run", "--name", "ended", "busybox", "true")
+    cli("container", "prune", "-f")
+    assert cli("ps", "-a", "--format", "{{.Names}}").lines == [box]
+
+
+def test_state_tells_when_and_how_it_ended(cli):
+    cli("run", "--name", "box", "busybox", "sh", "-c", "exit 9", code=9)
+    told = json.loads(cli("inspect", "box").out)[0]["State"]
+    assert (told["Status"], told["ExitCode"], told["Running"], told["OOMKilled"], told["Pid"]) == ("exited", 9, False, False, 0)
+    assert told["StartedAt"] < told["FinishedAt"]
+
+
+@pytest.mark.parametrize("name", [
+    "../up", "a/b", "-a", ".", "..", "a b", "ä", "a\nb", "x" * 4096, "a", "/", " ", "a\0b",
+])
+def test_names_that_cannot_be_are_refused(engine, name):
+    before = sorted(engine.data_root.rglob("*"))
+    answer = engine.client.api.post(
+        engine.client.api.base_url + "/v1.44/containers/create", params={"name": name},
+        json={"Image": "busybox"})
+    assert answer.status_code == 400, answer.text
+    assert "Invalid container name" in answer.json()["message"]
+    assert [path for path in sorted(engine.data_root.rglob("*")) if path not in before] == []
+
+
+@pytest.mark.parametrize("path", [
+    "containers/..%2f..%2fetc/json", "containers/%2e%2e/json", "containers/a%00b/json", "images/..%2f..%2fetc/json",
+    "volumes/..%2f..%2fetc", "exec/..%2fx/json", "networks/..%2f..", "containers/" + "x" * 4096 + "/json",
+])
+def test_paths_with_tricks_find_nothing(engine, path):
+    answer = engine.client.api.get(f"{engine.client.api.base_url}/v1.44/{path}")
+    assert answer.status_code in (400, 404) and answer.json()["message"]
+
+
+def test_ids_can_be_short_but_not_ambiguous(cli):
+    ids = []
+    while not any(a != b and a[0] == b[0] for a in ids for b in ids):
+        ids.append(cli("create", "busybox").line)
+    shared = next(a[0] for a in ids for b in ids if a != b and a[0] == b[0])
+    failed = cli("rm", shared, code=1).err.lower()
+    assert "multiple" in failed or "ambiguous" in failed
+    assert cli("rm", ids[0][:12]).line == ids[0][:12]
