@@ -5,11 +5,9 @@ import shutil
 
 import pytest
 
-import busybox
+from busybox import load_busybox
 from engine import PROGRAMS, Engine
 from host import Census
-
-IMAGE = "busybox:latest"
 
 
 def pytest_configure(config):
@@ -19,10 +17,6 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
-
-
-def load_busybox(engine):
-    engine.client.api.import_image_from_data(busybox.root_filesystem(), repository="busybox", tag="latest", changes=["CMD [\"sh\"]"])
 
 
 @pytest.fixture(scope="session")

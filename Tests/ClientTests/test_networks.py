@@ -1,0 +1,158 @@
+"""Networks: published ports, names, isolation; and what one is told when a port is taken."""
+
+import json
+import socket
+import subprocess
+
+import pytest
+
+from waiting import wait_for
+from web import SERVER, fetch, free_port
+
+# For documentation (RFC 5737): no route of any real network leads there.
+HOST_ADDRESS = "192.0.2.77"
+
+
+@pytest.fixture
+def host_address():
+    """One more address of this host, as a network card has it."""
+    subprocess.run(["ip", "link", "add", "skifftest", "type", "dummy"], check=True)
+    subprocess.run(["ip", "address", "add", f"{HOST_ADDRESS}/32", "dev", "skifftest"], check=True)
+    subprocess.run(["ip", "link", "set", "skifftest", "up"], check=True)
+    yield HOST_ADDRESS
+    subprocess.run(["ip", "link", "del", "skifftest"], check=True)
+
+
+def test_a_published_port_is_reached_from_everywhere_on_the_host(cli, host_address, engine):
+    port = free_port()
+    cli("run", "-d", "--name", "web", "-p", f"{port}:8001", "busybox", *SERVER)
+    gateway = cli("inspect", "-f", "{{.NetworkSettings.Networks.bridge.Gateway}}", "web").line
+    for address in ("127.0.0.1", "localhost", host_address, gateway):
+        wait_for(lambda: fetch(f"http://{address}:{port}/") == "page\n", f"the page at {address}")
+    assert cli("port", "web").lines[0] == f"8001/tcp -> 0.0.0.0:{port}"
+    cli("rm", "-f", "web")
+    assert fetch(f"http://127.0.0.1:{port}/") is None
+
+
+def test_another_container_reaches_it_through_the_host(cli, host_address):
+    port = free_port()
+    cli("run", "-d", "--name", "web", "-p", f"{port}:8001", "busybox", *SERVER)
+    wait_for(lambda: fetch(f"http://127.0.0.1:{port}/"), "the page")
+    assert cli("run", "--rm", "busybox", "wget", "-qO-", "-T", "5", f"http://{host_address}:{port}/").out == "page\n"
+    assert cli("exec", "web", "wget", "-qO-", "-T", "5", f"http://{host_address}:{port}/").out == "page\n"
+
+
+def test_a_port_of_localhost_stays_there(cli, host_address):
+    port = free_port()
+    cli("run", "-d", "--name", "web", "-p", f"127.0.0.1:{port}:8001", "busybox", *SERVER)
+    wait_for(lambda: fetch(f"http://127.0.0.1:{port}/") == "page\n", "the page")
+    assert fetch(f"http://{host_address}:{port}/") is None
+
+
+def test_a_port_is_chosen_when_none_is_given(cli):
+    cli("run", "-d", "--name", "web", "-p", "8001", "busybox", *SERVER)
+    chosen = cli("port", "web", "8001").lines[0].rsplit(":", 1)[1]
+    assert 1024 < int(chosen) < 65536
+    wait_for(lambda: fetch(f"http://127.0.0.1:{chosen}/") == "page\n", "the page")
+
+
+def test_exposed_ports_are_published_with_capital_p(cli, engine, context):
+    engine.docker("build", "-q", "-t", "exposes", context({"Dockerfile": "FROM busybox\nENV PORT 8001\nEXPOSE $PORT\n"}))
+    cli("run", "-d", "--name", "web", "-P", "exposes", *SERVER)
+    chosen = cli("port", "web", "8001/tcp").lines[0].rsplit(":", 1)[1]
+    wait_for(lambda: fetch(f"http://127.0.0.1:{chosen}/") == "page\n", "the page")
+
+
+def test_udp_is_published(cli):
+    port = free_port(socket.SOCK_DGRAM)
+    cli("run", "-d", "--name", "echo", "-p", f"{port}:5000/udp", "busybox", "nc", "-lu", "-p", "5000", "-e", "cat")
+
+    def echoes():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(0.5)
+            client.connect(("127.0.0.1", port))
+            try:
+                client.send(b"ping")
+                return client.recv(10) == b"ping"
+            except OSError:
+                return False
+
+    wait_for(echoes, "an echo over UDP")
+
+
+def test_a_taken_port_is_named(cli, engine):
+    port = free_port()
+    cli("run", "-d", "--name", "first", "-p", f"{port}:80", "busybox", "sleep", "600")
+    refused = cli("run", "-d", "--name", "second", "-p", f"{port}:80", "busybox", "sleep", "600", code=125)
+    assert f"Bind for 0.0.0.0:{port} failed: port is already allocated" in refused.err
+    assert cli("inspect", "-f", "{{.State.Status}}", "second").line == "created"
+    cli("rm", "-f", "first")
+    cli("start", "second")
+    assert cli("port", "second").lines[0] == f"80/tcp -> 0.0.0.0:{port}"
+
+
+def test_a_port_of_another_program_is_named(cli):
+    with socket.socket() as other:
+        other.bind(("0.0.0.0", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = cli("run", "--rm", "-p", f"{port}:80", "busybox", "true", code=125)
+    assert f"0.0.0.0:{port}" in refused.err and "address already in use" in refused.err
+
+
+@pytest.mark.parametrize("port", ["0.0.0.0:99999:80", "x:80", "80:99999", "1.2.3:80:80"])
+def test_ports_that_cannot_be_are_refused(cli, port):
+    assert cli("run", "--rm", "-p", port, "busybox", "true", code=125).err.strip()
+
+
+def test_the_bridge_gives_address_route_name_and_files(cli):
+    shown = cli("run", "--rm", "--hostname", "boat", "busybox", "sh", "-c",
+                "ip -4 -o addr show eth0; ip route; cat /etc/hosts /etc/resolv.conf; cat /sys/class/net/lo/operstate; ip link show lo").out
+    assert "default via" in shown and "boat" in shown and "localhost" in shown
+    assert "nameserver" in shown or not has_name_server()
+    assert "LOOPBACK,UP" in shown
+
+
+def has_name_server():
+    with open("/etc/resolv.conf") as file:
+        return "nameserver" in file.read()
+
+
+def test_containers_of_the_bridge_reach_each_other(cli):
+    cli("run", "-d", "--name", "web", "busybox", *SERVER)
+    address = cli("inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "web").line
+    wait_for(lambda: cli("run", "--rm", "busybox", "wget", "-qO-", "-T", "2", f"http://{address}:8001/", code=None).out == "page\n",
+             "the other container")
+    six = cli("inspect", "-f", "{{.NetworkSettings.Networks.bridge.GlobalIPv6Address}}", "web").line
+    if six:
+        assert cli("run", "--rm", "busybox", "ping", "-6", "-c", "1", "-W", "5", six).out
+
+
+def test_host_and_none(cli):
+    with open("/proc/net/dev") as file:
+        host = {line.split(":")[0].strip() for line in file if ":" in line}
+    shown = cli("run", "--rm", "--network", "host", "busybox", "cat", "/proc/net/dev").lines
+    assert {"lo"} <= {line.split(":")[0].strip() for line in shown if ":" in line} & host
+    assert cli("run", "--rm", "--network", "none", "busybox", "ls", "/sys/class/net").out.split() == ["lo"]
+    assert cli("run", "--rm", "--network", "none", "busybox", "wget", "-T", "2", f"http://{HOST_ADDRESS}/", code=1).err
+
+
+def test_one_container_joins_another_s_network(cli):
+    cli("run", "-d", "--name", "web", "busybox", *SERVER)
+    wait_for(lambda: cli("run", "--rm", "--network", "container:web", "busybox", "wget", "-qO-", "http://127.0.0.1:8001/",
+                         code=None).out == "page\n", "the server on localhost")
+
+
+def test_extra_hosts_and_name_servers(cli):
+    shown = cli("run", "--rm", "--add-host", "db:10.1.2.3", "--dns", "192.0.2.53", "--dns-search", "example.org", "busybox",
+                "cat", "/etc/hosts", "/etc/resolv.conf").out
+    assert "10.1.2.3\tdb" in shown and "nameserver 192.0.2.53" in shown and "search example.org" in shown
+
+
+def test_networks_are_listed_and_shown(cli, engine):
+    assert set(cli("network", "ls", "--format", "{{.Name}}").lines) == {"bridge", "host", "none"}
+    cli("run", "-d", "--name", "box", "busybox", "sleep", "600")
+    [bridge] = json.loads(cli("network", "inspect", "bridge").out)
+    address = cli("inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "box").line
+    assert [entry["IPv4Address"].split("/")[0] for entry in bridge["Containers"].values()] == [address]
+    assert bridge["IPAM"]["Config"][0]["Subnet"]
