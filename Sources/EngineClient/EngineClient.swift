@@ -114,17 +114,19 @@ public final class EngineClient: Sendable {
     private static func send(
         _ head: HTTPRequestHead, _ body: EngineRequest.Body, _ outbound: NIOAsyncChannelOutboundWriter<RequestPart>
     ) async throws {
-        try await outbound.write(.head(head))
         switch body {
-        case .none: break
-        case .bytes(let bytes, _): try await outbound.write(.bytes(ByteBuffer(bytes: bytes)))
+        // In one piece: the engine may have answered and closed the connection before a second one is written.
+        case .none: try await outbound.write(contentsOf: [.head(head), .end])
+        case .bytes(let bytes, _):
+            try await outbound.write(contentsOf: [.head(head), .bytes(ByteBuffer(bytes: bytes)), .end])
         case .stream(_, let next):
+            try await outbound.write(.head(head))
             while let bytes = try await next() {
                 try Task.checkCancellation()
                 try await outbound.write(.bytes(bytes))
             }
+            try await outbound.write(.end)
         }
-        try await outbound.write(.end)
     }
 
     private static func firstHead(_ inbound: Parts) async throws -> (HTTPResponseHead, Parts.AsyncIterator) {

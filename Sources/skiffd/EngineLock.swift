@@ -10,6 +10,8 @@ struct EngineLock: ~Copyable {
 
     static func acquire(_ paths: EnginePaths) throws -> EngineLock {
         for directory in [paths.dataRoot, paths.execRoot] { try makeDirectories(directory, mode: 0o700) }
+        // It may have been there: what images and containers hold is never for other users to walk into.
+        try fchmod(try OwnedFD.open(paths.dataRoot, [.readOnly, .directory]), mode: 0o700)
         return EngineLock(
             data: try lock(paths.dataRoot.appending("engine.lock")), exec: try lock(paths.execRoot.appending("engine.pid")))
     }

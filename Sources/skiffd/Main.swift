@@ -49,7 +49,8 @@ struct Main: ParsableCommand {
                 CurrentProcess.exit(1)
             }
         }
-        dispatchMain()
+        // Not dispatchMain(): it lets the main thread take every signal, and SIGTERM would end the engine at once.
+        DispatchSemaphore(value: 0).wait()
     }
 
     private func serve(_ signals: SignalQueue) async throws {

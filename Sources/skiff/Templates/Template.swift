@@ -139,13 +139,18 @@ private struct TemplateRun {
         return value
     }
 
+    /// Docker's templates see Go's names, of which JSON's differ only in case: `APIVersion`, `ApiVersion`.
+    private static func spelledAlike(_ name: String, _ members: [(String, TemplateValue)]) -> (String, TemplateValue)? {
+        members.first { $0.0.lowercased() == name.lowercased() }
+    }
+
     private static func follow(_ names: [String], from start: TemplateValue) throws -> TemplateValue {
         var value = start
         for name in names {
             let place = "template: :1:2: executing \"\" at <.\(names.joined(separator: "."))>"
             switch value {
             case .object(let members):
-                guard let member = members.first(where: { $0.0 == name }) else {
+                guard let member = members.first(where: { $0.0 == name }) ?? Self.spelledAlike(name, members) else {
                     throw TemplateError("\(place): map has no entry for key \"\(name)\"")
                 }
                 value = member.1
