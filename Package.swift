@@ -66,6 +66,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         module("OCI", []),
+        module("BuildContext", []),
         // Level 1
         module("Linux", ["CLinux", system]),
         module("DockerAPI", []),
@@ -78,7 +79,7 @@ let package = Package(
         // Level 4
         module("Images", ["OCI", "Archive", "Store", "Linux", crypto, system, logging]),
         // Level 5
-        module("Builder", ["OCI", "Archive", "Images", "Store", "Linux", crypto, system, logging]),
+        module("Builder", ["BuildContext", "OCI", "Archive", "Images", "Store", "Linux", crypto, system, logging]),
         // Level 6
         module(
             "Engine",
@@ -90,11 +91,11 @@ let package = Package(
         // The commands are a module of their own: a program's link flags would reach its tests.
         .target(
             name: "SkiffCommands",
-            dependencies: ["DockerAPI", "EngineClient", "Archive", "Builder", "OCI", "Linux", nioCore, nioPosix, system],
+            dependencies: ["DockerAPI", "EngineClient", "Archive", "BuildContext", "OCI", "Linux", nioCore, nioPosix, system],
             path: "Sources/skiff", exclude: ["Main.swift"], swiftSettings: strict),
         .executableTarget(
             name: "skiff", dependencies: ["SkiffCommands", "Linux"], path: "Sources/skiff", sources: ["Main.swift"],
-            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])], linkerSettings: [.unsafeFlags(staticFoundation)]),
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])], linkerSettings: [.unsafeFlags(staticSwift)]),
         program("skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system], link: staticFoundation),
         program("skiff-runtime", ["OCIRuntime", "Linux", "OCI", system], link: ["-static-executable"]),
         // Tests
@@ -111,7 +112,7 @@ let package = Package(
         tests("NetworkingRootTests", ["Networking", "Linux", "Store", logging, system]),
         tests("DockerAPITests", ["DockerAPI"]),
         tests("SkiffTests", ["SkiffCommands", "EngineClient", "DockerAPI", "OCI", "Archive", nioCore]),
-        tests("BuilderTests", ["Builder", "Images", "Store", "OCI", "Archive", "Linux", system]),
+        tests("BuilderTests", ["BuildContext", "Builder", "Images", "Store", "OCI", "Archive", "Linux", system]),
         tests("BuilderRootTests", ["Builder", "Images", "Store", "OCI", "Archive", "Linux", system]),
     ]
 )

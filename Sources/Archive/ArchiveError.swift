@@ -6,11 +6,14 @@ public enum ArchiveError: Error, Sendable, Equatable, CustomStringConvertible {
     case tooLarge(String)
     /// An entry points out of the directory that it is unpacked to, or at something it must not.
     case unsafe(path: String, reason: String)
+    /// Something that is there would have to go, and must not.
+    case conflict(String)
 
     public var description: String {
         switch self {
         case .malformed(let what): "invalid archive: \(what)"
         case .tooLarge(let what): "archive exceeds a limit: \(what)"
+        case .conflict(let what): what
         case .unsafe(let path, let reason): "archive entry \(path.debugDescription): \(reason)"
         }
     }

@@ -1,3 +1,4 @@
+import BuildContext
 import Testing
 
 @testable import Builder

@@ -19,11 +19,17 @@ public struct ExtractionOptions: Sendable {
     public var ownership: Ownership
     /// Device nodes and fifos are made; otherwise they are left out.
     public var makesDevices: Bool
+    /// A directory that is there is not replaced by something else, nor something else by a directory.
+    public var keepsKinds: Bool
 
-    public init(whiteouts: Whiteouts = .asFiles, ownership: Ownership = .fromArchive, makesDevices: Bool = true) {
+    public init(
+        whiteouts: Whiteouts = .asFiles, ownership: Ownership = .fromArchive, makesDevices: Bool = true,
+        keepsKinds: Bool = false
+    ) {
         self.whiteouts = whiteouts
         self.ownership = ownership
         self.makesDevices = makesDevices
+        self.keepsKinds = keepsKinds
     }
 }
 
@@ -78,6 +84,7 @@ public final class Extraction {
             return try finishRoot(entry)
         }
         try enter(names)
+        if options.keepsKinds { try checkKind(name, entry) }
         if options.whiteouts == .asOverlay, try whiteOut(name, entry) { return }
         switch entry.kind {
         case .file: try extractFile(entry, name, reader)
@@ -95,6 +102,14 @@ public final class Extraction {
             }
             try finishSpecial(entry, name)
         }
+    }
+
+    private func checkKind(_ name: FileName, _ entry: TarEntry) throws {
+        guard let there = try fstatatIfExists(parent, name) else { return }
+        let (wasDirectory, becomesDirectory) = (there.kind == .directory, entry.kind == .directory)
+        guard wasDirectory != becomesDirectory else { return }
+        let words = wasDirectory ? ("directory", "non-directory") : ("non-directory", "directory")
+        throw ArchiveError.conflict("cannot overwrite \(words.0) \"\(entry.displayPath)\" with \(words.1)")
     }
 
     // MARK: Places

@@ -1,3 +1,4 @@
+import BuildContext
 import Linux
 
 /// The owner that `--chown` gives to files.

@@ -1,3 +1,4 @@
+import BuildContext
 import Linux
 import SystemPackage
 

@@ -1,3 +1,4 @@
+import BuildContext
 import Linux
 
 /// Looks at everything below a source of `COPY` in a fixed order.

@@ -1,3 +1,5 @@
+import BuildContext
+
 /// Splits an instruction's line in the form its keyword demands.
 struct ArgumentForms {
     var escape: Unicode.Scalar

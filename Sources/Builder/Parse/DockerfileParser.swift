@@ -1,3 +1,5 @@
+import BuildContext
+
 /// Reads a Dockerfile: directives, joined lines, comments, here-documents.
 struct DockerfileParser {
     static let maxBytes = 4 << 20

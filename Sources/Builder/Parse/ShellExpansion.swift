@@ -1,3 +1,5 @@
+import BuildContext
+
 /// Expands `$name`, `${name…}`, quotes and escapes in a word, as the builder does for most instructions.
 struct ShellExpansion {
     enum Failure: Error, Equatable {

@@ -1,17 +1,8 @@
-extension Unicode.Scalar {
-    /// White space as between words of a Dockerfile.
-    var isBlank: Bool { properties.isWhitespace }
-}
+import BuildContext
 
 extension String {
     func trimmedLeft() -> String {
         String(unicodeScalars.drop { $0.isBlank })
-    }
-
-    func trimmed() -> String {
-        var rest = unicodeScalars.drop { $0.isBlank }
-        while let last = rest.last, last.isBlank { rest.removeLast() }
-        return String(rest)
     }
 
     /// The parts before and behind the first such character; compares scalars, so that an accent behind it does not hide it.

@@ -1,3 +1,5 @@
+import BuildContext
+
 /// Splits at white space outside quotes; quotes and escape characters stay in the words.
 enum Words {
     static func split(_ text: String, escape: Unicode.Scalar) -> [String] {

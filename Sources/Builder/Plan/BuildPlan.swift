@@ -1,3 +1,5 @@
+import BuildContext
+
 /// A Dockerfile's stages, and which of them a target needs.
 struct BuildPlan: Sendable, Equatable {
     struct Stage: Sendable, Equatable {

@@ -1,3 +1,4 @@
+import BuildContext
 import OCI
 
 /// Turns an instruction into a step, or says what is wrong with it.

@@ -1,3 +1,4 @@
+import BuildContext
 import Images
 import Linux
 import OCI

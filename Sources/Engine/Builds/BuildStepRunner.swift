@@ -55,8 +55,16 @@ struct BuildStepRunner: StepRunner {
             launched.supervisor.close()
             await reaper.add(launched.supervisorPID)
         }
-        if let endpoint = record.endpoint { try await context.networks.connect(endpoint, pid: launched.pid) }
-        return try await follow(launched.supervisor, paths, output)
+        do {
+            if let endpoint = record.endpoint { try await context.networks.connect(endpoint, pid: launched.pid) }
+            return try await follow(launched.supervisor, paths, output)
+        } catch {
+            throw Self.describe(await launched.supervisor.failure(behind: error))
+        }
+    }
+
+    private static func describe(_ error: any Error) -> any Error {
+        (error as? StartFailure).map { EngineError(.invalidArgument, $0.message) } ?? error
     }
 
     private func configure(_ record: ContainerRecord, _ paths: ContainerPaths, _ root: SharedFD) async throws {
@@ -103,7 +111,7 @@ struct BuildStepRunner: StepRunner {
     private func exitCode(_ control: SupervisorConnection) async throws -> Int32 {
         while let frame = try await control.next() {
             switch frame.kind {
-            case .failed: throw EngineError(.invalidArgument, StartFailure(frame).message)
+            case .failed: throw StartFailure(frame)
             case .exited:
                 return try JSONDecoder().decode(ExitRecord.self, from: Data(frame.payload.readableBytesView)).exitCode
             default: continue

@@ -30,17 +30,19 @@ extension ContainerEngine {
         )
     }
 
-    /// Unpacks an archive into a directory of the container.
+    /// Unpacks an archive into a directory of the container. With `takesOwner` the files belong to the container's user.
     public func writeArchive(
-        _ name: String, _ path: String, body: any UploadSource, keepsKind: Bool, keepsOwner: Bool
+        _ name: String, _ path: String, body: any UploadSource, keepsKind: Bool, takesOwner: Bool
     ) async throws {
         let container = try await registry.find(name)
         if await container.record.hostConfig.ReadonlyRootfs == true, await !container.isInWritableMount(path) {
             throw EngineError(.forbidden, "container rootfs is marked read-only")
         }
         let root = try await container.openRoot()
+        let user = await container.record.config.User ?? ""
         try await ByteBridge.upload(body) { source in
-            try ContainerFile(root: root, path: path).unpack(source, keepsKind: keepsKind)
+            let owner = takesOwner ? try root.withOwned { try UserLookup(root: $0).identity(user) } : nil
+            try ContainerFile(root: root, path: path).unpack(source, keepsKind: keepsKind, owner: owner)
         }
         await container.publish("extract-to-dir")
     }
@@ -111,7 +113,7 @@ struct ContainerFile {
         }
     }
 
-    func unpack(_ source: any ByteSource, keepsKind: Bool) throws {
+    func unpack(_ source: any ByteSource, keepsKind: Bool, owner: UserLookup.Identity?) throws {
         let directory: OwnedFD
         do {
             directory = try root.withOwned { try PathInRoot.open(path, root: $0, flags: [.path]) }
@@ -123,7 +125,8 @@ struct ContainerFile {
         }
         let reader = TarReader(try decompressing(source))
         do {
-            try Extraction(into: directory, options: ExtractionOptions(whiteouts: .asFiles)).run(reader)
+            let ownership = owner.map { ExtractionOptions.Ownership.fixed(uid: $0.uid, gid: $0.gid) } ?? .fromArchive
+            try Extraction(into: directory, options: ExtractionOptions(ownership: ownership, keepsKinds: keepsKind)).run(reader)
         } catch let error as ArchiveError {
             throw EngineError(.invalidArgument, error.description)
         }

@@ -54,10 +54,14 @@ extension Container {
             launched.supervisor.close()
             await reaper.add(launched.supervisorPID)
         }
-        if let endpoint { try await context.networks.connect(endpoint, pid: launched.pid) }
-        try await connectPendingAttaches()
-        try await launched.supervisor.send(.start)
-        try await awaitStarted(launched.supervisor)
+        do {
+            if let endpoint { try await context.networks.connect(endpoint, pid: launched.pid) }
+            try await connectPendingAttaches()
+            try await launched.supervisor.send(.start)
+            try await launched.supervisor.awaitStarted()
+        } catch {
+            throw await launched.supervisor.failure(behind: error)
+        }
         return RunningContainer(
             pid: launched.pid, supervisor: launched.supervisor, supervisorPID: launched.supervisorPID)
     }
@@ -121,17 +125,6 @@ extension Container {
             joined[kind] = "/proc/\(process.pid)/ns/\(file)"
         }
         return joined
-    }
-
-    private func awaitStarted(_ supervisor: SupervisorConnection) async throws {
-        while let frame = try await supervisor.next() {
-            switch frame.kind {
-            case .started: return
-            case .failed: throw StartFailure(frame)
-            default: continue
-            }
-        }
-        throw EngineError(.internalError, "the supervisor ended while the container started")
     }
 
     private func startFailed(_ error: any Error) async {

@@ -83,6 +83,47 @@ struct StartFailure: Error, CustomStringConvertible {
     var description: String { message }
 }
 
+extension SupervisorConnection {
+    /// After START: returns when the command runs, throws `StartFailure` when it could not be executed.
+    func awaitStarted() async throws {
+        while let frame = try await next() {
+            switch frame.kind {
+            case .started: return
+            case .failed: throw StartFailure(frame)
+            default: continue
+            }
+        }
+        throw EngineError(.internalError, "the supervisor ended while the container started")
+    }
+
+    /// A first process that cannot go on ends while the engine still works for it, whose steps then fail as well: what the
+    /// supervisor says, if it says something soon, is the reason, and `error` only what followed from it.
+    func failure(behind error: any Error) async -> any Error {
+        if error is StartFailure { return error }
+        return await withTaskGroup(of: (any Error)?.self) { group in
+            group.addTask {
+                do {
+                    try await self.awaitStarted()
+                    return nil
+                } catch {
+                    return error as? StartFailure
+                }
+            }
+            group.addTask {
+                // Cut short when the answer comes.
+                try? await Task.sleep(for: .milliseconds(500))
+                self.close()
+                return nil
+            }
+            for await found in group {
+                group.cancelAll()
+                return found ?? error
+            }
+            return error
+        }
+    }
+}
+
 /// Takes note of supervisors that have ended, so that none stays behind as a zombie. They live as long as their
 /// containers, so nobody waits for them on a thread: an ended one is asked for until it is gone.
 actor SupervisorReaper {

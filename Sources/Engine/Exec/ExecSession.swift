@@ -93,9 +93,10 @@ actor ExecSession {
             let attached = attach ? try await Container.openAttach(
                 directory: directory, flags: flags, group: context.eventLoops) : nil
             try await launched.supervisor.send(.start)
-            try await awaitStarted(launched.supervisor)
+            try await launched.supervisor.awaitStarted()
             return (launched, attached)
         } catch {
+            let error = await launched.supervisor.failure(behind: error)
             launched.supervisor.close()
             await context.reaper.add(launched.supervisorPID)
             throw error
@@ -106,17 +107,6 @@ actor ExecSession {
         let config = record.config
         return (config.AttachStdout == true ? 1 : 0) | (config.AttachStderr == true ? 2 : 0)
             | (config.AttachStdin == true ? 4 : 0)
-    }
-
-    private func awaitStarted(_ supervisor: SupervisorConnection) async throws {
-        while let frame = try await supervisor.next() {
-            switch frame.kind {
-            case .started: return
-            case .failed: throw StartFailure(frame)
-            default: continue
-            }
-        }
-        throw EngineError(.internalError, "the supervisor ended while the command started")
     }
 
     private func join(_ client: any ClientStream, _ supervisor: SupervisorConnection) async throws {

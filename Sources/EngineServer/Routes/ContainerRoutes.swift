@@ -98,11 +98,6 @@ struct ContainerRoutes {
                 let result = try await wait()
                 var response = ContainerWaitResponse()
                 response.StatusCode = Int64(result.exitCode)
-                if !result.error.isEmpty {
-                    var failure = ContainerWaitExitError()
-                    failure.Message = result.error
-                    response.Error = failure
-                }
                 try await writer.writeLine(response)
             }
         }
@@ -173,7 +168,7 @@ struct ContainerRoutes {
         router.on(.PUT, "/containers/{id}/archive") { request in
             try await engine.writeArchive(
                 request.parameter("id"), try Self.path(request), body: request.body,
-                keepsKind: request.query.flag("noOverwriteDirNonDir"), keepsOwner: request.query.flag("copyUIDGID"))
+                keepsKind: request.query.flag("noOverwriteDirNonDir"), takesOwner: request.query.flag("copyUIDGID"))
             return .status(.ok)
         }
         router.on(.GET, "/containers/{id}/export") { request in

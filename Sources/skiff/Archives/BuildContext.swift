@@ -1,5 +1,5 @@
 import Archive
-import Builder
+import BuildContext
 import FoundationEssentials
 import Linux
 import NIOCore

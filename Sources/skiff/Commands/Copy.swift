@@ -104,16 +104,17 @@ private struct CopyOut: Sendable {
         guard Self.existing(target.directory) == .directory else {
             throw CommandFailure("invalid output path: directory \"\(target.directory)\" does not exist")
         }
-        let archive = try makePipe()
-        let renamed = try makePipe()
         let options = ExtractionOptions(
             ownership: keepsOwners ? .fromArchive : .fixed(uid: CurrentProcess.effectiveUserID, gid: CurrentProcess.effectiveGroupID))
-        async let renaming: Void = Self.rename(archive.reading, renamed.writing, target.name.map { Array($0.utf8) })
-        async let extracting: Void = Self.extract(renamed.reading, FilePath(target.directory), options)
-        let size = try await Self.feed(response, archive.writing)
-        try await renaming
+        let (archive, renamed) = (try PipeEnds(), try PipeEnds())
+        async let renaming: Void = Self.rename(archive, renamed, target.name.map { Array($0.utf8) })
+        async let extracting: Void = Self.extract(renamed, FilePath(target.directory), options)
+        let fed: Result<Int64, any Error>
+        do { fed = .success(try await Self.feed(response, archive)) } catch { fed = .failure(error) }
+        // The last one in the row first: when it fails, those before it only see a broken pipe.
         try await extracting
-        return size
+        try await renaming
+        return try fed.get()
     }
 
     static func existing(_ path: String) -> CopyTarget.Existing {
@@ -122,23 +123,24 @@ private struct CopyOut: Sendable {
         return isDirectory ? .directory : .file
     }
 
-    // Each of these takes its ends of the pipes along, so that they are closed with it.
-
-    private static func feed(_ response: EngineResponse, _ end: SharedFD) async throws -> Int64 {
+    private static func feed(_ response: EngineResponse, _ archive: PipeEnds) async throws -> Int64 {
+        let end = try archive.takeWriting()
         var size: Int64 = 0
         while let bytes = try await response.next() {
             size += Int64(bytes.readableBytes)
             let bytes = Array(bytes.readableBytesView)
-            try await blocking { try bytes.withUnsafeBytes { try FileSink(end).write($0) } }
+            try await blocking { try bytes.withUnsafeBytes { try end.writeAll($0) } }
         }
         return size
     }
 
-    private static func rename(_ source: SharedFD, _ target: SharedFD, _ name: [UInt8]?) async throws {
+    private static func rename(_ archive: PipeEnds, _ renamed: PipeEnds, _ name: [UInt8]?) async throws {
+        let (source, target) = (try archive.takeReading(), try renamed.takeWriting())
         try await blocking { try TarRenaming.copy(FileSource(source), to: FileSink(target), firstName: name) }
     }
 
-    private static func extract(_ source: SharedFD, _ directory: FilePath, _ options: ExtractionOptions) async throws {
+    private static func extract(_ renamed: PipeEnds, _ directory: FilePath, _ options: ExtractionOptions) async throws {
+        let source = try renamed.takeReading()
         try await blocking {
             let extraction = try Extraction(into: try OwnedFD.open(directory, [.readOnly, .directory]), options: options)
             try extraction.run(TarReader(FileSource(source)))

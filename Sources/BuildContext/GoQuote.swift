@@ -1,6 +1,6 @@
 /// Quotes text the way Docker's messages do.
-enum GoQuote {
-    static func quoted(_ text: String) -> String {
+package enum GoQuote {
+    package static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -22,22 +22,7 @@ enum GoQuote {
     }
 
     /// `["a" "b"]`
-    static func quoted(_ list: [String]) -> String {
+    package static func quoted(_ list: [String]) -> String {
         "[" + list.map { quoted($0) }.joined(separator: " ") + "]"
-    }
-}
-
-extension Instruction {
-    /// The instruction as a tree: `(copy ["--from=a"] "x" "/")`.
-    var dump: String {
-        var parts = [keyword]
-        if !flags.isEmpty { parts.append(GoQuote.quoted(flags)) }
-        for argument in arguments {
-            switch argument {
-            case .word(let word): parts.append(GoQuote.quoted(word))
-            case .instruction(let inner): parts.append(inner.dump)
-            }
-        }
-        return "(" + parts.joined(separator: " ") + ")"
     }
 }

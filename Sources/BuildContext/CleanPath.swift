@@ -1,7 +1,7 @@
 /// Slash paths as text: the rules of `path.Clean`, which Docker's formats are defined by. Nothing is looked up on disk.
-enum CleanPath {
+package enum CleanPath {
     /// The shortest equal path: no doubled slashes, no `.`, no `..` that can be resolved, no slash at the end.
-    static func clean(_ path: String) -> String {
+    package static func clean(_ path: String) -> String {
         let isAbsolute = path.utf8.first == UInt8(ascii: "/")
         var parts: [Substring] = []
         for part in path.split(separator: "/") where part != "." {
@@ -18,12 +18,12 @@ enum CleanPath {
     }
 
     /// A path taken as seen from a directory; an absolute one stays.
-    static func join(_ directory: String, _ path: String) -> String {
+    package static func join(_ directory: String, _ path: String) -> String {
         clean(path.utf8.first == UInt8(ascii: "/") ? path : directory + "/" + path)
     }
 
     /// The path without leading slashes and without a way out: relative to a root.
-    static func relative(_ path: String) -> String {
+    package static func relative(_ path: String) -> String {
         let cleaned = clean("/" + path)
         return cleaned == "/" ? "." : String(cleaned.dropFirst())
     }

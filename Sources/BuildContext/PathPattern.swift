@@ -1,5 +1,5 @@
 /// One pattern of a `.dockerignore`: `*` and `?` stay within a directory, `**` does not.
-struct PathPattern: Sendable {
+package struct PathPattern: Sendable {
     private enum Token {
         case literal(Unicode.Scalar)
         /// `?`
@@ -14,11 +14,11 @@ struct PathPattern: Sendable {
         case oneOf([ClosedRange<Unicode.Scalar>], negated: Bool)
     }
 
-    let text: String
+    package let text: String
     private var tokens: [Token] = []
 
     /// - Returns: nil for a pattern that cannot be read, such as `[a`.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         self.text = text
         var rest = text.unicodeScalars[...]
         let isPlainBehindStars = !text.unicodeScalars.dropFirst(2).contains { "*?[]\\".unicodeScalars.contains($0) }
@@ -78,12 +78,12 @@ struct PathPattern: Sendable {
     }
 
     /// Whether the pattern matches exactly this path.
-    func matches(_ path: String) -> Bool {
+    package func matches(_ path: String) -> Bool {
         states(after: path).contains(tokens.count)
     }
 
     /// Whether some path below this directory could match.
-    func canMatchBelow(_ directory: String) -> Bool {
+    package func canMatchBelow(_ directory: String) -> Bool {
         !states(after: directory + "/").isEmpty
     }
 
