@@ -1,5 +1,4 @@
 import Archive
-import FoundationEssentials
 public import Linux
 public import OCI
 import SystemPackage
@@ -34,7 +33,7 @@ extension ImageStore {
 
     /// The time as image configurations hold it.
     public static func now() -> String {
-        Date.now.formatted(.iso8601.time(includingFractionalSeconds: true))
+        Timestamp.now().description
     }
 }
 

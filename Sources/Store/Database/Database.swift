@@ -1,4 +1,3 @@
-import FoundationEssentials
 import GRDB
 import Linux
 public import SystemPackage
@@ -64,9 +63,9 @@ public enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// The time now as the tables hold it: RFC 3339 with milliseconds, in UTC.
+/// The time now as the tables hold it: RFC 3339, in UTC.
 func timestamp() -> String {
-    Date.now.formatted(.iso8601.time(includingFractionalSeconds: true))
+    Timestamp.now().description
 }
 
 /// JSON as the tables hold it.
