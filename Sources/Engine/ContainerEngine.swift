@@ -105,11 +105,8 @@ public final class ContainerEngine: Sendable {
         -> (terminal: Bool, run: @Sendable (any ClientStream) async throws -> Void)
     {
         let container = try await registry.find(name)
-        _ = try DetachKeys(options.detachKeys)
-        if await container.phase.isPaused {
-            throw EngineError(.conflict, "container \(name) is paused, unpause the container before attach")
-        }
-        return (await container.isTerminal, { try await container.attach(options, client: $0) })
+        let ticket = try await container.beginAttach(options)
+        return (await container.isTerminal, { try await container.attach(ticket, client: $0) })
     }
 
     public func resizeContainer(_ name: String, rows: UInt16, columns: UInt16) async throws {

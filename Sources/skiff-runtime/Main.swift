@@ -10,6 +10,7 @@ enum Main {
 
     static func main() {
         let arguments = Array(CommandLine.arguments.dropFirst())
+        if CommandLine.arguments.first == ReapingInit.path { ReapingInit.main(arguments) }
         if arguments.first == "supervise" {
             do { try shield() } catch { endProcess(fail("", error, nil)) }
             Supervise.main(Array(arguments.dropFirst()))

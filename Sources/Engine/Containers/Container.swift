@@ -36,7 +36,7 @@ actor Container {
 
     struct PendingAttach {
         let flags: UInt8
-        let continuation: CheckedContinuation<SupervisorConnection?, Never>
+        let continuation: AsyncStream<SupervisorConnection>.Continuation
     }
 
     init(record: ContainerRecord, context: EngineContext, volumes: VolumeStore, registry: ContainerRegistry) {

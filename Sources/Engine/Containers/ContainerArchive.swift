@@ -105,7 +105,8 @@ struct ContainerFile {
             let writer = TarWriter(sink)
             let tree = TreeArchive(writer)
             if let name {
-                try tree.add(name, in: parent.directory, as: name.bytes)
+                // `/d/.` means the contents of `/d`: clients put another name in the place of the dot.
+                try tree.add(name, in: parent.directory, as: path.hasSuffix("/.") ? Array(".".utf8) : name.bytes)
             } else {
                 try tree.addContents(of: try reopenDirectory(parent.directory))
             }

@@ -73,7 +73,7 @@ extension Container {
         if record.state.oomKilled { publish("oom") }
         publish("die", ["exitCode": "\(record.state.exitCode)", "execDuration": "\(runSeconds())"])
         await removeRuntimeDirectory()
-        resumeWaiters(for: [.notRunning, .nextExit])
+        resumeWaiters(for: Self.wantsRestart(record) ? [.nextExit] : [.notRunning, .nextExit])
         if removing { await removeAfterExit() }
     }
 

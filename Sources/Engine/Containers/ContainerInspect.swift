@@ -42,7 +42,7 @@ extension Container {
         var state = ContainerState()
         let saved = record.state
         state.Status = statusName
-        state.Running = phase.process != nil
+        state.Running = phase.process != nil || isRestarting
         state.Paused = phase.isPaused
         state.Restarting = isRestarting
         state.OOMKilled = saved.oomKilled
@@ -55,15 +55,10 @@ extension Container {
         return state
     }
 
-    private var isRestarting: Bool {
-        guard case .exited = phase, let task = scheduledRestart else { return false }
-        return !task.isCancelled && Self.wantsRestart(record)
-    }
-
     var statusName: String {
         switch phase {
         case .created: "created"
-        case .starting: record.state.startedAt == SavedState.never ? "created" : "exited"
+        case .starting: isRestarting ? "restarting" : record.state.startedAt == SavedState.never ? "created" : "exited"
         case .running: "running"
         case .paused: "paused"
         case .exited: isRestarting ? "restarting" : "exited"

@@ -21,7 +21,7 @@ extension Container {
                 throw EngineError(.internalError, "could not kill container \(shortID(id))")
             }
         }
-        scheduledRestart?.cancel()
+        cancelRestart()
         // The end of a container with --rm removes it: then there is nothing left to do.
         if case .removed = phase, force { return }
         let before = phase
@@ -42,8 +42,7 @@ extension Container {
         phase = .removed
         publish("destroy")
         resumeWaiters(for: [.notRunning, .nextExit, .removed])
-        for (_, attach) in pendingAttaches { attach.continuation.resume(returning: nil) }
-        pendingAttaches = [:]
+        endPendingAttaches()
     }
 
     private func removeFiles() async {

@@ -9,9 +9,9 @@ import SystemPackage
 
 extension Container {
     /// `docker start`: root filesystem, network, process, in that order; undone in reverse when a step fails.
-    func start() async throws {
+    func start(isRestart: Bool = false) async throws {
         try phase.beginStart()  // Before the first await: a second start fails here, it does not wait in line.
-        scheduledRestart?.cancel()
+        if !isRestart { cancelRestart() }
         record.state.stoppedByUser = false
         var undo = UndoStack()
         do {
@@ -135,8 +135,7 @@ extension Container {
         record.state.exitCode = (error as? StartFailure)?.exitCode ?? 128
         record.state.error = Self.describe(error).message
         if record.state.status == .created { phase = .created }
-        for (_, attach) in pendingAttaches { attach.continuation.resume(returning: nil) }
-        pendingAttaches = [:]
+        endPendingAttaches()
         await saveOrReport()
         if record.hostConfig.AutoRemove == true {
             do {

@@ -6,9 +6,13 @@ extension Container {
     /// `docker stop`: the stop signal, then after `timeout` seconds the end. Returns when the process is gone.
     func stop(signal: Signal?, timeout: Int?) async throws {
         guard phase.isLive else {
+            let wasRestarting = isRestarting
             record.state.stoppedByUser = true
-            scheduledRestart?.cancel()
-            throw EngineError(.notModified, "")
+            cancelRestart()
+            await saveOrReport()
+            guard wasRestarting else { throw EngineError(.notModified, "") }
+            resumeWaiters(for: [.notRunning])
+            return
         }
         try await end(signal: signal, timeout: timeout)
         publish("stop")
@@ -34,7 +38,7 @@ extension Container {
 
     private func end(signal: Signal?, timeout: Int?) async throws {
         record.state.stoppedByUser = true
-        scheduledRestart?.cancel()
+        cancelRestart()
         // A start that is under way is waited for: the process is about to exist.
         let process = try runningProcess()
         let configured = record.config.StopSignal.flatMap { Signal($0) }

@@ -11,7 +11,7 @@ public struct WaitResult: Sendable {
 
 extension Container {
     func wait(_ condition: WaitCondition) async throws -> WaitResult {
-        if condition == .notRunning, !phase.isLive { return waitResult }
+        if condition == .notRunning, !phase.isLive, !isRestarting { return waitResult }
         if condition == .removed, case .removed = phase { return waitResult }
         let number = nextWaiter
         nextWaiter += 1

@@ -16,17 +16,27 @@ extension Container {
         }
     }
 
+    /// A policy is about to start the container again, or just does it.
+    var isRestarting: Bool { scheduledRestart != nil && !record.state.stoppedByUser }
+
     private func restartNow() async {
         guard case .exited = phase, !record.state.stoppedByUser else { return }
-        // `start` cancels what is scheduled; this task is not to cancel itself.
-        scheduledRestart = nil
         record.state.restartCount += 1
         do {
-            try await start()
+            try await start(isRestart: true)
+            scheduledRestart = nil
         } catch {
+            scheduledRestart = nil
             logger.warning("could not restart the container", metadata: ["error": "\(error)"])
             restartIfWanted()
+            if !isRestarting { resumeWaiters(for: [.notRunning]) }
         }
+    }
+
+    /// Stop, start and rm take over from the policy.
+    func cancelRestart() {
+        scheduledRestart?.cancel()
+        scheduledRestart = nil
     }
 
     /// When the engine starts: containers whose policy wants them up.

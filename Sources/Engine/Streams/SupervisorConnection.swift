@@ -14,6 +14,9 @@ final class SupervisorConnection: Sendable {
         self.inbox = inbox
     }
 
+    /// A connection that nobody holds any more would keep the container's output waiting.
+    deinit { channel.close(promise: nil) }
+
     /// Connects to the supervisor that works in this directory.
     ///
     /// The directory's name may be longer than `sun_path` allows, so the socket is reached through a descriptor.

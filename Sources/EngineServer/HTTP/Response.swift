@@ -41,11 +41,11 @@ struct Response {
     }
 }
 
-/// JSON as Go writes it: slashes bare.
+/// JSON as Go writes it, slashes bare; always in the same order.
 enum JSONOutput {
     static func encode(_ value: some Encodable) throws -> Data {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = [.withoutEscapingSlashes]
+        encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
         return try encoder.encode(value)
     }
 }

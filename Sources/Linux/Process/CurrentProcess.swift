@@ -3,6 +3,17 @@ import SystemPackage
 
 /// The process itself.
 public enum CurrentProcess {
+    /// `NAME=value`, as the program got them.
+    public static var environment: [String] {
+        var variables: [String] = []
+        var next = environ
+        while let variable = next.pointee {
+            variables.append(String(cString: variable))
+            next += 1
+        }
+        return variables
+    }
+
     public static var id: pid_t { getpid() }
     /// The user whose rights count.
     public static var effectiveUserID: UInt32 { geteuid() }
