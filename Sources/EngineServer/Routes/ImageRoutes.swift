@@ -80,6 +80,19 @@ struct ImageRoutes {
             wanted.hostCertificates = query.flag("hostCertificates")
             return .messages { [wanted] send in try await engine.bootstrapImage(wanted, send: send) }
         }
+        router.on(.POST, "/commit") { request in
+            let query = request.query
+            var wanted = CommitRequest()
+            wanted.repository = query["repo"] ?? ""
+            wanted.tag = query["tag"] ?? ""
+            wanted.comment = query["comment"] ?? ""
+            wanted.author = query["author"] ?? ""
+            wanted.pauses = query.flag("pause", default: true)
+            wanted.changes = query.all("changes").flatMap { $0.split(separator: "\n").map(String.init) }
+            var response = IDResponse()
+            response.Id = try await engine.commitContainer(query["container"] ?? "", wanted)
+            return try .json(response, status: .created)
+        }
         router.on(.POST, "/build/prune") { _ in try .json(await engine.pruneBuildCache()) }
         router.on(.POST, "/build") { request in
             let parameters = try BuildQuery(request.query).parameters

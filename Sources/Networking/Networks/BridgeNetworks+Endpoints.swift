@@ -174,13 +174,14 @@ extension BridgeNetworks {
     /// After a restart of the engine: holds the ports of the running containers again, puts back what somebody removed
     /// meanwhile, removes what is left of all other containers.
     public func reconcile(running: Set<String>) async {
-        for containerID in endpoints.keys where !running.contains(containerID) {
-            await disconnect(containerID: containerID)
-        }
         do {
             try await prepare()
         } catch {
             logger.error("the network could not be repaired", metadata: ["error": "\(error)"])
+        }
+        // After that, since the first look at the database tells which endpoints there are.
+        for containerID in endpoints.keys where !running.contains(containerID) {
+            await disconnect(containerID: containerID)
         }
         let withIPv6 = prepared?.network.ipv6 != nil
         for (containerID, endpoint) in endpoints where endpoint.ports == nil {

@@ -25,17 +25,27 @@ struct SignalForwarding: Sendable {
     }
 
     private func handle(_ queue: SignalQueue) async throws {
-        while let signal = try await queue.next() {
-            if signal == ProxiedSignals.windowChange {
-                if let resize, let size = RawTerminal.size() { await resize(size) }
-            } else if signal == Signal("CONT"), let terminal {
-                try terminal.enterAgain()
-            } else if let forward {
-                await forward(signal)
-            } else if signal != Signal("CONT") {
-                terminal?.restore()
-                CurrentProcess.exit(128 + signal.rawValue)
-            }
+        while let signal = try await queue.next() { try await act(on: signal) }
+    }
+
+    private func act(on signal: Signal) async throws {
+        if signal == ProxiedSignals.windowChange {
+            await sendSize()
+        } else if signal == Signal("CONT"), let terminal {
+            try terminal.enterAgain()
+        } else if let forward {
+            await forward(signal)
+        } else if signal != Signal("CONT") {
+            endProgram(by: signal)
         }
+    }
+
+    private func sendSize() async {
+        if let resize, let size = RawTerminal.size() { await resize(size) }
+    }
+
+    private func endProgram(by signal: Signal) {
+        terminal?.restore()
+        CurrentProcess.exit(128 + signal.rawValue)
     }
 }
