@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ class Census:
     cgroups: set = field(default_factory=set)
     supervisors: set = field(default_factory=set)
     sockets: set = field(default_factory=set)
-    rules: str = ""
+    rules: Counter = field(default_factory=Counter)
     files: set = field(default_factory=set)
 
     @staticmethod
@@ -60,8 +61,7 @@ def differences(old, new, engine):
     found["links"] = {link for link in new.links - old.links if is_orphan(link) or link[1] == engine.bridge}
     for name in ("supervisors", "sockets", "files"):
         found[name] = getattr(new, name) ^ getattr(old, name)
-    if new.rules != old.rules:
-        found["rules"] = (old.rules, new.rules)
+    found["rules"] = list((new.rules - old.rules).elements()) + list((old.rules - new.rules).elements())
     return {key: value for key, value in found.items() if value}
 
 
@@ -122,11 +122,11 @@ def sockets(directory):
 
 
 def rules(table):
-    """The table in nft's words, without what changes by itself: handles and counters."""
+    """How often each object of the table is there, without what changes by itself: handles and counters."""
     listing = subprocess.run(["nft", "-j", "list", "table", "inet", table], capture_output=True, text=True)
     if listing.returncode != 0:
-        return ""
-    return json.dumps(without_counters(json.loads(listing.stdout)), sort_keys=True)
+        return Counter()
+    return Counter(json.dumps(without_counters(entry), sort_keys=True) for entry in json.loads(listing.stdout)["nftables"])
 
 
 def without_counters(value):

@@ -3,20 +3,29 @@
 import json
 import socket
 import subprocess
+import sys
 
 import pytest
 
 from waiting import wait_for
-from web import SERVER, fetch, free_port
+from web import SERVER, fetch, fetch_inside, free_port
 
 # For documentation (RFC 5737): no route of any real network leads there.
 HOST_ADDRESS = "192.0.2.77"
+ECHO = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", 5000))
+while True:
+    data, sender = server.recvfrom(100)
+    server.sendto(data, sender)
+"""
 
 
 @pytest.fixture
 def host_address():
     """One more address of this host, as a network card has it."""
-    subprocess.run(["ip", "link", "add", "skifftest", "type", "dummy"], check=True)
+    subprocess.run(["ip", "link", "add", "skifftest", "type", "bridge"], check=True)
     subprocess.run(["ip", "address", "add", f"{HOST_ADDRESS}/32", "dev", "skifftest"], check=True)
     subprocess.run(["ip", "link", "set", "skifftest", "up"], check=True)
     yield HOST_ADDRESS
@@ -38,8 +47,8 @@ def test_another_container_reaches_it_through_the_host(cli, host_address):
     port = free_port()
     cli("run", "-d", "--name", "web", "-p", f"{port}:8001", "busybox", *SERVER)
     wait_for(lambda: fetch(f"http://127.0.0.1:{port}/"), "the page")
-    assert cli("run", "--rm", "busybox", "wget", "-qO-", "-T", "5", f"http://{host_address}:{port}/").out == "page\n"
-    assert cli("exec", "web", "wget", "-qO-", "-T", "5", f"http://{host_address}:{port}/").out == "page\n"
+    assert cli("run", "--rm", "busybox", *fetch_inside(host_address, port)).out == "page\n"
+    assert cli("exec", "web", *fetch_inside(host_address, port)).out == "page\n"
 
 
 def test_a_port_of_localhost_stays_there(cli, host_address):
@@ -63,9 +72,11 @@ def test_exposed_ports_are_published_with_capital_p(cli, engine, context):
     wait_for(lambda: fetch(f"http://127.0.0.1:{chosen}/") == "page\n", "the page")
 
 
-def test_udp_is_published(cli):
+def test_udp_is_published(cli, engine):
     port = free_port(socket.SOCK_DGRAM)
-    cli("run", "-d", "--name", "echo", "-p", f"{port}:5000/udp", "busybox", "nc", "-lu", "-p", "5000", "-e", "cat")
+    cli("run", "-d", "--name", "echo", "-p", f"{port}:5000/udp", "busybox", "sleep", "600")
+    # Busybox has no server for UDP, so one of ours listens in the container's network.
+    server = subprocess.Popen(["nsenter", "-t", str(engine.pid_of("echo")), "-n", sys.executable, "-c", ECHO])
 
     def echoes():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -77,7 +88,11 @@ def test_udp_is_published(cli):
             except OSError:
                 return False
 
-    wait_for(echoes, "an echo over UDP")
+    try:
+        wait_for(echoes, "an echo over UDP")
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_a_taken_port_is_named(cli, engine):
@@ -121,7 +136,7 @@ def has_name_server():
 def test_containers_of_the_bridge_reach_each_other(cli):
     cli("run", "-d", "--name", "web", "busybox", *SERVER)
     address = cli("inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "web").line
-    wait_for(lambda: cli("run", "--rm", "busybox", "wget", "-qO-", "-T", "2", f"http://{address}:8001/", code=None).out == "page\n",
+    wait_for(lambda: cli("run", "--rm", "busybox", *fetch_inside(address, 8001), code=None).out == "page\n",
              "the other container")
     six = cli("inspect", "-f", "{{.NetworkSettings.Networks.bridge.GlobalIPv6Address}}", "web").line
     if six:
@@ -134,13 +149,12 @@ def test_host_and_none(cli):
     shown = cli("run", "--rm", "--network", "host", "busybox", "cat", "/proc/net/dev").lines
     assert {"lo"} <= {line.split(":")[0].strip() for line in shown if ":" in line} & host
     assert cli("run", "--rm", "--network", "none", "busybox", "ls", "/sys/class/net").out.split() == ["lo"]
-    assert cli("run", "--rm", "--network", "none", "busybox", "wget", "-T", "2", f"http://{HOST_ADDRESS}/", code=1).err
+    assert cli("run", "--rm", "--network", "none", "busybox", "nc", "-w", "2", HOST_ADDRESS, "80", code=1).err
 
 
 def test_one_container_joins_another_s_network(cli):
     cli("run", "-d", "--name", "web", "busybox", *SERVER)
-    wait_for(lambda: cli("run", "--rm", "--network", "container:web", "busybox", "wget", "-qO-", "http://127.0.0.1:8001/",
-                         code=None).out == "page\n", "the server on localhost")
+    wait_for(lambda: cli("run", "--rm", "--network", "container:web", "busybox", *fetch_inside("127.0.0.1", 8001), code=None).out == "page\n", "the server on localhost")
 
 
 def test_extra_hosts_and_name_servers(cli):

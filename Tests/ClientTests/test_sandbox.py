@@ -46,8 +46,6 @@ def test_a_full_place_to_write_is_its_own(cli):
 
 
 def test_without_network_nobody_is_reached(cli):
-    for target in ("127.0.0.1:1", "192.0.2.1"):
-        assert cli("run", "--rm", *LIMITS, "busybox", "wget", "-T", "1", f"http://{target}/", code=1).err
     assert "Network is unreachable" in cli("run", "--rm", *LIMITS, "busybox", "ping", "-c", "1", "192.0.2.1", code=None).all
 
 

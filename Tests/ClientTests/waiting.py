@@ -22,5 +22,5 @@ def wait_until_equal(value, expected, what, seconds=20):
         if now == expected:
             return
         if time.monotonic() >= end:
-            assert now == expected, what
+            raise AssertionError(f"{what}: {now!r}, wanted {expected!r}")
         time.sleep(0.02)

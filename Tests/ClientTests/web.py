@@ -18,6 +18,11 @@ def fetch(url):
         return None  # Nobody is there, or not yet.
 
 
+def fetch_inside(host, port):
+    """The command that does the same in a container (busybox's wget, linked statically, crashes)."""
+    return ["sh", "-c", f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {host} {port} | tail -n 1"]
+
+
 def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
