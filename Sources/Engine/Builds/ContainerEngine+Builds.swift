@@ -93,7 +93,8 @@ extension EngineError {
         let shown = (try? ContainerEngine.reference(name, tag: tag))?.familiarString ?? name
         return EngineError(
             .notFound,
-            "no image '\(shown)' on this machine, and pulling from a registry is not available in this version of Skiff: use 'load', 'import' or 'skiff image bootstrap'")
+            // Docker's words first: clients tell by them that it is the image that is missing.
+            "No such image: \(shown): pulling from a registry is not available in this version of Skiff, use 'load', 'import' or 'skiff image bootstrap'")
     }
 
     /// The exit code of a build's command that failed.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A pipe whose ends may have several owners each.

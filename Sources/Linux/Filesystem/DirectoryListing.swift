@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The names in a directory in the kernel's order, without `.` and `..`. The directory must have been opened for

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Hands things from one thread to another; the one that is faster waits for the other.

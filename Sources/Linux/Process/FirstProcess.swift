@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// What the first process of a PID namespace needs to look after the others. The process has one thread.

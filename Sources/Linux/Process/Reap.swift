@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Takes note of a child's end if it has ended already; does not wait. True also when there is no such child any more.

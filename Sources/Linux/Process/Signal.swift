@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A signal by number, with the names that `kill` and Docker accept.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// What the running kernel calls itself and the machine (uname(2)).

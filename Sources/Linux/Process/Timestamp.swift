@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A moment of the wall clock with the kernel's precision.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The numbers of the system calls by name, for each of the architectures that a filter can tell apart. A search in one
