@@ -28,6 +28,8 @@ struct SignalForwarding: Sendable {
         while let signal = try await queue.next() { try await act(on: signal) }
     }
 
+    // Not inlined: the optimiser of Swift 6.3 cannot split the coroutine that would result.
+    @inline(never)
     private func act(on signal: Signal) async throws {
         if signal == ProxiedSignals.windowChange {
             await sendSize()
@@ -44,6 +46,7 @@ struct SignalForwarding: Sendable {
         if let resize, let size = RawTerminal.size() { await resize(size) }
     }
 
+    @inline(never)
     private func endProgram(by signal: Signal) {
         terminal?.restore()
         CurrentProcess.exit(128 + signal.rawValue)
