@@ -1,4 +1,5 @@
 import DockerAPI
+import Linux
 import OCI
 import SystemPackage
 
@@ -33,7 +34,7 @@ struct ContainerMounts {
                 destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [access, "nosuid", "noexec", "nodev"]),
         ]
         if host.IpcMode == "host" {
-            for place in ["/dev/mqueue", "/dev/shm"] {
+            for place in ["/dev/mqueue", "/dev/shm"] where Self.exists(place) {
                 mounts.append(RuntimeSpec.Mount(destination: place, type: "bind", source: place, options: ["rbind", "nosuid", "noexec", "nodev"]))
             }
         } else {
@@ -48,6 +49,10 @@ struct ContainerMounts {
             }
         }
         return mounts
+    }
+
+    private static func exists(_ path: String) -> Bool {
+        (try? OwnedFD.open(FilePath(path), [.path, .directory])) != nil  // A host may do without either.
     }
 
     private func engineFiles() -> [RuntimeSpec.Mount] {

@@ -31,7 +31,7 @@ extension Container {
             throw EngineError(error.kind, "removal of container \(record.name) \(error.message)")
         }
         do {
-            try await context.database.containers.delete(id: id)
+            try await deleteRow()
         } catch {
             phase = before
             throw error
@@ -43,6 +43,16 @@ extension Container {
         publish("destroy")
         resumeWaiters(for: [.notRunning, .nextExit, .removed])
         endPendingAttaches()
+    }
+
+    private func deleteRow() async throws {
+        do {
+            try await context.database.containers.delete(id: id)
+        } catch {
+            // On a full disk there is no room even for saying that a row goes: the files make some.
+            await removeFiles()
+            try await context.database.containers.delete(id: id)
+        }
     }
 
     private func removeFiles() async {
