@@ -44,7 +44,7 @@ WORKDIR sub
 COPY --chown=alice:video one.txt two.txt ./
 ADD packed.tar /unpacked/
 COPY dir/ /dir/
-RUN echo "$GREETING" > said && adduser -D bob
+RUN echo "$GREETING" > said
 RUN ["/bin/touch", "/exec form"]
 EXPOSE 8001 53/udp
 VOLUME ["/data"]
@@ -211,7 +211,7 @@ def test_laboratory_b(cli, context):
 def test_laboratory_h(cli, context):
     """An image as a class: ENV, COPY, ADD, EXPOSE, WORKDIR, USER, ENTRYPOINT and CMD."""
     directory = context({
-        "Dockerfile": 'FROM busybox\nENV MYVAR="HELLO"\nRUN adduser -D MYUSER\nCOPY my-conf.txt /app/my-conf.txt\n'
+        "Dockerfile": 'FROM busybox\nENV MYVAR="HELLO"\nRUN echo MYUSER:x:3000:3000::/:/bin/sh >> /etc/passwd\nCOPY my-conf.txt /app/my-conf.txt\n'
                       'ADD my-file.txt /app/my-file.txt\nEXPOSE 9000\nWORKDIR "/WORKDIR"\nUSER MYUSER\n'
                       'ENTRYPOINT ["/bin/sh"]\nCMD ["-c", "echo ${MYVAR}"]\n',
         "my-conf.txt": "conf", "my-file.txt": "file"})

