@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "process.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -22,7 +23,10 @@ pid_t clinux_clone3(uint64_t flags, int *pidfd, int cgroup) {
         .exit_signal = SIGCHLD,
         .cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
     };
-    return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+    pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+    // Docker's seccomp profile, under which the init of a container runs, knows only the older call.
+    if (pid < 0 && errno == ENOSYS && cgroup < 0) pid = (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, 0, pidfd, 0, 0);
+    return pid;
 }
 
 int clinux_prctl(int option, unsigned long first, unsigned long second) {

@@ -30,7 +30,13 @@ extension Container {
         if phase.isPaused {
             throw EngineError(.conflict, "container \(id) is paused, unpause the container before exec")
         }
-        let specification = try await execProcess(session.record.config, start, process)
+        let specification: RuntimeSpec.Process
+        do {
+            specification = try await execProcess(session.record.config, start, process)
+        } catch {
+            await session.refuse()
+            throw error
+        }
         publish("exec_start: \(session.record.config.Cmd?.values.joined(separator: " ") ?? "")", ["execID": session.id])
         try await session.start(specification, container: process, client: client)
     }

@@ -48,6 +48,12 @@ actor ExecSession {
 
     var isTerminal: Bool { record.config.Tty == true }
 
+    /// The process cannot even be described, for instance since its user does not exist. The client has its answer
+    /// already, and learns of the failure by the exit code.
+    func refuse() {
+        if case .created = phase { phase = .ended(126) }
+    }
+
     /// Starts the process and joins the client with it; without a client it runs detached.
     func start(_ process: RuntimeSpec.Process, container: RunningContainer, client: (any ClientStream)?) async throws {
         guard case .created = phase else {
