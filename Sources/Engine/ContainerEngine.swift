@@ -135,7 +135,8 @@ public final class ContainerEngine: Sendable {
     {
         let (container, session) = try await findExec(id)
         _ = try await container.runningProcess()
-        if case .created = await session.phase {} else {
+        if case .created = await session.phase {
+        } else {
             throw EngineError(.conflict, "exec session \(id) has already run")
         }
         return (await session.isTerminal, { try await container.startExec(session, start, client: $0) })

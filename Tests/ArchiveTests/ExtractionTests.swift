@@ -116,7 +116,8 @@ import Testing
         let map = "2\n0\n3\n1000000\n2\n"
         let body = map + String(repeating: "\0", count: 512 - map.utf8.count) + "abcxy"
         func record(_ text: String) -> String { "\(text.utf8.count + 4) \(text)\n" }
-        let records = record("GNU.sparse.major=1") + record("GNU.sparse.minor=0") + record("GNU.sparse.name=real")
+        let records =
+            record("GNU.sparse.major=1") + record("GNU.sparse.minor=0") + record("GNU.sparse.name=real")
             + record("GNU.sparse.realsize=1000002")
         var pax = try tar([file("pax", records)])
         pax[156] = UInt8(ascii: "x")

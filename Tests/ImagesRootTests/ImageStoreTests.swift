@@ -14,7 +14,8 @@ import Testing
             let layer = try await store.layer([file("a")])
             let image = try await store.image("me/app:1", layers: [layer])
             try await store.images.tag(image.id, Reference("other"))
-            for name in ["me/app:1", "docker.io/me/app:1", "other", "other:latest", "\(image.id)", image.id.hex, image.id.short, "other@\(image.id)"] {
+            for name in ["me/app:1", "docker.io/me/app:1", "other", "other:latest", "\(image.id)", image.id.hex, image.id.short, "other@\(image.id)"]
+            {
                 #expect(try await store.images.image(name).id == image.id, "\(name)")
             }
             #expect(try await store.images.image("other").references.map(\.familiarString) == ["other:latest", "me/app:1"])

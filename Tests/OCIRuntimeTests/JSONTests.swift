@@ -11,9 +11,10 @@ struct JSONTests {
     func everyKind() throws {
         let value = try parse(#" {"b": [null, true, false, -1, 1.5, 18446744073709551615], "a": "x\n\u00e9\ud83d\ude00\/"} "#)
         #expect(
-            value == .object([
-                ("b", [.null, true, false, -1, .double(1.5), .unsigned(.max)]), ("a", .string("x\né😀/")),
-            ]))
+            value
+                == .object([
+                    ("b", [.null, true, false, -1, .double(1.5), .unsigned(.max)]), ("a", .string("x\né😀/")),
+                ]))
     }
 
     @Test("what is written is read back as the same", arguments: [false, true])

@@ -38,7 +38,8 @@ import Testing
     @Test(
         "what Docker refuses is refused",
         arguments: [
-            "", ":", "@", "a:", "a@", "/a", "a/", "a//b", "-a", "a-", "a..b", "a___b", "../a", "a b", "a:-x", "a:\(String(repeating: "x", count: 129))",
+            "", ":", "@", "a:", "a@", "/a", "a/", "a//b", "-a", "a-", "a..b", "a___b", "../a", "a b", "a:-x",
+            "a:\(String(repeating: "x", count: 129))",
             "a@sha256:12", "a@md5:00", "ex ample.com/a", "host:port/a", "a\u{0}b", "ä", "a:ä",
             String(repeating: "a", count: 256), String(repeating: "a", count: 64),
         ])

@@ -89,7 +89,9 @@ struct IsolationTests {
         try TestBundle.with { (bundle: TestBundle) throws in
             let canary = bundle.directory.appending("canary")
             try makeDirectories(canary)
-            let targets = [canary.string, "../../../../../../../..\(canary.string)", "/proc/self/root\(canary.string)", "/proc/1/cwd", "/nowhere/at/all"]
+            let targets = [
+                canary.string, "../../../../../../../..\(canary.string)", "/proc/self/root\(canary.string)", "/proc/1/cwd", "/nowhere/at/all",
+            ]
             for target in targets {
                 let path = bundle.rootfs.appending(place)
                 try removeTree(path)

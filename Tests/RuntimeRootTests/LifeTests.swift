@@ -17,7 +17,9 @@ struct LifeTests {
             let pid = try #require(try bundle.state()["pid"]?.integer)
             #expect(pid > 0)
             #expect(try OwnedFD.open(pidFile, .readOnly).readAll(limit: 20) == Array("\(pid)".utf8))
-            #expect(try bundle.call(["create", "--bundle", bundle.directory.string, bundle.id]).output == "runc create failed: container with given ID already exists\n")
+            #expect(
+                try bundle.call(["create", "--bundle", bundle.directory.string, bundle.id]).output
+                    == "runc create failed: container with given ID already exists\n")
             #expect(try bundle.call(["exec", bundle.id, "true"]).code == 255)
 
             #expect(try bundle.call(["start", bundle.id]).code == 0)
@@ -25,7 +27,9 @@ struct LifeTests {
             #expect(try bundle.call(["start", bundle.id]).output == "cannot start an already running container\n")
             #expect(try bundle.call(["delete", bundle.id]).output == "cannot delete container \(bundle.id) that is not stopped: running\n")
             #expect(try bundle.call(["exec", bundle.id, "sh", "-c", "exit 7"]).code == 7)
-            #expect(try bundle.call(["exec", bundle.id, "readlink", "/proc/self/ns/pid"]).output == bundle.call(["exec", bundle.id, "readlink", "/proc/1/ns/pid"]).output)
+            #expect(
+                try bundle.call(["exec", bundle.id, "readlink", "/proc/self/ns/pid"]).output
+                    == bundle.call(["exec", bundle.id, "readlink", "/proc/1/ns/pid"]).output)
             #expect(!bundle.cgroupsLeft().isEmpty)
 
             #expect(try bundle.call(["pause", bundle.id]).code == 0)
@@ -146,7 +150,8 @@ struct LifeTests {
     func binds() throws {
         try TestBundle.with { (bundle: TestBundle) throws in
             var spec = bundle.spec(
-                "cat /new/file; (echo x > /new/file) 2>/dev/null || echo refused; ls /deep/in/dir; touch /deep/in/dir/made; grep -c ' /deep/in/dir .*nosuid' /proc/self/mountinfo")
+                "cat /new/file; (echo x > /new/file) 2>/dev/null || echo refused; ls /deep/in/dir; touch /deep/in/dir/made; grep -c ' /deep/in/dir .*nosuid' /proc/self/mountinfo"
+            )
             let (file, directory) = (bundle.directory.appending("file"), bundle.directory.appending("shared"))
             try writeAtomically(Array("content\n".utf8), to: file, sync: false)
             try makeDirectories(directory)

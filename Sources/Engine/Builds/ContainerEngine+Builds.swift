@@ -94,7 +94,8 @@ extension EngineError {
         return EngineError(
             .notFound,
             // Docker's words first: clients tell by them that it is the image that is missing.
-            "No such image: \(shown): pulling from a registry is not available in this version of Skiff, use 'load', 'import' or 'skiff image bootstrap'")
+            "No such image: \(shown): pulling from a registry is not available in this version of Skiff, use 'load', 'import' or 'skiff image bootstrap'"
+        )
     }
 
     /// The exit code of a build's command that failed.

@@ -30,11 +30,12 @@ extension ContainerEngine {
         config.config = settings
         config.created = now
         if !request.author.isEmpty { config.author = request.author }
-        config.history = (config.history ?? []) + [
-            ImageConfig.History(
-                created: now, createdBy: ([record.path] + record.args).joined(separator: " "),
-                author: request.author.isEmpty ? nil : request.author, comment: request.comment.isEmpty ? nil : request.comment)
-        ]
+        config.history =
+            (config.history ?? []) + [
+                ImageConfig.History(
+                    created: now, createdBy: ([record.path] + record.args).joined(separator: " "),
+                    author: request.author.isEmpty ? nil : request.author, comment: request.comment.isEmpty ? nil : request.comment)
+            ]
         let layer = try await copyChanges(of: container, paused: request.pauses)
         let layers = try await container.layers
         let image = try await images.layers.holding([layer]) { [config] in

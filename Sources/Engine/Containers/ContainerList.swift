@@ -49,7 +49,8 @@ struct ContainerList {
         where !["created", "restarting", "running", "removing", "paused", "exited", "dead"].contains(status) {
             throw EngineError(
                 .invalidArgument,
-                "invalid filter 'status=\(status)': invalid value for state (\(status)): must be one of created, running, paused, restarting, removing, exited, dead")
+                "invalid filter 'status=\(status)': invalid value for state (\(status)): must be one of created, running, paused, restarting, removing, exited, dead"
+            )
         }
         let showsAll = all || limit > 0 || !filters["status"].isEmpty || !filters["exited"].isEmpty
         var rows: [(created: String, summary: ContainerSummary)] = []

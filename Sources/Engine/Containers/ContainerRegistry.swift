@@ -10,7 +10,8 @@ actor ContainerRegistry {
         if let container = containers[key] { return container }
         if let id = names[key], let container = containers[id] { return container }
         guard !key.isEmpty else { throw EngineError(.invalidArgument, "invalid container name or ID: value is empty") }
-        let matches = key.utf8.allSatisfy { ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) }
+        let matches =
+            key.utf8.allSatisfy { ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) }
             ? containers.keys.filter { $0.hasPrefix(key) } : []
         guard matches.count <= 1 else {
             throw EngineError(.invalidArgument, "multiple IDs found with provided prefix: \(key)")
@@ -50,7 +51,8 @@ actor ContainerRegistry {
         if let holder = names[name] {
             throw EngineError(
                 .conflict,
-                "Conflict. The container name \"/\(name)\" is already in use by container \"\(holder)\". You have to remove (or rename) that container to be able to reuse that name.")
+                "Conflict. The container name \"/\(name)\" is already in use by container \"\(holder)\". You have to remove (or rename) that container to be able to reuse that name."
+            )
         }
         names[name] = id
         return name

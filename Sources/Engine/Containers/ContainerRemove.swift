@@ -2,14 +2,15 @@ import Linux
 import Logging
 import Store
 
-
 extension Container {
     /// `docker rm`: the row goes first, so that a crash leaves directories without a row, which the next start sweeps, and
     /// never a row without its directories.
     func remove(force: Bool, removeVolumes: Bool) async throws {
         if phase.isLive {
             guard force else {
-                let what = phase.isPaused ? "container is paused and must be unpaused first" : "container is running: stop the container before removing or force remove"
+                let what =
+                    phase.isPaused
+                    ? "container is paused and must be unpaused first" : "container is running: stop the container before removing or force remove"
                 throw EngineError(.conflict, "cannot remove container \"\(record.name)\": \(what)")
             }
             record.state.stoppedByUser = true

@@ -134,7 +134,8 @@ struct ContainerResources {
         cpu.mems = (hostConfig.CpusetMems ?? "").isEmpty ? nil : hostConfig.CpusetMems
         resources.cpu = cpu
         if let limit = hostConfig.PidsLimit, limit != 0 { resources.pids = RuntimeSpec.Pids(limit: limit < 0 ? -1 : limit) }
-        resources.devices = privileged
+        resources.devices =
+            privileged
             ? [RuntimeSpec.DeviceRule(allow: true, access: "rwm")] : Self.deviceRules + devices.map(Self.rule)
         return resources
     }

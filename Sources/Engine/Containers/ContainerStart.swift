@@ -88,7 +88,8 @@ extension Container {
         } catch let error as NetworkError {
             throw EngineError(
                 .internalError,
-                "failed to set up container networking: driver failed programming external connectivity on endpoint \(record.name) (\(shortID(id))): \(error)")
+                "failed to set up container networking: driver failed programming external connectivity on endpoint \(record.name) (\(shortID(id))): \(error)"
+            )
         }
     }
 

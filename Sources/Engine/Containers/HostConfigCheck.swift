@@ -78,7 +78,8 @@ struct HostConfigCheck {
     private func checkRestart(_ config: HostConfig) throws(EngineError) {
         let name = config.RestartPolicy?.Name ?? ""
         guard ["", "no", "always", "unless-stopped", "on-failure"].contains(name) else {
-            throw EngineError(.invalidArgument, "invalid restart policy: unknown policy '\(name)'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")
+            throw EngineError(
+                .invalidArgument, "invalid restart policy: unknown policy '\(name)'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")
         }
         let retries = config.RestartPolicy?.MaximumRetryCount ?? 0
         if retries != 0, name != "on-failure" {
@@ -143,7 +144,9 @@ struct HostConfigCheck {
             }
         }
         for (name, value) in config.Sysctls ?? [:] {
-            let known = name.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 65 && $0 <= 90) || ($0 >= 48 && $0 <= 57) || $0 == 95 || $0 == 46 || $0 == 45 }
+            let known = name.utf8.allSatisfy {
+                ($0 >= 97 && $0 <= 122) || ($0 >= 65 && $0 <= 90) || ($0 >= 48 && $0 <= 57) || $0 == 95 || $0 == 46 || $0 == 45
+            }
             guard known, !value.utf8.contains(10), !value.utf8.contains(0), ContainerDefaults.isNamespaced(sysctl: name) else {
                 throw EngineError(.invalidArgument, "sysctl '\(name)' is not allowed")
             }

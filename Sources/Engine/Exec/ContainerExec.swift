@@ -57,9 +57,10 @@ extension Container {
         let effective = identity.uid == 0 ? capabilities : []
         let terminal = config.Tty == true
         var environment = record.config
-        environment.Env = (record.config.Env ?? []).filter { old in
-            !(config.Env ?? []).contains { ImageDefaults.variableName($0) == ImageDefaults.variableName(old) }
-        } + (config.Env ?? [])
+        environment.Env =
+            (record.config.Env ?? []).filter { old in
+                !(config.Env ?? []).contains { ImageDefaults.variableName($0) == ImageDefaults.variableName(old) }
+            } + (config.Env ?? [])
         let directory = (config.WorkingDir ?? "").isEmpty ? record.config.WorkingDir ?? "" : config.WorkingDir ?? ""
         var process = RuntimeSpec.Process(
             terminal: terminal,

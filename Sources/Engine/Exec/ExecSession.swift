@@ -96,8 +96,10 @@ actor ExecSession {
             runtime: context.paths.runtime, group: context.eventLoops, reaper: context.reaper
         ).run(directory: directory, arguments: arguments, root: nil)
         do {
-            let attached = attach ? try await Container.openAttach(
-                directory: directory, flags: flags, group: context.eventLoops) : nil
+            let attached =
+                attach
+                ? try await Container.openAttach(
+                    directory: directory, flags: flags, group: context.eventLoops) : nil
             try await launched.supervisor.send(.start)
             try await launched.supervisor.awaitStarted()
             return (launched, attached)

@@ -14,8 +14,9 @@ extension ContainerEngine {
 
     public func inspectNetwork(_ name: String) async throws -> NetworkInspect {
         let networks = await networks()
-        guard let found = networks.first(where: { $0.Name == name || $0.Id == name })
-            ?? networks.first(where: { name.count >= 4 && ($0.Id ?? "").hasPrefix(name) })
+        guard
+            let found = networks.first(where: { $0.Name == name || $0.Id == name })
+                ?? networks.first(where: { name.count >= 4 && ($0.Id ?? "").hasPrefix(name) })
         else { throw EngineError(.notFound, "network \(name) not found") }
         return found
     }

@@ -149,7 +149,7 @@ struct MountResolution {
         do {
             _ = try OwnedFD.open(path, [.path])
             return true
-        } catch where error.errno == .noSuchFileOrDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory {
             return false
         }
     }
@@ -157,11 +157,14 @@ struct MountResolution {
     private static func clean(_ destination: String, specification: String? = nil) throws(EngineError) -> String {
         guard destination.hasPrefix("/"), !destination.utf8.contains(0) else {
             throw EngineError(
-                .invalidArgument, "invalid volume specification: '\(specification ?? destination)': invalid mount config for type \"volume\": invalid mount path: '\(destination)' mount path must be absolute")
+                .invalidArgument,
+                "invalid volume specification: '\(specification ?? destination)': invalid mount config for type \"volume\": invalid mount path: '\(destination)' mount path must be absolute"
+            )
         }
         let path = FilePath(destination).lexicallyNormalized().string
         guard path != "/" else {
-            throw EngineError(.invalidArgument, "invalid volume specification: '\(specification ?? destination)': invalid specification: destination can't be '/'")
+            throw EngineError(
+                .invalidArgument, "invalid volume specification: '\(specification ?? destination)': invalid specification: destination can't be '/'")
         }
         return path
     }

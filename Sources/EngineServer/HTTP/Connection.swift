@@ -48,7 +48,8 @@ struct Connection: Sendable {
         if version < .minimum {
             throw EngineError(
                 .invalidArgument,
-                "client version \(version) is too old. Minimum supported API version is \(APIVersion.minimum), please upgrade your client to a newer version")
+                "client version \(version) is too old. Minimum supported API version is \(APIVersion.minimum), please upgrade your client to a newer version"
+            )
         }
         if version > .current {
             throw EngineError(
@@ -74,7 +75,11 @@ struct Connection: Sendable {
     private func untilClientLeaves<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
         let task = Task(operation: work)
         channel.channel.closeFuture.whenComplete { _ in task.cancel() }
-        return try await withTaskCancellationHandler { try await task.value } onCancel: { task.cancel() }
+        return try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            task.cancel()
+        }
     }
 
     private func errorResponse(_ error: any Error, _ head: HTTPRequestHead) throws -> Response {

@@ -38,7 +38,8 @@ struct SystemRoutes {
             router.on(.GET, path) { _ in
                 throw EngineError(
                     .unavailable,
-                    "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.")
+                    "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again."
+                )
             }
         }
         addEvents(to: &router)

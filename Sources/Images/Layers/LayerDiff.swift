@@ -70,7 +70,8 @@ private struct Comparison {
             changes.append(LayerChange(path: path, kind: .added))
             return
         }
-        let isSame = old.kind == .directory && old.rawMode == metadata.rawMode && old.uid == metadata.uid
+        let isSame =
+            old.kind == .directory && old.rawMode == metadata.rawMode && old.uid == metadata.uid
             && old.gid == metadata.gid && old.modified == metadata.modified && !isOpaque
         if changedBelow || !isSame { changes.append(LayerChange(path: path, kind: .modified)) }
     }

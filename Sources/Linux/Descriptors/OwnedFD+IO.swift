@@ -71,7 +71,7 @@ extension OwnedFD {
             let start = bytes.count
             bytes.append(contentsOf: repeatElement(0, count: want))
             let count = try check("read") {
-                bytes.withUnsafeMutableBytes { Glibc.read(raw, $0.baseAddress! + start, want) }
+                bytes.withUnsafeMutableBytes { Glibc.read(raw, $0.baseAddress?.advanced(by: start), want) }
             }
             bytes.removeLast(want - count)
             if count == 0 { return bytes }

@@ -43,9 +43,9 @@ public func unlink(_ path: FilePath) throws(SystemError) {
 public func makeDirectories(_ path: FilePath, mode: UInt32 = 0o700) throws(SystemError) {
     do {
         try check("mkdir", path.string) { path.withPlatformString { Glibc.mkdir($0, mode) } }
-    } catch where error.errno == .fileExists {
+    } catch  where error.errno == .fileExists {
         return
-    } catch where error.errno == .noSuchFileOrDirectory {
+    } catch  where error.errno == .noSuchFileOrDirectory {
         let parent = path.removingLastComponent()
         guard parent != path, !parent.isEmpty else { throw error }
         try makeDirectories(parent, mode: mode)

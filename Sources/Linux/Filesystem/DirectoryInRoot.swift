@@ -30,7 +30,7 @@ private func openInRoot(_ path: ArraySlice<FileName>, root: borrowing OwnedFD, f
                 adopting: try check("openat2", String(decoding: joined, as: UTF8.self)) {
                     clinux_openat2(raw, name, UInt64(flags | O_CLOEXEC), 0, limits)
                 })
-        } catch where error.errno == .resourceTemporarilyUnavailable {
+        } catch  where error.errno == .resourceTemporarilyUnavailable {
             // A rename elsewhere made the kernel unsure about a "..": the man page says to try again.
             continue
         }

@@ -52,7 +52,7 @@ private func attributes(
         var buffer = [CChar](repeating: 0, count: 64 << 10)
         let count = try check("listxattr") { list(&buffer, buffer.count) }
         names = Array(buffer[..<count])
-    } catch where error.errno == .notSupported {
+    } catch  where error.errno == .notSupported {
         return []
     }
     var result: [(name: String, value: [UInt8])] = []

@@ -12,7 +12,7 @@ public struct FileLock: ~Copyable, Sendable {
         do {
             let raw = file.raw
             try check("flock", path.string) { flock(raw, LOCK_EX | LOCK_NB) }
-        } catch where error.errno == .resourceTemporarilyUnavailable {
+        } catch  where error.errno == .resourceTemporarilyUnavailable {
             return nil
         }
         return FileLock(file: file)

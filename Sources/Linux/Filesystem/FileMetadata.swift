@@ -87,7 +87,7 @@ public func fstatat(_ directory: borrowing OwnedFD, _ name: FileName) throws(Sys
 public func fstatatIfExists(_ directory: borrowing OwnedFD, _ name: FileName) throws(SystemError) -> FileMetadata? {
     do {
         return try fstatat(directory, name)
-    } catch where error.errno == .noSuchFileOrDirectory {
+    } catch  where error.errno == .noSuchFileOrDirectory {
         return nil
     }
 }
@@ -98,7 +98,7 @@ public func lstatIfExists(_ path: FilePath) throws(SystemError) -> FileMetadata?
     do {
         try check("lstat", path.string) { path.withPlatformString { lstat($0, &status) } }
         return FileMetadata(status)
-    } catch where error.errno == .noSuchFileOrDirectory {
+    } catch  where error.errno == .noSuchFileOrDirectory {
         return nil
     }
 }

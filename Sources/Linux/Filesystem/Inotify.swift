@@ -30,7 +30,7 @@ public struct Inotify: ~Copyable, Sendable {
             do {
                 guard try descriptor.read(into: buffer) > 0 else { return happened }
                 happened = true
-            } catch where error.errno == .wouldBlock || error.errno == .resourceTemporarilyUnavailable {
+            } catch  where error.errno == .wouldBlock || error.errno == .resourceTemporarilyUnavailable {
                 return happened
             }
         }

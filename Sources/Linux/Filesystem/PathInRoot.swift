@@ -36,7 +36,7 @@ public enum PathInRoot {
                     adopting: try check("openat2", path) {
                         clinux_openat2(raw, name, wanted, UInt64(mode), limits)
                     })
-            } catch where error.errno == .resourceTemporarilyUnavailable {
+            } catch  where error.errno == .resourceTemporarilyUnavailable {
                 // A rename elsewhere made the kernel unsure about a "..": the man page says to try again.
                 continue
             }
@@ -69,7 +69,7 @@ public enum PathInRoot {
     {
         do {
             return try open(path, root: root, flags: [.path, .directory])
-        } catch where error.errno != .noSuchFileOrDirectory {
+        } catch  where error.errno != .noSuchFileOrDirectory {
             throw error
         } catch {
             return try makeMissing(path, root: root, mode: mode)
@@ -87,7 +87,7 @@ public enum PathInRoot {
                 current = try open(reached, root: root, flags: [.path, .directory])
                 done.append(next)
                 continue
-            } catch where error.errno != .noSuchFileOrDirectory {
+            } catch  where error.errno != .noSuchFileOrDirectory {
                 throw error
             } catch {
                 // Missing: made below, and looked at again.
@@ -96,7 +96,7 @@ public enum PathInRoot {
                 let raw = current.raw
                 try check("mkdirat", reached) { mkdirat(raw, String(next), mode) }
                 rest.append(next)
-            } catch where error.errno == .fileExists {
+            } catch  where error.errno == .fileExists {
                 // Somebody else made it just now, or it is a link to nowhere, whose target is made instead.
                 links += 1
                 guard links <= 40 else {
@@ -123,7 +123,7 @@ public enum PathInRoot {
         do {
             let count = try check("readlinkat", name) { readlinkat(raw, name, &buffer, buffer.count) }
             return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
-        } catch where error.errno == .invalidArgument {
+        } catch  where error.errno == .invalidArgument {
             return nil
         }
     }

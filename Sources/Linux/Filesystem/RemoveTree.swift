@@ -8,21 +8,21 @@ public func removeTree(in directory: borrowing OwnedFD, _ name: FileName) throws
     do {
         try unlinkat(directory, name)
         return
-    } catch where error.errno == .noSuchFileOrDirectory {
+    } catch  where error.errno == .noSuchFileOrDirectory {
         return
-    } catch where error.errno == .isDirectory || error.errno == .notPermitted {
+    } catch  where error.errno == .isDirectory || error.errno == .notPermitted {
         // A directory: emptied below.
     }
     let opened: OwnedFD
     do {
         opened = try openat(directory, name, [.readOnly, .directory])
-    } catch where error.errno == .noSuchFileOrDirectory {
+    } catch  where error.errno == .noSuchFileOrDirectory {
         return
     }
     for child in try namesInDirectory(opened) { try removeTree(in: opened, child) }
     do {
         try unlinkat(directory, name, directory: true)
-    } catch where error.errno == .noSuchFileOrDirectory {
+    } catch  where error.errno == .noSuchFileOrDirectory {
         return
     }
 }
@@ -35,7 +35,7 @@ public func removeTree(_ path: FilePath) throws(SystemError) {
     let parent: OwnedFD
     do {
         parent = try OwnedFD.open(path.removingLastComponent(), [.path, .directory])
-    } catch where error.errno == .noSuchFileOrDirectory {
+    } catch  where error.errno == .noSuchFileOrDirectory {
         return
     }
     try removeTree(in: parent, FileName(last.string))

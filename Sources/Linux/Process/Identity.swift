@@ -103,7 +103,7 @@ public enum Identity {
             if isNull { continue }
             do {
                 try check("fchown", "\(descriptor)") { Glibc.fchown(descriptor, uid, UInt32.max) }
-            } catch where [.invalidArgument, .notPermitted, .readOnlyFileSystem].contains(error.errno) {
+            } catch  where [.invalidArgument, .notPermitted, .readOnlyFileSystem].contains(error.errno) {
                 continue
             }
         }

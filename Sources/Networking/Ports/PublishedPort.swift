@@ -13,8 +13,7 @@ public struct PublishedPort: Codable, Sendable, Hashable {
     public var containerPort: UInt16
     public var proto: TransportProtocol
 
-    public init(hostAddress: String = "", hostPort: UInt16 = 0, containerPort: UInt16, proto: TransportProtocol = .tcp)
-    {
+    public init(hostAddress: String = "", hostPort: UInt16 = 0, containerPort: UInt16, proto: TransportProtocol = .tcp) {
         self.hostAddress = hostAddress
         self.hostPort = hostPort
         self.containerPort = containerPort

@@ -36,7 +36,7 @@ enum HiddenPaths {
     private static func open(_ path: String, root: borrowing OwnedFD) throws(SystemError) -> OwnedFD? {
         do {
             return try PathInRoot.open(path, root: root, flags: .path)
-        } catch where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
             return nil
         }
     }

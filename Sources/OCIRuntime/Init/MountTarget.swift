@@ -10,7 +10,7 @@ enum MountTarget {
     static func file(_ path: String, root: borrowing OwnedFD) throws(SystemError) -> OwnedFD {
         do {
             return try PathInRoot.open(path, root: root, flags: .path)
-        } catch where error.errno == .noSuchFileOrDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory {
             try PathInRoot.makeDirectories(try PathInRoot.splitting(path).directory, root: root)
             // Through a link to nowhere its target is made, inside the root as well.
             _ = try PathInRoot.open(

@@ -53,7 +53,7 @@ public struct BlobStore: Sendable {
     public func delete(_ digest: Digest) throws {
         do {
             try unlink(path(digest))
-        } catch where error.errno == .noSuchFileOrDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory {
             return
         }
     }

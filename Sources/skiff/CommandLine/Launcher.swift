@@ -31,7 +31,8 @@ public struct Launcher: Sendable {
             guard !global.asksForHelp, let name = global.arguments.first else { return show(Help.root(program: programName)) }
             return try run(name, Array(global.arguments.dropFirst()), global.values)
         } catch let error as UsageError {
-            return complain("\(error.message)\n\nUsage:  \(programName) [OPTIONS] COMMAND [ARG...]\n\nRun '\(programName) --help' for more information\n", 125)
+            return complain(
+                "\(error.message)\n\nUsage:  \(programName) [OPTIONS] COMMAND [ARG...]\n\nRun '\(programName) --help' for more information\n", 125)
         } catch {
             return complain("\(programName): \(error)\n", 1)
         }

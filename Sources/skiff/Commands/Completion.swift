@@ -43,7 +43,10 @@ enum CompletionScript {
 
     /// The names that a command takes, by the command that lists them.
     private static let namesByCommand = [
-        ("attach exec kill logs pause port restart rm start stop stats top unpause wait rename commit cp diff export update", "ps -a --format '{{.Names}}'"),
+        (
+            "attach exec kill logs pause port restart rm start stop stats top unpause wait rename commit cp diff export update",
+            "ps -a --format '{{.Names}}'"
+        ),
         ("run create rmi tag history save", "images --format '{{.Repository}}:{{.Tag}}'"),
     ]
 

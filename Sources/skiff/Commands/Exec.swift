@@ -50,11 +50,12 @@ private struct ExecSession: Sendable {
         let takesInput = config.AttachStdin == true
         let hasTerminal = config.Tty == true
         if takesInput, hasTerminal, !StandardStream.input.isTerminal { throw CommandFailure("the input device is not a TTY") }
-        let id = try await engine.get(
-            IDResponse.self,
-            EngineRequest(
-                .post, "/containers/\(EngineRequest.escaped(container))/exec", body: try EngineClient.json(config))
-        ).Id ?? ""
+        let id =
+            try await engine.get(
+                IDResponse.self,
+                EngineRequest(
+                    .post, "/containers/\(EngineRequest.escaped(container))/exec", body: try EngineClient.json(config))
+            ).Id ?? ""
         var start = ExecStartConfig()
         start.Detach = isDetached
         start.Tty = hasTerminal

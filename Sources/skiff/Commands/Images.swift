@@ -18,8 +18,9 @@ extension Command {
             if call[digests] { query.append(("digests", "1")) }
             let filters = call[filter] + call.arguments.map { "reference=\($0)" }
             if !filters.isEmpty { query.append(("filters", try Filters.query(filters))) }
-            let images = try await call.program.engine.get(
-                [ImageSummary]?.self, EngineRequest(.get, "/images/json", query: query)) ?? []
+            let images =
+                try await call.program.engine.get(
+                    [ImageSummary]?.self, EngineRequest(.get, "/images/json", query: query)) ?? []
             let rows = ImageRows(truncates: !call[noTrunc], showsDigests: call[digests], listsDigests: call[format].contains(".Digest"))
             if call[quiet], call[format].isEmpty {
                 // A line for each name, as the table would have.

@@ -12,8 +12,9 @@ extension Command {
             flags: [filter, format, noTrunc, quiet]
         ) { call in
             let query = call[filter].isEmpty ? [] : [("filters", try Filters.query(call[filter]))]
-            let networks = try await call.program.engine.get(
-                [NetworkInspect]?.self, EngineRequest(.get, "/networks", query: query)) ?? []
+            let networks =
+                try await call.program.engine.get(
+                    [NetworkInspect]?.self, EngineRequest(.get, "/networks", query: query)) ?? []
             let headers = [
                 "ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE", "IPv4": "IPV4", "IPv6": "IPV6",
                 "Internal": "INTERNAL", "Labels": "LABELS", "Label": "LABEL", "CreatedAt": "CREATED AT",

@@ -152,7 +152,8 @@ extension Command {
             flags: [all, PruneFlags.filter, PruneFlags.force, volumes]
         ) { call in
             let images = call[all] ? "all images without at least one container associated to them" : "all dangling images"
-            let parts = ["all stopped containers", "all networks not used by at least one container"]
+            let parts =
+                ["all stopped containers", "all networks not used by at least one container"]
                 + (call[volumes] ? ["all anonymous volumes not used by at least one container"] : [])
                 + [images, call[all] ? "all build cache" : "unused build cache"]
             let list = parts.map { "  - \($0)\n" }.joined()

@@ -34,9 +34,10 @@ enum TemplateValue: Sendable {
         case .string(let string): .string(string)
         case .array(let elements): .array(elements.map(\.json))
         case .object(let members):
-            .object(members.compactMap { member in
-                if case .function = member.1 { nil } else { (member.0, member.1.json) }
-            })
+            .object(
+                members.compactMap { member in
+                    if case .function = member.1 { nil } else { (member.0, member.1.json) }
+                })
         }
     }
 

@@ -13,8 +13,9 @@ enum MountFlag {
         }
         guard let type = mount.Type, !type.isEmpty else { throw UsageError("type is required") }
         guard mount.Target?.isEmpty == false else { throw UsageError("target is required") }
-        guard (mount.VolumeOptions == nil || type == "volume") && (mount.BindOptions == nil || type == "bind")
-            && (mount.TmpfsOptions == nil || type == "tmpfs") && (mount.ImageOptions == nil || type == "image")
+        guard
+            (mount.VolumeOptions == nil || type == "volume") && (mount.BindOptions == nil || type == "bind")
+                && (mount.TmpfsOptions == nil || type == "tmpfs") && (mount.ImageOptions == nil || type == "image")
         else { throw UsageError("cannot mix options of another mount type with mount type '\(type)'") }
         return mount
     }
