@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
@@ -122,20 +123,14 @@ def sockets(directory):
 
 
 def rules(table):
-    """How often each object of the table is there, without what changes by itself: handles and counters."""
-    listing = subprocess.run(["nft", "-j", "list", "table", "inet", table], capture_output=True, text=True)
-    if listing.returncode != 0:
-        return Counter()
-    return Counter(json.dumps(without_counters(entry), sort_keys=True) for entry in json.loads(listing.stdout)["nftables"])
+    """How often each line of the table is there, without what changes by itself: its owner and its counters.
 
-
-def without_counters(value):
-    if isinstance(value, dict):
-        return {
-            key: without_counters(inner) for key, inner in value.items()
-            if key not in ("handle", "packets", "bytes", "metainfo")
-        }
-    return [without_counters(inner) for inner in value] if isinstance(value, list) else value
+    As text: nft 1.0.6 writes broken JSON for a table with an owner.
+    """
+    listing = subprocess.run(["nft", "list", "table", "inet", table], capture_output=True)
+    lines = listing.stdout.decode(errors="replace").splitlines() if listing.returncode == 0 else []
+    plain = (re.sub(r" # .*|packets \d+ bytes \d+", "", line).strip() for line in lines)
+    return Counter(line for line in plain if line and not line.startswith("flags"))
 
 
 def state_files(engine):

@@ -41,6 +41,7 @@ def test_failed_starts_leave_nothing_either(engine):
 @pytest.mark.last
 def test_after_all_tests_the_engine_holds_nothing(engine):
     engine.clean()
+    assert engine.quiet.rules and engine.quiet.sockets, "the census sees what is there"
     engine.quiet.assert_same(engine)
     assert engine.process.poll() is None
     wait_for(lambda: descriptors(engine.process.pid).count("pidfd") + descriptors(engine.process.pid).count("anon_inode") < 40,
