@@ -48,8 +48,11 @@ public final class ContainerEngine: Sendable {
 
     // MARK: Containers
 
-    public func createContainer(_ request: ContainerCreateRequest, name: String?) async throws -> ContainerCreateResponse {
-        let created = try await ContainerCreate(context: context, volumes: volumes, registry: registry).run(request, name: name)
+    public func createContainer(_ request: ContainerCreateRequest, name: String?, platform: String) async throws
+        -> ContainerCreateResponse
+    {
+        let created = try await ContainerCreate(context: context, volumes: volumes, registry: registry).run(
+            request, name: name, platform: platform)
         var response = ContainerCreateResponse()
         response.Id = created.container.id
         response.Warnings = created.warnings

@@ -7,6 +7,8 @@ public struct BuildParameters: Sendable {
     public var target: String?
     public var noCache = false
     public var quiet = false
+    /// `linux/amd64`; empty: the machine's own.
+    public var platform = ""
     /// Empty: the default network.
     public var networkMode = ""
     public var memoryBytes: Int64 = 0

@@ -12,6 +12,12 @@ extension ContainerEngine {
     /// `docker build`: unpacks the context into a directory of its own and builds; progress as Docker's classic builder
     /// tells it.
     public func build(_ parameters: BuildParameters, context body: any UploadSource, send: @escaping MessageSender) async throws {
+        let own = ["linux", context.host.architecture]
+        guard parameters.platform.split(separator: "/").prefix(2).elementsEqual(own.prefix(parameters.platform.isEmpty ? 0 : 2), by: ==) else {
+            throw EngineError(
+                .notImplemented,
+                "building for \(parameters.platform) is not available in this version of Skiff: this machine is \(own.joined(separator: "/"))")
+        }
         let tags = try parameters.tags.map { try Self.reference($0, tag: "") }
         let directory = context.paths.temporary.appending("context-\(makeID())")
         try await blocking { try makeDirectories(directory) }

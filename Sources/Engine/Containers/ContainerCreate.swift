@@ -14,10 +14,12 @@ struct ContainerCreate {
         let warnings: [String]
     }
 
-    func run(_ request: ContainerCreateRequest, name: String?) async throws -> Created {
+    /// `platform` is what the client insists on, empty for whatever there is.
+    func run(_ request: ContainerCreateRequest, name: String?, platform: String) async throws -> Created {
         let reference = request.Image ?? ""
         guard !reference.isEmpty else { throw EngineError(.invalidArgument, "no image specified") }
         let image = try await context.images.image(reference)
+        try Self.check(platform, image)
         let config = ImageDefaults.merge(request.containerConfig, image.config.config)
         let hostConfig = try HostConfigCheck(host: context.host).normalized(request.HostConfig ?? HostConfig())
         try Self.check(config)
@@ -76,6 +78,18 @@ struct ContainerCreate {
             mounts: mounts, path: command[0], args: Array(command.dropFirst()))
     }
 
+    private static func check(_ platform: String, _ image: Image) throws(EngineError) {
+        let parts = platform.split(separator: "/").map(String.init)
+        guard !parts.isEmpty else { return }
+        let has = [image.config.os, image.config.architecture]
+        guard parts.prefix(2).elementsEqual(has.prefix(parts.count)) else {
+            throw EngineError(
+                .notFound,
+                "image with reference \(image.references.first?.familiarString ?? image.id.short) was found but does not provide the specified platform (\(platform))"
+            )
+        }
+    }
+
     private static func makeReadable(_ paths: ContainerPaths) throws {
         let upper = try OwnedFD.open(paths.upper, [.readOnly, .directory])
         try fchmod(upper, mode: 0o755)
@@ -129,6 +143,7 @@ extension ContainerCreateRequest {
         config.WorkingDir = WorkingDir ?? ""
         config.Entrypoint = Entrypoint
         config.NetworkDisabled = NetworkDisabled
+        config.MacAddress = MacAddress
         config.OnBuild = OnBuild
         config.Labels = Labels ?? [:]
         config.StopSignal = StopSignal

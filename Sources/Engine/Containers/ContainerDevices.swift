@@ -22,6 +22,22 @@ struct ContainerDevices {
         return devices
     }
 
+    /// What the container may do with them: `r`, `w` and `m` (make a node), all where nothing is said.
+    func rules(_ devices: [RuntimeSpec.Device]) throws(EngineError) -> [RuntimeSpec.DeviceRule] {
+        guard hostConfig.Privileged != true else { return [] }
+        var rules: [RuntimeSpec.DeviceRule] = []
+        for (device, mapping) in zip(devices, hostConfig.Devices ?? []) {
+            let access = (mapping.CgroupPermissions ?? "").isEmpty ? "rwm" : mapping.CgroupPermissions ?? ""
+            guard access.allSatisfy({ "rwm".contains($0) }) else {
+                throw EngineError(.invalidArgument, "invalid device mode: \(access)")
+            }
+            rules.append(
+                RuntimeSpec.DeviceRule(
+                    allow: true, type: device.type, major: device.major, minor: device.minor, access: access))
+        }
+        return rules
+    }
+
     private static func device(_ source: FilePath, as target: String) throws -> RuntimeSpec.Device? {
         let metadata = try fstat(try OwnedFD.open(source, [.path]))
         let type: String

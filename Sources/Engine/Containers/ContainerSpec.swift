@@ -26,7 +26,7 @@ struct ContainerSpec {
         let devices = try ContainerDevices(hostConfig: hostConfig).resolve()
         var linux = RuntimeSpec.Linux(namespaces: namespaces())
         linux.cgroupsPath = ContainerSpec.cgroup(hostConfig, record.id)
-        linux.resources = resources.make(devices: devices)
+        linux.resources = resources.make(devices: try ContainerDevices(hostConfig: hostConfig).rules(devices))
         linux.devices = devices
         linux.sysctl = sysctls()
         linux.maskedPaths = hostConfig.MaskedPaths ?? []
@@ -42,7 +42,7 @@ struct ContainerSpec {
             domainname: hostConfig.UTSMode == "host" || (record.config.Domainname ?? "").isEmpty
                 ? nil : record.config.Domainname,
             mounts: try ContainerMounts(record: record, paths: paths, privileged: privileged, runtime: runtime).make(),
-            linux: linux)
+            annotations: hostConfig.Annotations ?? [:], linux: linux)
     }
 
     /// Where the container's limits live, the same for the supervisor, `stats` and `top`.
@@ -113,7 +113,8 @@ struct ContainerResources {
     let hostConfig: HostConfig
     let privileged: Bool
 
-    func make(devices: [RuntimeSpec.Device]) -> RuntimeSpec.Resources {
+    /// `devices` are the rules for what the container gets on top of the harmless ones.
+    func make(devices: [RuntimeSpec.DeviceRule]) -> RuntimeSpec.Resources {
         var resources = RuntimeSpec.Resources()
         var memory = RuntimeSpec.Memory()
         memory.limit = positive(hostConfig.Memory)
@@ -136,15 +137,11 @@ struct ContainerResources {
         if let limit = hostConfig.PidsLimit, limit != 0 { resources.pids = RuntimeSpec.Pids(limit: limit < 0 ? -1 : limit) }
         resources.devices =
             privileged
-            ? [RuntimeSpec.DeviceRule(allow: true, access: "rwm")] : Self.deviceRules + devices.map(Self.rule)
+            ? [RuntimeSpec.DeviceRule(allow: true, access: "rwm")] : Self.deviceRules + devices
         return resources
     }
 
     private func positive(_ value: Int64?) -> Int64? { (value ?? 0) > 0 ? value : nil }
-
-    private static func rule(_ device: RuntimeSpec.Device) -> RuntimeSpec.DeviceRule {
-        RuntimeSpec.DeviceRule(allow: true, type: device.type, major: device.major, minor: device.minor, access: "rwm")
-    }
 
     /// Docker's: nothing but making nodes, the harmless devices and the container's terminals.
     private static let deviceRules: [RuntimeSpec.DeviceRule] =

@@ -82,7 +82,7 @@ extension Container {
         let ports = try PortBindings(config: record.config, hostConfig: record.hostConfig).resolve()
         undo.add("disconnect the network") { await networks.disconnect(containerID: id) }
         do {
-            let endpoint = try await networks.reserve(containerID: id, ports: ports)
+            let endpoint = try await networks.reserve(containerID: id, ports: ports, macAddress: requestedMAC)
             record.endpoint = endpoint
             return endpoint
         } catch let error as NetworkError {
@@ -91,6 +91,12 @@ extension Container {
                 "failed to set up container networking: driver failed programming external connectivity on endpoint \(record.name) (\(shortID(id))): \(error)"
             )
         }
+    }
+
+    /// `--mac-address`; nil is one of the engine's choice.
+    private var requestedMAC: String? {
+        let address = record.networkingConfig?.EndpointsConfig?["bridge"]?.MacAddress ?? record.config.MacAddress ?? ""
+        return address.isEmpty ? nil : address
     }
 
     /// The files that are bound into the container, and its config.json.

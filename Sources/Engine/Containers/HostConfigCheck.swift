@@ -108,6 +108,7 @@ struct HostConfigCheck {
             when: (config.BlkioWeight ?? 0) != 0 || !(config.BlkioWeightDevice ?? []).isEmpty
                 || !(config.BlkioDeviceReadBps ?? []).isEmpty || !(config.BlkioDeviceWriteBps ?? []).isEmpty
                 || !(config.BlkioDeviceReadIOps ?? []).isEmpty || !(config.BlkioDeviceWriteIOps ?? []).isEmpty)
+        try refuse("DeviceCgroupRules (--device-cgroup-rule)", when: !(config.DeviceCgroupRules ?? []).isEmpty)
         try refuse("real-time CPU control", when: (config.CpuRealtimePeriod ?? 0) != 0 || (config.CpuRealtimeRuntime ?? 0) != 0)
         let log = config.LogConfig?.Type ?? ""
         try refuse("log driver \(log)", when: !["", "json-file", "none"].contains(log))
@@ -181,6 +182,7 @@ struct NetworkModeCheck {
         for name in (networking?.EndpointsConfig ?? [:]).keys where !["bridge", "host", "none", "default"].contains(name) {
             throw EngineError(.notFound, "network \(name) not found")
         }
+        for endpoint in (networking?.EndpointsConfig ?? [:]).values { try Self.check(endpoint) }
         if mode.hasPrefix("container:") {
             _ = try await registry.find(String(mode.dropFirst(10)))
             guard (config.PortBindings ?? [:]).isEmpty, config.PublishAllPorts != true else {
@@ -189,5 +191,22 @@ struct NetworkModeCheck {
             return
         }
         guard ["bridge", "host", "none"].contains(mode) else { throw EngineError(.notFound, "network \(mode) not found") }
+    }
+
+    /// The default network gives no addresses of one's choice and no names, as Docker's.
+    private static func check(_ endpoint: EndpointSettings) throws(EngineError) {
+        let addresses = [endpoint.IPAMConfig?.IPv4Address, endpoint.IPAMConfig?.IPv6Address]
+        if addresses.contains(where: { !($0 ?? "").isEmpty }) {
+            throw EngineError(
+                .invalidArgument, "invalid config for network bridge: user specified IP address is supported on user defined networks only")
+        }
+        if !(endpoint.Aliases ?? []).isEmpty {
+            throw EngineError(
+                .invalidArgument,
+                "invalid config for network bridge: network-scoped aliases are only supported for user-defined networks")
+        }
+        if !(endpoint.Links ?? []).isEmpty || !(endpoint.DriverOpts ?? [:]).isEmpty {
+            throw EngineError(.notImplemented, "links and driver options of a network are not available in this version of Skiff")
+        }
     }
 }

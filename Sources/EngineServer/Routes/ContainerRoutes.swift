@@ -19,7 +19,8 @@ struct ContainerRoutes {
         }
         router.on(.POST, "/containers/create") { request in
             let body = try await request.decode(ContainerCreateRequest.self)
-            return try .json(await engine.createContainer(body, name: request.query["name"]), status: .created)
+            return try .json(
+                await engine.createContainer(body, name: request.query["name"], platform: request.query["platform"] ?? ""), status: .created)
         }
         router.on(.POST, "/containers/prune") { request in
             try .json(await engine.pruneContainers(try request.query.filters()))
