@@ -89,7 +89,7 @@ let package = Package(
             "Engine",
             ["DockerAPI", "OCI", "Linux", "Archive", "Store", "Networking", "Images", "Builder", nioCore, nioPosix, system, logging]),
         // Level 7
-        module("EngineServer", ["Engine", "DockerAPI", nioCore, nioPosix, nioHTTP1, logging]),
+        module("EngineServer", ["Engine", "DockerAPI", "Linux", nioCore, nioPosix, nioHTTP1, logging]),
         module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1]),
         // Programs
         // The commands are a module of their own: a program's link flags would reach its tests.

@@ -41,7 +41,6 @@ struct ContainerPaths: Sendable {
     var hosts: FilePath { data.appending("hosts") }
     var hostname: FilePath { data.appending("hostname") }
     var resolvConf: FilePath { data.appending("resolv.conf") }
-    var shm: FilePath { data.appending("shm") }
     var executions: FilePath { runtime.appending("exec") }
 
     func exec(_ id: String) -> FilePath { executions.appending(id) }

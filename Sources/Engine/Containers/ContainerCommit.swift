@@ -50,15 +50,18 @@ extension ContainerEngine {
     private func copyChanges(of container: Container, paused: Bool) async throws -> Digest {
         let phase = await container.phase
         let stops = paused && phase.process != nil && !phase.isPaused
-        if stops { try await container.pause() }
+        guard stops else { return try await images.layers.commit(copyOf: container.paths.upper) }
+        try await container.pause()
+        let layer: Digest
         do {
-            let layer = try await images.layers.commit(copyOf: container.paths.upper)
-            if stops { try await container.unpause() }
-            return layer
+            layer = try await images.layers.commit(copyOf: container.paths.upper)
         } catch {
-            if stops { try await container.unpause() }
+            // The failed copy is what to tell; a container that was removed meanwhile needs no thaw.
+            try? await container.unpause()
             throw error
         }
+        try await container.unpause()
+        return layer
     }
 }
 

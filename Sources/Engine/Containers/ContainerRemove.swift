@@ -3,8 +3,8 @@ import Logging
 import Store
 
 extension Container {
-    /// `docker rm`: the row goes first, so that a crash leaves directories without a row, which the next start sweeps, and
-    /// never a row without its directories.
+    /// `docker rm`: the row goes first, so that a crash leaves directories without a row, which the next start sweeps. Only
+    /// where the row cannot be written, on a full disk, the files go first.
     func remove(force: Bool, removeVolumes: Bool) async throws {
         if phase.isLive {
             guard force else {

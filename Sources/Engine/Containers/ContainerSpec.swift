@@ -36,7 +36,7 @@ struct ContainerSpec {
                 capabilities: capabilities, kernel: host.kernelVersion, machine: host.machine == "aarch64" ? .aarch64 : .x86_64)
         }
         return RuntimeSpec(
-            ociVersion: "1.3.0", process: process(capabilities, security),
+            process: process(capabilities, security),
             root: RuntimeSpec.Root(path: "rootfs", readonly: hostConfig.ReadonlyRootfs == true),
             hostname: hostConfig.UTSMode == "host" ? nil : record.config.Hostname,
             domainname: hostConfig.UTSMode == "host" || (record.config.Domainname ?? "").isEmpty

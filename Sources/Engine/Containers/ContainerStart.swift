@@ -95,7 +95,9 @@ extension Container {
 
     /// `--mac-address`; nil is one of the engine's choice.
     private var requestedMAC: String? {
-        let address = record.networkingConfig?.EndpointsConfig?["bridge"]?.MacAddress ?? record.config.MacAddress ?? ""
+        // Clients name the network as the user did, or "default".
+        let endpoints = record.networkingConfig?.EndpointsConfig ?? [:]
+        let address = endpoints.values.compactMap(\.MacAddress).first { !$0.isEmpty } ?? record.config.MacAddress ?? ""
         return address.isEmpty ? nil : address
     }
 

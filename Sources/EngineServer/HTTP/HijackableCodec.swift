@@ -4,15 +4,15 @@ import NIOHTTP1
 /// Sits between the socket and the HTTP codec and lets a request take over the raw connection.
 ///
 /// ```
-/// socket ─ HijackableCodec.Bytes ─ HTTPRequestDecoder ─ HTTPResponseEncoder ─ HijackableCodec.Parts ─ application
+/// socket ─ HijackBytesHandler ─ HTTPRequestDecoder ─ HTTPResponseEncoder ─ HijackPartsHandler ─ application
 ///             └───────────────── raw bytes, once hijacked ─────────────────────┘
 /// ```
 /// Docker's clients send the raw stream right behind the head of `attach` and `exec start`, some without an `Upgrade`
-/// header, so the decoder would take the first bytes of the stream for another request. `Bytes` therefore gives the
+/// header, so the decoder would take the first bytes of the stream for another request. `HijackBytesHandler` gives the
 /// decoder exactly one request at a time for those two paths and keeps what follows.
 /// After the hijack bytes travel as `.body` parts both ways and a half-closed input arrives as `.end`.
 final class HijackState {
-    /// What the `Bytes` side does with what it reads.
+    /// What the `HijackBytesHandler` side does with what it reads.
     enum Mode {
         /// Reading the first line of a request.
         case head(ByteBuffer)
@@ -25,11 +25,11 @@ final class HijackState {
     }
 
     var mode = Mode.head(ByteBuffer())
-    /// Delivers raw bytes behind the HTTP codec; set by `Parts`.
+    /// Delivers raw bytes behind the HTTP codec; set by `HijackPartsHandler`.
     var deliver: ((ByteBuffer?) -> Void)?
-    /// Writes raw bytes below the HTTP codec; set by `Bytes`.
+    /// Writes raw bytes below the HTTP codec; set by `HijackBytesHandler`.
     var writeRaw: ((ByteBuffer, EventLoopPromise<Void>?) -> Void)?
-    /// Takes up what waits when the connection changes its mode; set by `Bytes`.
+    /// Takes up what waits when the connection changes its mode; set by `HijackBytesHandler`.
     var resume: (() -> Void)?
     var flushRaw: (() -> Void)?
 }

@@ -60,7 +60,7 @@ struct ProcessInit {
         let name = process.args[0]
         let program = try ProgramLookup.find(name, environment: environment)
         // For `--init` the engine binds this program, read-only, to that one place.
-        guard program == ReapingInit.path || !plan.ownProgram.isSame(as: program) else {
+        guard program == plan.initPath || !plan.ownProgram.isSame(as: program) else {
             throw LaunchError(exitCode: 126, message: "exec: \"\(name)\": permission denied")
         }
         if options.diesWithParent { try Identity.dieWithParent() }

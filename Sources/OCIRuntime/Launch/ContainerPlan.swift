@@ -39,7 +39,9 @@ final class ContainerPlan {
         try Self.check(spec)
         self.spec = spec
         self.options = options
-        process = try ProcessPlan(spec.process, seccomp: spec.linux.seccomp)
+        let hasInit = spec.mounts.contains { $0.destination == ReapingInit.path }
+        process = try ProcessPlan(
+            spec.process, seccomp: spec.linux.seccomp, initPath: hasInit ? ReapingInit.path : nil)
         root = try Self.openRoot(spec, options)
         mounts = try spec.mounts.map { try Self.plan($0, options) }
         var new: Namespaces = []

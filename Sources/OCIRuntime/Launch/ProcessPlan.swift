@@ -10,8 +10,11 @@ struct ProcessPlan {
     let limits: [(limit: ResourceLimit, soft: UInt64?, hard: UInt64?)]
     /// The runtime's own file, which a container must never execute.
     let ownProgram: ProgramFile
+    /// But for this place, where the engine has bound it to be the container's init; nil when it has not.
+    let initPath: String?
 
-    init(_ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?) throws {
+    init(_ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?, initPath: String? = nil) throws {
+        self.initPath = initPath
         guard !process.args.isEmpty else { throw LaunchError(message: "args must not be empty") }
         guard process.cwd.hasPrefix("/") else {
             throw LaunchError(message: "Cwd must be an absolute path")
