@@ -20,7 +20,6 @@ class Census:
     links: set = field(default_factory=set)
     cgroups: set = field(default_factory=set)
     supervisors: set = field(default_factory=set)
-    sockets: set = field(default_factory=set)
     rules: Counter = field(default_factory=Counter)
     files: set = field(default_factory=set)
 
@@ -30,7 +29,6 @@ class Census:
         census = Census(mounts=mounts(), links=links(), cgroups=idle_cgroups())
         if engine:
             census.supervisors = set(engine.supervisors())
-            census.sockets = sockets(engine.directory)
             census.rules = rules(engine.bridge)
             census.files = state_files(engine)
         return census
@@ -40,7 +38,6 @@ class Census:
         wait_until_equal(lambda: new_things(self, Census.take(), of), {}, "left on the host", seconds)
         assert not of.directory.exists()
         assert not of.supervisors()
-        assert not sockets(of.directory)
         assert not rules(of.bridge)
 
     def assert_same(self, engine, seconds=20):
@@ -60,7 +57,7 @@ def new_things(old, new, engine):
 def differences(old, new, engine):
     found = new_things(old, new, engine)
     found["links"] = {link for link in new.links - old.links if is_orphan(link) or link[1] == engine.bridge}
-    for name in ("supervisors", "sockets", "files"):
+    for name in ("supervisors", "files"):
         found[name] = getattr(new, name) ^ getattr(old, name)
     found["rules"] = list((new.rules - old.rules).elements()) + list((old.rules - new.rules).elements())
     return {key: value for key, value in found.items() if value}
@@ -115,13 +112,6 @@ def limit_of(identity, controller, v1, v2):
         return file.read().strip()
 
 
-def sockets(directory):
-    return {
-        line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()
-        if str(directory) in line
-    }
-
-
 def rules(table):
     """How often each line of the table is there, without what changes by itself: its owner and its counters.
 
@@ -134,7 +124,7 @@ def rules(table):
 
 
 def state_files(engine):
-    """What the engine keeps for containers, below both of its roots."""
+    """What the engine keeps for containers, below both of its roots; sockets are files, too."""
     found = set()
     for directory in (engine.exec_root, engine.data_root / "containers", engine.data_root / "volumes", engine.data_root / "tmp"):
         for path, children, files in os.walk(directory):
