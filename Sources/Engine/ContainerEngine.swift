@@ -46,13 +46,18 @@ public final class ContainerEngine: Sendable {
         try await context.database.close()
     }
 
+    /// What changes the host is finished or undone even when the client hangs up: the request only waits for it.
+    func owned<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
+        try await Task(operation: work).value
+    }
+
     // MARK: Containers
 
     public func createContainer(_ request: ContainerCreateRequest, name: String?, platform: String) async throws
         -> ContainerCreateResponse
     {
-        let created = try await ContainerCreate(context: context, volumes: volumes, registry: registry).run(
-            request, name: name, platform: platform)
+        let creation = ContainerCreate(context: context, volumes: volumes, registry: registry)
+        let created = try await owned { try await creation.run(request, name: name, platform: platform) }
         var response = ContainerCreateResponse()
         response.Id = created.container.id
         response.Warnings = created.warnings
@@ -63,31 +68,48 @@ public final class ContainerEngine: Sendable {
         try await ContainerList(registry: registry).run(all: all, limit: limit, filters: filters)
     }
 
-    public func startContainer(_ name: String) async throws { try await registry.find(name).start() }
+    public func startContainer(_ name: String) async throws {
+        let container = try await registry.find(name)
+        try await owned { try await container.start() }
+    }
 
     public func stopContainer(_ name: String, signal: String?, timeout: Int?) async throws {
-        try await registry.find(name).stop(signal: try Self.signal(signal), timeout: timeout)
+        let signal = try Self.signal(signal)
+        let container = try await registry.find(name)
+        try await owned { try await container.stop(signal: signal, timeout: timeout) }
     }
 
     public func restartContainer(_ name: String, signal: String?, timeout: Int?) async throws {
-        try await registry.find(name).restart(signal: try Self.signal(signal), timeout: timeout)
+        let signal = try Self.signal(signal)
+        let container = try await registry.find(name)
+        try await owned { try await container.restart(signal: signal, timeout: timeout) }
     }
 
     public func killContainer(_ name: String, signal: String?) async throws {
-        try await registry.find(name).kill(try Self.signal(signal) ?? .kill)
+        let signal = try Self.signal(signal)
+        let container = try await registry.find(name)
+        try await owned { try await container.kill(signal ?? .kill) }
     }
 
     public func removeContainer(_ name: String, force: Bool, volumes: Bool) async throws {
-        try await registry.find(name).remove(force: force, removeVolumes: volumes)
+        let container = try await registry.find(name)
+        try await owned { try await container.remove(force: force, removeVolumes: volumes) }
     }
 
     public func renameContainer(_ name: String, to new: String) async throws {
-        try await registry.find(name).rename(to: new)
+        let container = try await registry.find(name)
+        try await owned { try await container.rename(to: new) }
     }
 
-    public func pauseContainer(_ name: String) async throws { try await registry.find(name).pause() }
+    public func pauseContainer(_ name: String) async throws {
+        let container = try await registry.find(name)
+        try await owned { try await container.pause() }
+    }
 
-    public func unpauseContainer(_ name: String) async throws { try await registry.find(name).unpause() }
+    public func unpauseContainer(_ name: String) async throws {
+        let container = try await registry.find(name)
+        try await owned { try await container.unpause() }
+    }
 
     public func inspectContainer(_ name: String) async throws -> ContainerInspectResponse {
         await (try registry.find(name)).inspect()

@@ -64,18 +64,21 @@ class Engine:
 
     def remove(self):
         """Ends everything and takes away what the engine keeps on purpose: its bridge and its firewall table."""
-        if self.process.poll() is None:
-            try:
-                self.clean()
-            finally:
-                self.stop()
-        for pid in self.supervisors():
-            os.kill(pid, signal.SIGKILL)
-        if self._client:
-            self._client.close()
-        subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)
-        subprocess.run(["nft", "delete", "table", "inet", self.bridge], capture_output=True)
-        shutil.rmtree(self.directory)
+        try:
+            if self.process.poll() is None:
+                try:
+                    self.clean()
+                finally:
+                    self.stop()
+        finally:
+            self.process.kill()
+            for pid in self.supervisors():
+                os.kill(pid, signal.SIGKILL)
+            if self._client:
+                self._client.close()
+            subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)
+            subprocess.run(["nft", "delete", "table", "inet", self.bridge], capture_output=True)
+            shutil.rmtree(self.directory)
 
     def clean(self):
         """Removes all containers and volumes."""

@@ -28,6 +28,8 @@ actor Container {
     var scheduledRestart: Task<Void, Never>?
     var restartDelay = RestartBackOff()
     var executions: [String: ExecSession] = [:]
+    /// Who waits for a start that is under way to end, either way.
+    var startWaiters: [CheckedContinuation<Void, Never>] = []
 
     struct Waiter {
         let condition: WaitCondition
@@ -57,12 +59,18 @@ actor Container {
 
     /// Writes the row. The database decides about names as well: two rows never have the same.
     func save() async throws {
+        switch phase {
+        case .removing, .removed: throw EngineError(.conflict, "container \(id) is being removed")
+        case .created, .starting, .running, .paused, .exited: break
+        }
         let json = try JSONEncoder().encode(record)
         try await context.database.containers.save(id: id, name: record.name, created: record.created, json: [UInt8](json))
     }
 
     /// Writes the row where failing must not stop what goes on; the next start repairs from the host.
     func saveOrReport() async {
+        if case .removing = phase { return }
+        if case .removed = phase { return }
         do {
             try await save()
         } catch {

@@ -39,7 +39,7 @@ struct ContainerCreate {
             context.events.publish("container", "create", id: id, attributes: record.eventAttributes)
             return Created(container: container, warnings: warnings(config, request))
         } catch {
-            await registry.releaseName(name)
+            await registry.releaseName(name, of: id)
             throw error
         }
     }

@@ -65,14 +65,15 @@ extension Container {
         record.state.oomKilled = exit?.oomKilled ?? false
         record.state.error = exit == nil ? "the supervisor of the container was killed" : ""
         record.state.finishedAt = exit?.finishedAt ?? Timestamp.now().description
-        phase = .exited
-        executions = executions.filter { $0.value.isRunning }
         if exit == nil { await removeCgroup() }
         let removing = record.hostConfig.AutoRemove == true
         if !removing { await saveOrReport() }
+        await removeRuntimeDirectory()
+        // Only now may a new start begin: nothing of this life is touched below.
+        phase = .exited
+        executions = executions.filter { $0.value.isRunning }
         if record.state.oomKilled { publish("oom") }
         publish("die", ["exitCode": "\(record.state.exitCode)", "execDuration": "\(runSeconds())"])
-        await removeRuntimeDirectory()
         resumeWaiters(for: Self.wantsRestart(record) ? [.nextExit] : [.notRunning, .nextExit])
         if removing { await removeAfterExit() }
     }

@@ -58,7 +58,17 @@ actor ContainerRegistry {
         return name
     }
 
-    func releaseName(_ name: String) { names[name] = nil }
+    /// Nothing happens to a name that another container has by now.
+    func releaseName(_ name: String, of id: String) {
+        if names[name] == id { names[name] = nil }
+    }
+
+    func isVolumeUsed(_ volume: String, besides id: String) async -> Bool {
+        for (other, container) in containers where other != id {
+            if await container.record.mounts.contains(where: { $0.name == volume }) { return true }
+        }
+        return false
+    }
 
     /// For what the database says at start.
     func restore(_ container: Container, id: String, name: String) {

@@ -6,6 +6,7 @@ extension Container {
     /// `docker rm`: the row goes first, so that a crash leaves directories without a row, which the next start sweeps. Only
     /// where the row cannot be written, on a full disk, the files go first.
     func remove(force: Bool, removeVolumes: Bool) async throws {
+        if force { await startSettled() }
         if phase.isLive {
             guard force else {
                 let what =
@@ -70,6 +71,8 @@ extension Container {
 
     private func removeAnonymousVolumes() async {
         for mount in record.mounts where mount.kind == .volume && mount.anonymous {
+            // `--volumes-from` may have given it to others.
+            guard await !registry.isVolumeUsed(mount.name, besides: id) else { continue }
             do {
                 try await volumes.remove(mount.name)
             } catch {

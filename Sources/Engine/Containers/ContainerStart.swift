@@ -11,7 +11,14 @@ extension Container {
     /// `docker start`: root filesystem, network, process, in that order; undone in reverse when a step fails.
     func start(isRestart: Bool = false) async throws {
         try phase.beginStart()  // Before the first await: a second start fails here, it does not wait in line.
-        if !isRestart { cancelRestart() }
+        if !isRestart {
+            cancelRestart()
+            record.state.restartCount = 0
+        }
+        defer {
+            for waiter in startWaiters { waiter.resume() }
+            startWaiters = []
+        }
         record.state.stoppedByUser = false
         var undo = UndoStack()
         do {
@@ -31,6 +38,12 @@ extension Container {
             await startFailed(error)
             throw Self.describe(error)
         }
+    }
+
+    /// Waits while a start is under way.
+    func startSettled() async {
+        guard case .starting = phase else { return }
+        await withCheckedContinuation { startWaiters.append($0) }
     }
 
     private func launch(_ undo: inout UndoStack) async throws -> RunningContainer {
@@ -145,6 +158,7 @@ extension Container {
         record.state.error = Self.describe(error).message
         if record.state.status == .created { phase = .created }
         endPendingAttaches()
+        if !isRestarting { resumeWaiters(for: [.notRunning]) }
         await saveOrReport()
         if record.hostConfig.AutoRemove == true {
             do {

@@ -16,6 +16,7 @@ extension ContainerEngine {
                 // Without `one-shot` the first sample only gives the second something to compare with.
                 if previous != nil || oneShot || stream { try await send(sample) }
                 if !stream, previous != nil || oneShot { return }
+                if case .removed = await container.phase { return }
                 guard await container.phase.isLive || stream else { return }
                 previous = sample
                 try await Task.sleep(for: .seconds(1))
@@ -24,7 +25,8 @@ extension ContainerEngine {
     }
 
     public func updateContainer(_ name: String, _ update: ContainerUpdateRequest) async throws -> ContainerUpdateResponse {
-        try await registry.find(name).update(update)
+        let container = try await registry.find(name)
+        try await owned { try await container.update(update) }
         return ContainerUpdateResponse()
     }
 }

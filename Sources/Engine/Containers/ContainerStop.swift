@@ -5,6 +5,7 @@ import NIOCore
 extension Container {
     /// `docker stop`: the stop signal, then after `timeout` seconds the end. Returns when the process is gone.
     func stop(signal: Signal?, timeout: Int?) async throws {
+        await startSettled()
         guard phase.isLive else {
             let wasRestarting = isRestarting
             record.state.stoppedByUser = true
@@ -20,6 +21,7 @@ extension Container {
 
     /// `docker restart`: stops what runs, then starts.
     func restart(signal: Signal?, timeout: Int?) async throws {
+        await startSettled()
         if phase.isLive { try await end(signal: signal, timeout: timeout) }
         try await start()
         publish("restart")
@@ -39,7 +41,6 @@ extension Container {
     private func end(signal: Signal?, timeout: Int?) async throws {
         record.state.stoppedByUser = true
         cancelRestart()
-        // A start that is under way is waited for: the process is about to exist.
         let process = try runningProcess()
         let configured = record.config.StopSignal.flatMap { Signal($0) }
         let first = signal ?? configured ?? .terminate
@@ -58,7 +59,13 @@ extension Container {
     /// Goes by the supervisor, which is the parent: the pid cannot have become another process.
     func send(_ signal: Signal, to process: RunningContainer) async throws {
         if phase.isPaused, signal == .kill { try await thaw() }
-        try await process.supervisor.send(.signal, ByteBuffer(integer: UInt32(bitPattern: signal.rawValue)))
+        do {
+            try await process.supervisor.send(.signal, ByteBuffer(integer: UInt32(bitPattern: signal.rawValue)))
+        } catch is ChannelError {
+            return  // The process has just ended, which is on its way to be told.
+        } catch is IOError {
+            return  // As above.
+        }
     }
 
     func pause() async throws {
@@ -72,9 +79,11 @@ extension Container {
             let path = ContainerSpec.cgroup(record.hostConfig, id)
             try await blocking { try Cgroup.open(path: path).freeze() }
         } catch {
-            phase = before
+            // Unless the process ended meanwhile.
+            if phase.isPaused { phase = before }
             throw error
         }
+        guard phase.isPaused else { throw EngineError(.conflict, "container \(id) is not running") }
         record.state.status = .paused
         await saveOrReport()
         publish("pause")
@@ -97,17 +106,17 @@ extension Container {
     }
 
     func rename(to requested: String) async throws {
-        let old = record.name
         let name = try await registry.claimName(requested, for: id)
+        let old = record.name
         record.name = name
         do {
             try await save()
         } catch {
-            record.name = old
-            await registry.releaseName(name)
+            if record.name == name { record.name = old }
+            await registry.releaseName(name, of: id)
             throw error
         }
-        await registry.releaseName(old)
+        await registry.releaseName(old, of: id)
         publish("rename", ["oldName": "/\(old)"])
     }
 }

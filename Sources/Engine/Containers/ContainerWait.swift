@@ -52,7 +52,7 @@ extension Container {
             }
             if seconds >= 0 {
                 group.addTask {
-                    try await Task.sleep(for: .seconds(seconds))
+                    try await Task.sleep(for: .seconds(min(seconds, 1 << 31)))
                     return false
                 }
             }

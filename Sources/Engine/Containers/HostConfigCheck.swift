@@ -29,7 +29,7 @@ struct HostConfigCheck {
             log.Config = [:]
             config.LogConfig = log
         }
-        if let memory = config.Memory, memory > 0, (config.MemorySwap ?? 0) == 0 { config.MemorySwap = memory * 2 }
+        if let memory = config.Memory, memory > 0, (config.MemorySwap ?? 0) == 0 { config.MemorySwap = memory > Int64.max / 2 ? -1 : memory * 2 }
         config.MaskedPaths = config.MaskedPaths ?? (config.Privileged == true ? [] : ContainerDefaults.maskedPaths)
         config.ReadonlyPaths = config.ReadonlyPaths ?? (config.Privileged == true ? [] : ContainerDefaults.readonlyPaths)
         return config

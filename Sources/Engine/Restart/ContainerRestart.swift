@@ -35,7 +35,8 @@ extension Container {
 
     /// Stop, start and rm take over from the policy.
     func cancelRestart() {
-        scheduledRestart?.cancel()
+        // The task of a start that is under way is that start.
+        if case .starting = phase {} else { scheduledRestart?.cancel() }
         scheduledRestart = nil
     }
 

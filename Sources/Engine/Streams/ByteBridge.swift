@@ -15,6 +15,10 @@ public protocol UploadSource: Sendable {
 enum ByteBridge {
     private static let chunk = 256 << 10
 
+    /// Each transfer keeps two of the threads for blocking calls waiting for each other; so that there are always others,
+    /// only some run at a time.
+    static let turns = Turns(16)
+
     /// The two ends of a new pipe.
     struct Ends: Sendable {
         let reading: Handover
@@ -36,6 +40,12 @@ enum ByteBridge {
     static func upload<T: Sendable>(_ source: any UploadSource, through work: @escaping @Sendable (SharedFD) async throws -> T)
         async throws -> T
     {
+        try await turns.take { try await transfer(source, through: work) }
+    }
+
+    private static func transfer<T: Sendable>(
+        _ source: any UploadSource, through work: @escaping @Sendable (SharedFD) async throws -> T
+    ) async throws -> T {
         let pipe = try Ends()
         async let result: T = work(try pipe.reading.take())
         do {
@@ -69,6 +79,12 @@ enum ByteBridge {
 
     /// Runs `work` with a pipe and sends what comes through it.
     static func download(
+        through work: @escaping @Sendable (SharedFD) async throws -> Void, to write: @Sendable (ByteBuffer) async throws -> Void
+    ) async throws {
+        try await turns.take { try await transfer(through: work, to: write) }
+    }
+
+    private static func transfer(
         through work: @escaping @Sendable (SharedFD) async throws -> Void, to write: @Sendable (ByteBuffer) async throws -> Void
     ) async throws {
         let pipe = try Ends()
@@ -131,5 +147,39 @@ final class Handover: Sendable {
         let read = try bytes.withUnsafeMutableBytes { buffer in try file.withOwned { try $0.read(into: buffer) } }
         bytes.removeLast(count - read)
         return bytes
+    }
+}
+
+/// Lets a number of tasks work at a time; others wait in line.
+actor Turns {
+    private var free: Int
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    init(_ count: Int) {
+        free = count
+    }
+
+    nonisolated func take<T>(_ work: () async throws -> T) async throws -> T {
+        await begin()
+        do {
+            let result = try await work()
+            await end()
+            return result
+        } catch {
+            await end()
+            throw error
+        }
+    }
+
+    private func begin() async {
+        if free > 0 {
+            free -= 1
+        } else {
+            await withCheckedContinuation { waiting.append($0) }
+        }
+    }
+
+    private func end() {
+        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
     }
 }

@@ -33,6 +33,10 @@ struct CopyUp {
     }
 
     private func copy(_ source: SharedFD, to target: FilePath) async throws {
+        try await ByteBridge.turns.take { try await transfer(source, to: target) }
+    }
+
+    private func transfer(_ source: SharedFD, to target: FilePath) async throws {
         let pipe = try ByteBridge.Ends()
         async let packed: Void = blocking {
             let sink = BufferedSink(FileSink(try pipe.writing.take()))

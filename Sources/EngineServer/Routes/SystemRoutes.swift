@@ -74,8 +74,8 @@ struct SystemRoutes {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { for await event in events { try await deliver(event) } }
             if let until {
-                let rest = until.unixNanoseconds - Timestamp.now().unixNanoseconds
-                group.addTask { if rest > 0 { try await Task.sleep(for: .nanoseconds(rest)) } }
+                let rest = max(0, until.seconds.subtractingReportingOverflow(Timestamp.now().seconds).partialValue)
+                group.addTask { try await Task.sleep(for: .seconds(min(rest, 1 << 31))) }
             }
             try await group.next()
             group.cancelAll()

@@ -19,8 +19,12 @@ public struct Timestamp: Sendable, Hashable, Comparable, CustomStringConvertible
         return Timestamp(seconds: Int64(now.tv_sec), nanoseconds: Int64(now.tv_nsec))
     }
 
-    /// Nanoseconds since 1970, as Docker's events count.
-    public var unixNanoseconds: Int64 { seconds * 1_000_000_000 + nanoseconds }
+    /// Nanoseconds since 1970, as Docker's events count; the nearest there is for a moment too far away to be counted.
+    public var unixNanoseconds: Int64 {
+        let (whole, tooFar) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, tooFarStill) = whole.addingReportingOverflow(nanoseconds)
+        return tooFar || tooFarStill ? (seconds < 0 ? .min : .max) : sum
+    }
 
     public static func < (left: Timestamp, right: Timestamp) -> Bool {
         (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
@@ -78,7 +82,7 @@ public struct Timestamp: Sendable, Hashable, Comparable, CustomStringConvertible
     }
 
     private static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
-        value >= 0 ? value / divisor : (value - divisor + 1) / divisor
+        value / divisor - (value % divisor < 0 ? 1 : 0)
     }
 
     /// Days since 1970 to a date; the year is counted from March so that a leap day is its last day.

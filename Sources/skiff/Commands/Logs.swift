@@ -39,6 +39,11 @@ enum Moment {
     /// Seconds with nanoseconds, the form that the engine takes.
     static func query(_ text: String, now: Date = Date()) throws -> String {
         if let seconds = Double(text), seconds >= 0 { return text }
+        // A whole time keeps every digit: the line with exactly that stamp belongs to the answer.
+        if let moment = Timestamp(rfc3339: text) ?? Timestamp(rfc3339: text + "Z") {
+            let digits = String(moment.nanoseconds)
+            return "\(moment.seconds)." + String(repeating: "0", count: 9 - digits.count) + digits
+        }
         if let duration = try? nanoseconds(text) {  // Whatever is no duration is tried as a time.
             let moment = now.timeIntervalSince1970 - Double(duration) / 1e9
             return HumanText.decimal(moment, places: 6) + "000"
