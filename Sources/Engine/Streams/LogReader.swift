@@ -25,9 +25,17 @@ struct LogEntry: Codable, Sendable {
 
     /// As the API sends it: bare for a terminal, otherwise with the header that names the stream.
     func encoded(terminal: Bool, timestamps: Bool) -> ByteBuffer {
-        let text = ByteBuffer(string: timestamps ? "\(time) \(log)" : log)
+        let text = ByteBuffer(string: timestamps ? "\(fullTime) \(log)" : log)
         if terminal { return text }
         return SupervisorFrame(kind: stream == "stderr" ? .stderr : .stdout, payload: text).encoded
+    }
+
+    /// With all nine digits: the log leaves out zeros at the end, Docker's `logs -t` shows them.
+    private var fullTime: String {
+        guard time.hasSuffix("Z") else { return time }
+        let parts = time.dropLast().split(separator: ".", maxSplits: 1)
+        let fraction = parts.count > 1 ? parts[1] : ""
+        return "\(parts.first ?? "").\(fraction)\(String(repeating: "0", count: max(0, 9 - fraction.count)))Z"
     }
 }
 
