@@ -24,16 +24,24 @@ struct ExitRecord: Codable, Sendable {
     }
 }
 
+extension SupervisorConnection {
+    /// How the process ended, once it has; nil when the supervisor ends the connection without saying so.
+    func awaitExit() async throws -> ExitRecord? {
+        while let frame = try await next() {
+            guard frame.kind == .exited else { continue }
+            return try JSONDecoder().decode(ExitRecord.self, from: Data(frame.payload.readableBytesView))
+        }
+        return nil
+    }
+}
+
 extension Container {
     /// Listens for the end of the process. The task belongs to the connection: it ends with it.
     func watch(_ process: RunningContainer) {
         Task { [directory = paths.runtime, reaper = context.reaper] in
             var exit: ExitRecord?
             do {
-                while exit == nil, let frame = try await process.supervisor.next() {
-                    guard frame.kind == .exited else { continue }
-                    exit = try JSONDecoder().decode(ExitRecord.self, from: Data(frame.payload.readableBytesView))
-                }
+                exit = try await process.supervisor.awaitExit()
             } catch {
                 self.logger.warning("lost the supervisor", metadata: ["error": "\(error)"])
             }

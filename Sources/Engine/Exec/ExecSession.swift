@@ -132,10 +132,7 @@ actor ExecSession {
         Task { [directory, reaper = context.reaper] in
             var exit: ExitRecord?
             do {
-                while exit == nil, let frame = try await running.supervisor.next() {
-                    guard frame.kind == .exited else { continue }
-                    exit = try JSONDecoder().decode(ExitRecord.self, from: Data(frame.payload.readableBytesView))
-                }
+                exit = try await running.supervisor.awaitExit()
             } catch {
                 self.context.logger.warning("lost the supervisor of an exec session", metadata: ["error": "\(error)"])
             }
