@@ -1,3 +1,4 @@
+import Blocking
 import Builder
 public import DockerAPI
 public import Images

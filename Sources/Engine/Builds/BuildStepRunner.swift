@@ -1,3 +1,4 @@
+import Blocking
 import Builder
 import DockerAPI
 import FoundationEssentials
