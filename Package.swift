@@ -119,7 +119,8 @@ let package = Package(
             name: "skiff", dependencies: ["SkiffCommands", "Linux"], path: "Sources/skiff", sources: ["Main.swift"],
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])], linkerSettings: [.unsafeFlags(staticSwift)]),
         program(
-            "skiffd", ["Engine", "EngineServer", "Blocking", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system],
+            "skiffd",
+            ["Engine", "EngineServer", "Blocking", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system],
             link: staticFoundation),
         program(
             "skiff-runtime", ["OCIRuntime", "Linux", "OCI", "CWithoutBacktrace", system],
