@@ -52,6 +52,7 @@ extension Container {
         state.Error = saved.error
         state.StartedAt = saved.startedAt
         state.FinishedAt = saved.finishedAt
+        state.Health = saved.health?.api
         return state
     }
 
@@ -97,7 +98,9 @@ extension Container {
             HumanDuration.text(seconds: max(0, now - (Timestamp(rfc3339: text)?.seconds ?? now)))
         }
         switch phase {
-        case .running: return "Up \(age(record.state.startedAt))"
+        case .running:
+            let health = record.state.health.map { " (\($0.text))" } ?? ""
+            return "Up \(age(record.state.startedAt))\(health)"
         case .paused: return "Up \(age(record.state.startedAt)) (Paused)"
         case .removing, .removed: return "Removal In Progress"
         case .created, .starting: return "Created"

@@ -32,6 +32,7 @@ extension Container {
             record.state.error = ""
             record.state.oomKilled = false
             watch(process)
+            startHealthMonitor(isNewLife: true)
             publish("start")
             await saveOrReport()
         } catch {

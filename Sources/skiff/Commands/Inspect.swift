@@ -62,6 +62,9 @@ private struct Inspection {
     let format: String
     let showsSize: Bool
 
+    /// What the API leaves out when there is none, and templates name all the same.
+    private static let mayBeAbsent = [["State", "Health"], ["Config", "Healthcheck"]]
+
     func run() async throws -> Int32 {
         let template = format.isEmpty || format == "json" ? nil : try Template(format)
         var found: [JSONValue] = []
@@ -103,12 +106,27 @@ private struct Inspection {
 
     private func text(_ found: [JSONValue], _ template: Template?) throws -> String {
         if let template {
-            return try found.map { try template.render(TemplateValue($0)) + "\n" }.joined()
+            return try found.map { try template.render(TemplateValue(Self.mayBeAbsent.reduce($0) { $0.completed($1[...]) })) + "\n" }
+                .joined()
         }
         if format == "json" { return String(decoding: JSONValue.array(found).serialized(), as: UTF8.self) + "\n" }
         var text = ""
         JSONText.write(.array(found), into: &text, level: 0)
         return text + "\n"
+    }
+}
+
+extension JSONValue {
+    /// The same with a null at the end of the path, where the object that should hold it is there and has nothing of the
+    /// name.
+    fileprivate func completed(_ path: ArraySlice<String>) -> JSONValue {
+        guard case .object(var members) = self, let name = path.first else { return self }
+        if let index = members.firstIndex(where: { $0.0 == name }) {
+            members[index].1 = members[index].1.completed(path.dropFirst())
+        } else if path.count == 1 {
+            members.append((name, .null))
+        }
+        return .object(members)
     }
 }
 
