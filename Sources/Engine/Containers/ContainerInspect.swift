@@ -16,7 +16,7 @@ extension Container {
         response.ResolvConfPath = paths.resolvConf.string
         response.HostnamePath = paths.hostname.string
         response.HostsPath = paths.hosts.string
-        response.LogPath = record.hostConfig.LogConfig?.Type == "none" ? "" : paths.log.string
+        response.LogPath = record.hostConfig.LogConfig?.Type == "json-file" ? paths.log.string : ""
         response.Name = "/" + record.name
         response.RestartCount = record.state.restartCount
         response.Driver = "overlayfs"
