@@ -30,6 +30,9 @@ public struct Capability: RawRepresentable, Sendable, Hashable {
         return Capability(rawValue: UInt8(max(unknown, 1) - 1))
     }
 
+    /// Mounting, namespaces and much else.
+    public static let systemAdministration = Capability(rawValue: 21)
+
     private static let names = [
         "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
         "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
@@ -97,6 +100,13 @@ public struct CapabilitySets: Sendable, Equatable {
             if isAmbient == 1 { result.ambient.formUnion(one) }
         }
         return result
+    }
+
+    /// The effective set of the calling thread alone.
+    public static func effectiveNow() throws(SystemError) -> CapabilityMask {
+        var data = clinux_capabilities()
+        try check("capget") { clinux_capget(&data) }
+        return CapabilityMask(rawValue: data.effective)
     }
 
     /// Takes every capability that the kernel knows and `bounding` lacks from the calling thread's bounding set, for

@@ -5,11 +5,12 @@ public import SystemPackage
 /// Starts a program with exactly the given environment and descriptors: `descriptors[i]` becomes descriptor `i`, every
 /// other one is closed. The program gets a session of its own and default signal handling. Whoever calls has to reap it.
 ///
-/// The program never sees anything of the caller that is not named here, and the caller never forks.
+/// The program never sees anything of the caller that is not named here, and the caller never forks. It is told that its
+/// name is `name`, by default its path.
 public func spawn(
-    _ program: FilePath, arguments: [String], environment: [String], descriptors: [Int32]
+    _ program: FilePath, arguments: [String], environment: [String], descriptors: [Int32], name: String? = nil
 ) throws(SystemError) -> pid_t {
-    let argv = CStringArray([program.string] + arguments)
+    let argv = CStringArray([name ?? program.string] + arguments)
     let envp = CStringArray(environment)
     return try check("spawn", program.string) {
         program.withPlatformString {
