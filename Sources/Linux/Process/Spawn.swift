@@ -5,10 +5,11 @@ public import SystemPackage
 /// Starts a program with exactly the given environment and descriptors: `descriptors[i]` becomes descriptor `i`, every
 /// other one is closed. The program gets a session of its own and default signal handling. Whoever calls has to reap it.
 ///
-/// The program never sees anything of the caller that is not named here, and the caller never forks. It is told that its
-/// name is `name`, by default its path.
+/// The program never sees anything of the caller that is not named here, and the caller never forks.
+///
+/// `name` is what the program gets as its own name, in place of its path.
 public func spawn(
-    _ program: FilePath, arguments: [String], environment: [String], descriptors: [Int32], name: String? = nil
+    _ program: FilePath, named name: String? = nil, arguments: [String], environment: [String], descriptors: [Int32]
 ) throws(SystemError) -> pid_t {
     let argv = CStringArray([name ?? program.string] + arguments)
     let envp = CStringArray(environment)

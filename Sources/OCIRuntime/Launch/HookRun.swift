@@ -99,8 +99,8 @@ struct CapturedProgram {
         let stdout = try memoryFile("output")
         let stderr = try memoryFile("error")
         let pid = try spawn(
-            path, arguments: Array(arguments.dropFirst()), environment: environment,
-            descriptors: [stdin.raw, stdout.raw, stderr.raw], name: arguments.first)
+            path, named: arguments.first, arguments: Array(arguments.dropFirst()), environment: environment,
+            descriptors: [stdin.raw, stdout.raw, stderr.raw])
         var isOver = false
         if let seconds {
             let process = try openProcess(pid)
