@@ -36,6 +36,8 @@ struct ResourceDirectoryTests {
             try ResourceDirectory(wanted, id: "box", root: root).enter(42)
             #expect(try text(root.appending("box/schemata")) == "L3:0=ff\nMB:0=50\nL2:0=f\n")
             #expect(try text(root.appending("box/tasks")) == "42")
+            try ResourceDirectory(wanted, id: "box", root: root).join(77)
+            #expect(try text(root.appending("box/tasks")) == "77")
         }
     }
 

@@ -97,6 +97,7 @@ public func launchExec(
     }
     do {
         if let before { try ProcessorAffinity.set(before) }
+        if let rdt = spec.linux.intelRdt { try ResourceDirectory(rdt, id: options.id).join(launched.pid) }
         try adjustOOMScore(process, pid: launched.pid)
     } catch {
         launched.abandon()

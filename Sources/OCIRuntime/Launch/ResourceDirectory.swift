@@ -64,6 +64,18 @@ struct ResourceDirectory {
         }
     }
 
+    /// Moves a process that joins the container in.
+    func join(_ pid: Int32) throws(LaunchError) {
+        do throws(SystemError) {
+            try write("\(pid)", group.appending("tasks"))
+            if wanted.enableMonitoring {
+                try write("\(pid)", group.appending("mon_groups").appending(id).appending("tasks"))
+            }
+        } catch {
+            throw Self.refusal("\(error)")
+        }
+    }
+
     /// A class that others have made has to be what is wanted.
     private func compare() throws {
         let text = String(decoding: try OwnedFD.open(group.appending("schemata"), .readOnly).readAll(limit: 1 << 16), as: UTF8.self)
