@@ -207,6 +207,17 @@ struct MountTests {
         }
     }
 
+    @Test("a file onto a directory and a directory onto a file are told as such", arguments: TestBundle.Runtime.installed)
+    func kinds(runtime: TestBundle.Runtime) throws {
+        try TestBundle.with(runtime) { (bundle: TestBundle) throws in
+            for (source, destination) in [("/etc/passwd", "/tmp"), ("/etc", "/bin/busybox")] {
+                var spec = bundle.spec("echo ran")
+                spec.mounts.append(.init(destination: destination, type: "bind", source: source, options: ["bind"]))
+                #expect(try bundle.refusal(spec).lowercased().contains("not a directory"))
+            }
+        }
+    }
+
     @Test("the cgroup of a container is all that it sees of cgroups")
     func cgroup() throws {
         try TestBundle.with { (bundle: TestBundle) throws in

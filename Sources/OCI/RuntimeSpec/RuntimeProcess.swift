@@ -7,7 +7,7 @@ extension RuntimeSpec {
         public var args: [String]
         public var env: [String]
         public var cwd: String
-        /// nil: the process keeps what the runtime has.
+        /// nil: none; of a process that joins a container, those of its first one.
         public var capabilities: Capabilities?
         public var rlimits: [Rlimit]
         public var noNewPrivileges: Bool

@@ -149,13 +149,10 @@ struct ProcessInit {
             throw LaunchError(message: "cannot set any additional groups in a rootless container")
         }
         let groups = allowsGroups ? user.additionalGids : nil
-        guard let capabilities = plan.capabilities else {
-            return try Identity.setUser(user.uid, group: user.gid, additionalGroups: groups)
-        }
-        try capabilities.applyBounding()
+        try plan.capabilities.applyBounding()
         try CapabilitySets.keepOverUserChange(true)
         try Identity.setUser(user.uid, group: user.gid, additionalGroups: groups)
         try CapabilitySets.keepOverUserChange(false)
-        try capabilities.apply()
+        try plan.capabilities.apply()
     }
 }

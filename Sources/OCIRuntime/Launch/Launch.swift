@@ -61,8 +61,7 @@ public func launchExec(
     let container = HeldFD(try openProcess(pid))
     let differing = try NamespaceComparison.differing(from: pid)
     let hasOwnUsers = differing.contains(.user)
-    var process = process
-    if process.execCPUAffinity == nil { process.execCPUAffinity = spec.process.execCPUAffinity }
+    let process = process.inheriting(spec.process)
     let plan = try ProcessPlan(process, seccomp: spec.linux.seccomp, hasOwnUsers: hasOwnUsers)
     let tuning = try KernelTuning(spec.linux)
     let allowsGroups = try !hasOwnUsers || IDMappings.allowGroups("\(pid)")
@@ -104,6 +103,18 @@ public func launchExec(
         throw error
     }
     return launched
+}
+
+extension RuntimeSpec.Process {
+    /// What a process that joins a container has from the container's own where it says nothing itself.
+    fileprivate func inheriting(_ first: RuntimeSpec.Process) -> RuntimeSpec.Process {
+        var process = self
+        process.capabilities = capabilities ?? first.capabilities
+        process.execCPUAffinity = execCPUAffinity ?? first.execCPUAffinity
+        if (apparmorProfile ?? "").isEmpty { process.apparmorProfile = first.apparmorProfile }
+        if (selinuxLabel ?? "").isEmpty { process.selinuxLabel = first.selinuxLabel }
+        return process
+    }
 }
 
 private func adjustOOMScore(_ process: RuntimeSpec.Process, pid: Int32) throws {

@@ -6,7 +6,7 @@ struct ProcessPlan {
     let process: RuntimeSpec.Process
     let seccomp: SeccompProgram?
     let seccompFlags: SeccompProgram.Flags
-    let capabilities: CapabilitySets?
+    let capabilities: CapabilitySets
     /// Some calls are left to somebody else.
     let needsListener: Bool
     let limits: [(limit: ResourceLimit, soft: UInt64?, hard: UInt64?)]
@@ -36,7 +36,7 @@ struct ProcessPlan {
         self.seccomp = try profile.map { try SeccompProgram.compile($0) }
         needsListener = profile?.needsListener ?? false
         seccompFlags = try SeccompProgram.Flags(seccomp?.flags ?? [])
-        capabilities = try process.capabilities.map { try Self.sets($0, hasOwnUsers: hasOwnUsers) }
+        capabilities = try Self.sets(process.capabilities ?? RuntimeSpec.Capabilities(), hasOwnUsers: hasOwnUsers)
         limits = try Self.limits(process.rlimits)
         scheduling = try process.scheduler.map { try Scheduling($0) }
         ioPriority = try process.ioPriority.map { try IOPriority($0) }
