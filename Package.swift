@@ -135,7 +135,7 @@ let package = Package(
         tests("ImagesRootTests", ["Images", "Archive", "Store", "Linux", "OCI", system]),
         tests("LinuxTests", ["Linux", "OCI", system]),
         tests("SuperviseRootTests", ["Linux", "OCI", system]),
-        tests("OCIRuntimeTests", ["OCIRuntime", "OCI", "Linux"]),
+        tests("OCIRuntimeTests", ["OCIRuntime", "OCI", "Linux", system]),
         tests("RuntimeRootTests", ["OCI", "Linux", system]),
         tests("NetworkingTests", ["Networking", "Linux", "Store", logging, system]),
         tests("NetworkingRootTests", ["Blocking", "Networking", "Linux", "Store", logging, system]),
