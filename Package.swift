@@ -72,6 +72,7 @@ let package = Package(
         // Level 0
         .target(name: "CLinux"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         module("OCI", []),
         module("BuildContext", []),
@@ -79,7 +80,7 @@ let package = Package(
         module("Linux", ["CLinux", system]),
         module("DockerAPI", []),
         // Level 2
-        module("Archive", ["Linux", "CZlib", "CZstd", system]),
+        module("Archive", ["Linux", "CISAL", "CZlib", "CZstd", system]),
         module("Store", ["Linux", "OCI", grdb, crypto, system]),
         module("OCIRuntime", ["Linux", "OCI", system]),
         // Level 3
@@ -94,7 +95,7 @@ let package = Package(
             "Engine",
             ["DockerAPI", "OCI", "Linux", "Archive", "Store", "Networking", "Images", "Builder", nioCore, nioPosix, system, logging]),
         // Level 7
-        module("EngineServer", ["Engine", "DockerAPI", "Linux", nioCore, nioPosix, nioHTTP1, logging]),
+        module("EngineServer", ["Engine", "DockerAPI", "OCI", "Linux", nioCore, nioPosix, nioHTTP1, logging]),
         module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1]),
         // Programs
         // The commands are a module of their own: a program's link flags would reach its tests.
