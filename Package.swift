@@ -80,6 +80,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "CWithoutBacktrace"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         module("OCI", []),
         module("BuildContext", []),
@@ -89,7 +90,7 @@ let package = Package(
         // Apart from Linux, so that the runtime links neither the concurrency library nor Dispatch.
         module("Blocking", ["Linux", "CLinux", system]),
         // Level 2
-        module("Archive", ["Linux", "CZlib", "CZstd", system]),
+        module("Archive", ["Linux", "CISAL", "CZlib", "CZstd", system]),
         module("Store", ["Blocking", "Linux", "OCI", grdb, crypto, system]),
         module("OCIRuntime", ["Linux", "OCI", system]),
         // Level 3
@@ -107,7 +108,7 @@ let package = Package(
                 system, logging,
             ]),
         // Level 7
-        module("EngineServer", ["Engine", "DockerAPI", "Linux", nioCore, nioPosix, nioHTTP1, logging]),
+        module("EngineServer", ["Engine", "DockerAPI", "OCI", "Linux", nioCore, nioPosix, nioHTTP1, logging]),
         module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1]),
         // Programs
         // The commands are a module of their own: a program's link flags would reach its tests.

@@ -35,6 +35,7 @@ struct ContainerCreate {
                 id: id, name: name, image: image, config: config, hostConfig: hostConfig,
                 networking: request.NetworkingConfig, command: command)
             let container = Container(record: record, context: context, volumes: volumes, registry: registry)
+            try await context.images.noteUse(of: image.id)
             try await container.save()
             await registry.add(container, id: id)
             context.events.publish("container", "create", id: id, attributes: record.eventAttributes)

@@ -3,6 +3,7 @@ import OCI
 
 extension Command {
     private static let format = Flag<String>.text("format", short: "f", "json, or a template in Go's language")
+    private static let platform = Flag<String>.text("platform", "Only if it is for this platform, such as linux/arm64")
     private static let size = Flag<Bool>.toggle("size", short: "s", "Show sizes of containers")
 
     static func inspect() -> Command {
@@ -26,7 +27,7 @@ extension Command {
     }
 
     static func inspectContainer() -> Command { inspect(.container, "CONTAINER", [size]) }
-    static func inspectImage() -> Command { inspect(.image, "IMAGE", []) }
+    static func inspectImage() -> Command { inspect(.image, "IMAGE", [platform]) }
     static func inspectNetwork() -> Command { inspect(.network, "NETWORK", []) }
     static func inspectVolume() -> Command { inspect(.volume, "VOLUME", []) }
 
@@ -35,7 +36,9 @@ extension Command {
             name: "inspect", usage: "[OPTIONS] \(word) [\(word)...]", summary: "Show everything about \(word.lowercased())s",
             arguments: .atLeast(1), flags: [format] + more
         ) { call in
-            try await Inspection(call: call, kinds: [kind], format: call[format], showsSize: call[size]).run()
+            try await Inspection(
+                call: call, kinds: [kind], format: call[format], showsSize: call[size], platform: call[platform]
+            ).run()
         }
     }
 }
@@ -61,6 +64,7 @@ private struct Inspection {
     let kinds: [InspectedKind]
     let format: String
     let showsSize: Bool
+    var platform = ""
 
     /// What the API leaves out when there is none, and templates name all the same.
     private static let mayBeAbsent = [["State", "Health"], ["Config", "Healthcheck"]]
@@ -94,7 +98,8 @@ private struct Inspection {
     private func find(_ name: String) async throws -> JSONValue {
         for kind in kinds {
             do {
-                let query = showsSize && kind == .container ? [("size", "1")] : []
+                var query = showsSize && kind == .container ? [("size", "1")] : []
+                if !platform.isEmpty { query.append(("platform", platform)) }
                 let bytes = try await call.program.engine.send(EngineRequest(.get, kind.path(name), query: query))
                 return try JSONValue.parse(bytes, limits: .init(bytes: 64 << 20))
             } catch let error as EngineClientError where kinds.count > 1 && [400, 404].contains(error.status) {
