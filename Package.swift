@@ -83,16 +83,16 @@ let package = Package(
         module("Store", ["Linux", "OCI", grdb, crypto, system]),
         module("OCIRuntime", ["Linux", "OCI", system]),
         // Level 3
-        module("Registry", ["OCI", "Linux", httpClient, nioCore, nioHTTP1, nioSSL, crypto, system, logging]),
+        module("Registry", ["OCI", "Linux", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, system, logging]),
         module("Networking", ["Linux", "OCI", "Store", system, logging]),
         // Level 4
-        module("Images", ["OCI", "Archive", "Store", "Linux", crypto, system, logging]),
+        module("Images", ["OCI", "Archive", "Store", "Linux", "Registry", nioCore, crypto, system, logging]),
         // Level 5
         module("Builder", ["BuildContext", "OCI", "Archive", "Images", "Store", "Linux", crypto, system, logging]),
         // Level 6
         module(
             "Engine",
-            ["DockerAPI", "OCI", "Linux", "Archive", "Store", "Networking", "Images", "Builder", nioCore, nioPosix, system, logging]),
+            ["DockerAPI", "OCI", "Linux", "Archive", "Store", "Networking", "Images", "Registry", "Builder", nioCore, nioPosix, system, logging]),
         // Level 7
         module("EngineServer", ["Engine", "DockerAPI", "Linux", nioCore, nioPosix, nioHTTP1, logging]),
         module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1]),
@@ -106,13 +106,14 @@ let package = Package(
             name: "skiff", dependencies: ["SkiffCommands", "Linux"], path: "Sources/skiff", sources: ["Main.swift"],
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])], linkerSettings: [.unsafeFlags(staticSwift)]),
         program(
-            "skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system],
+            "skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Registry", "Store", "OCI", arguments, nioCore, nioPosix, logging, system],
             link: staticFoundation),
         program("skiff-runtime", ["OCIRuntime", "Linux", "OCI", system], link: ["-static-executable"] + lean),
         // Tests
         tests("OCITests", ["OCI"]),
         tests("ArchiveTests", ["Archive", "Linux", system]),
         tests("StoreTests", ["Store", "Linux", "OCI", system]),
+        tests("RegistryTests", ["Registry", "OCI", nioCore, nioPosix, nioHTTP1]),
         tests("ImagesTests", ["Images", "OCI"]),
         tests("ImagesRootTests", ["Images", "Archive", "Store", "Linux", "OCI", system]),
         tests("LinuxTests", ["Linux", "OCI", system]),
