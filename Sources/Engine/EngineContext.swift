@@ -2,6 +2,7 @@ import Images
 import Logging
 import Networking
 import NIOCore
+import Registry
 import Store
 
 /// The parts that containers, builds and volumes share. Made once, by the engine's initializer.
@@ -9,6 +10,7 @@ struct EngineContext: Sendable {
     let paths: EnginePaths
     let database: Database
     let images: ImageStore
+    let registries: Registries
     let networks: BridgeNetworks
     let events: EventHub
     let reaper: SupervisorReaper

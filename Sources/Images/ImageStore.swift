@@ -16,6 +16,13 @@ public final class ImageStore: Sendable {
 
     let logger: Logger
     let temporary: FilePath
+    /// Halves of blobs that pulls go on with.
+    let downloads: FilePath
+    let transfers: TransferRecords
+    /// By diff id: a layer comes once, however many ask for it.
+    let fetches = SharedWork<Digest, TransferStep>()
+    let downloadSlots: Slots
+    let uploadSlots: Slots
     private let blobs: BlobStore
     private let records: ImageRecords
     private let configs = Mutex<[Digest: StoredConfig]>([:])
@@ -23,10 +30,20 @@ public final class ImageStore: Sendable {
     private let changes = Mutex<Void>(())
 
     /// Opens the store below the data root and empties `<root>/tmp`, so it comes before anything else that uses it.
-    public init(root: FilePath, database: Database, logger: Logger = Logger(label: "images")) async throws {
+    ///
+    /// As many layers as stated come and go at a time.
+    public init(
+        root: FilePath, database: Database, concurrentDownloads: Int = 3, concurrentUploads: Int = 5, logger: Logger = Logger(label: "images")
+    ) async throws {
         self.logger = logger
         temporary = root.appending("tmp")
+        let downloads = root.appending("downloads")
+        self.downloads = downloads
         records = database.images
+        transfers = database.transfers
+        downloadSlots = Slots(concurrentDownloads)
+        uploadSlots = Slots(concurrentUploads)
+        let transfers = transfers
         let (temporary, records) = (temporary, records)
         (blobs, layers) = try await blocking {
             try makeDirectories(temporary)
@@ -35,6 +52,11 @@ public final class ImageStore: Sendable {
             let layers = try LayerStore(
                 root: root.appending("layers"), temporary: temporary, records: database.layers, logger: logger)
             try sweepBlobs(blobs, records)
+            try makeDirectories(downloads)
+            // A day is long enough to come back to a pull that broke off.
+            try sweepDownloads(downloads, olderThan: 86_400, logger)
+            let yesterday = Timestamp(seconds: Timestamp.now().seconds - 86_400)
+            try transfers.stopKeeping(before: yesterday)
             try layers.sweep()
             return (blobs, layers)
         }
@@ -114,6 +136,11 @@ public final class ImageStore: Sendable {
             throw ImageError.notFound(reference?.familiarString ?? nameOrID)
         }
         return Found(image: try load(record))
+    }
+
+    /// Gives an image that is there a further name, which may have a digest.
+    func name(_ id: Digest, _ reference: Reference) throws {
+        guard try records.setReference("\(reference)", to: id) else { throw ImageError.notFound("\(id)") }
     }
 
     /// Takes names away from an image.

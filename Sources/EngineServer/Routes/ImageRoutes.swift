@@ -1,5 +1,6 @@
 import DockerAPI
 import Engine
+import FoundationEssentials
 import NIOCore
 import NIOHTTP1
 
@@ -16,8 +17,11 @@ struct ImageRoutes {
         router.on(.POST, "/images/prune") { request in
             try .json(await engine.pruneImages(try request.query.filters()))
         }
-        router.on(.GET, "/images/search") { _ in
-            throw EngineError(.notImplemented, "searching registries is not available in this version of Skiff")
+        router.on(.GET, "/images/search") { request in
+            try .json(
+                await engine.searchImages(
+                    request.query["term"] ?? "", limit: try request.query.integer("limit") ?? 0, filters: try request.query.filters(),
+                    auth: try request.registryAuth()))
         }
         router.on(.GET, "/images/get") { request in
             try await Self.save(engine, request.query.all("names").flatMap { $0.split(separator: ",").map(String.init) })
@@ -36,8 +40,12 @@ struct ImageRoutes {
                 request.parameter("name"), repository: request.query["repo"] ?? "", tag: request.query["tag"] ?? "")
             return .status(.created)
         }
-        router.on(.POST, "/images/{name...}/push") { _ in
-            throw EngineError(.notImplemented, "pushing to a registry is not available in this version of Skiff")
+        router.on(.POST, "/images/{name...}/push") { request in
+            let query = request.query
+            let transfer = try await engine.pushImage(
+                request.parameter("name"), tag: query["tag"] ?? "", platform: try PlatformParameter.name(query["platform"]),
+                auth: try request.registryAuth())
+            return .messages { send in try await transfer.run(send) }
         }
         router.on(.DELETE, "/images/{name...}") { request in
             try .json(
@@ -57,7 +65,9 @@ struct ImageRoutes {
         router.on(.POST, "/images/create") { request in
             let query = request.query
             guard let source = query["fromSrc"], !source.isEmpty else {
-                throw EngineError.pullUnavailable(query["fromImage"] ?? "", tag: query["tag"] ?? "")
+                let transfer = try await engine.pullImage(
+                    query["fromImage"] ?? "", tag: query["tag"] ?? "", platform: query["platform"] ?? "", auth: try request.registryAuth())
+                return .messages { send in try await transfer.run(send) }
             }
             guard source == "-" else {
                 throw EngineError(.notImplemented, "importing from a URL is not available in this version of Skiff")
@@ -95,15 +105,35 @@ struct ImageRoutes {
         }
         router.on(.POST, "/build/prune") { _ in try .json(await engine.pruneBuildCache()) }
         router.on(.POST, "/build") { request in
-            let parameters = try BuildQuery(request.query).parameters
+            var parameters = try BuildQuery(request.query).parameters
+            parameters.auth = try request.registryAuth()
             let body = request.body
-            return .messages { send in try await engine.build(parameters, context: body, send: send) }
+            return .messages { [parameters] send in try await engine.build(parameters, context: body, send: send) }
         }
     }
 
     private static func save(_ engine: ContainerEngine, _ names: [String]) async throws -> Response {
         let write = try await engine.saveImages(names)
         return .stream("application/x-tar") { writer in try await write { try await writer.write($0) } }
+    }
+}
+
+extension Request {
+    /// What the client shows to registries.
+    func registryAuth() throws -> RegistryAuth {
+        try RegistryAuth(header: headers.first(name: "X-Registry-Auth"), configHeader: headers.first(name: "X-Registry-Config"))
+    }
+}
+
+/// `platform` as newer clients send it, `{"os":"linux","architecture":"amd64"}`.
+private enum PlatformParameter {
+    static func name(_ text: String?) throws -> String {
+        guard let text, !text.isEmpty else { return "" }
+        guard text.hasPrefix("{") else { return text }
+        guard let platform = try? JSONDecoder().decode(OCIPlatform.self, from: Data(text.utf8)) else {  // Which part is wrong does not matter.
+            throw EngineError(.invalidArgument, "invalid platform")
+        }
+        return [platform.os ?? "linux", platform.architecture, platform.variant].compactMap(\.self).filter { !$0.isEmpty }.joined(separator: "/")
     }
 }
 

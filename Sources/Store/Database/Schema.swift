@@ -17,6 +17,7 @@ enum Schema {
         migrator.registerMigration("v1") { database in
             try database.execute(sql: images + things + networks)
         }
+        migrator.registerMigration("transfers") { database in try database.execute(sql: transfers) }
         return migrator
     }
 
