@@ -126,7 +126,9 @@ public final class ImageStore: Sendable {
             guard let record = try records.find(digest) else { throw ImageError.notFound(nameOrID) }
             return Found(image: try load(record))
         }
-        let reference = try? Reference(nameOrID).withDefaultTag()  // A whole id is no reference.
+        let named = try? Reference(nameOrID).withDefaultTag()  // A whole id is no reference.
+        // A tag beside a digest says nothing more.
+        let reference = named.map { named in named.digest.map { named.with($0) } ?? named }
         if let reference, let record = try records.find(reference: "\(reference)") ?? findByDigest(reference) {
             return Found(image: try load(record), reference: reference)
         }

@@ -82,11 +82,23 @@ private struct ImagePull: Sendable {
         try check(config, manifest)
         let diffIDs = config.rootfs.diffIDs
         found(manifest.layers.map(\.digest))
-        let image = try await images.layers.holding(diffIDs) {
-            try await fetchLayers(manifest.layers, diffIDs)
-            return try await add(configBytes, fetched, top.digest)
+        do {
+            let image = try await images.layers.holding(diffIDs) {
+                try await fetchLayers(manifest.layers, diffIDs)
+                return try await add(configBytes, fetched, top.digest)
+            }
+            return PulledImage(image: image.image, digest: top.digest, isNew: image.isNew)
+        } catch let error as SystemError where error.errno == .noSpace {
+            // Nobody can go on with this before there is room.
+            try await giveRoom(diffIDs)
+            throw error
         }
-        return PulledImage(image: image.image, digest: top.digest, isNew: image.isNew)
+    }
+
+    private func giveRoom(_ layers: [Digest]) async throws {
+        let images = images
+        try await blocking { try images.transfers.stopKeeping(layers) }
+        try await images.layers.removeUnused(among: layers)
     }
 
     /// The manifest itself, or that of an index which fits the machine or what was asked for.
@@ -163,12 +175,13 @@ private struct ImagePull: Sendable {
     }
 
     private func add(_ configBytes: [UInt8], _ fetched: FetchedManifest, _ digest: Digest) async throws -> (image: Image, isNew: Bool) {
-        let (images, reference) = (images, reference)
+        let (images, reference, domain, repository) = (images, reference, domain, repository)
         return try await blocking {
             let before = try? images.find("\(reference.digest.map { reference.with($0) } ?? reference)").image.id  // Absent, mostly.
             let names = reference.digest == nil ? [reference, reference.with(digest)] : [reference.with(digest)]
             let image = try images.add(configBytes: configBytes, references: names)
-            try images.transfers.note(manifest: fetched.bytes, mediaType: fetched.mediaType, of: image.id)
+            let manifest = ImageManifest(bytes: fetched.bytes, mediaType: fetched.mediaType, domain: domain, repository: repository.path)
+            try images.transfers.note(manifest, of: image.id)
             try images.transfers.stopKeeping(image.layers)
             return (image, before != image.id)
         }

@@ -50,19 +50,53 @@ private struct ImagePush: Sendable {
     let progress: TransferProgress
 
     func run() async throws -> PushedImage {
-        let blobs = try await sendLayers()
         if try await repository.blobSize(image.id) == nil {
             try await repository.upload(image.configBytes, digest: image.id)
         }
-        let (bytes, mediaType) = try await manifest(blobs)
-        try await repository.putManifest(bytes, mediaType: mediaType, as: .tag(tag))
-        let digest = Digest.sha256(of: bytes)
-        let (images, image, reference) = (images, image, reference)
+        let (images, image) = (images, image)
+        let known = try await blocking { try images.transfers.manifest(of: image.id) }
+        let manifest: ImageManifest
+        if let known, try await hasBlobs(of: known) {
+            manifest = known
+        } else {
+            manifest = try made(of: try await sendLayers(), isOCI: known?.mediaType == MediaType.manifest)
+        }
+        try await repository.putManifest(manifest.bytes, mediaType: manifest.mediaType, as: .tag(tag))
+        return try await note(manifest)
+    }
+
+    private func note(_ manifest: ImageManifest) async throws -> PushedImage {
+        let digest = Digest.sha256(of: manifest.bytes)
+        let (images, image, reference, repository) = (images, image, reference, repository)
         try await blocking {
             try images.name(image.id, reference.with(digest))
-            try images.transfers.note(manifest: bytes, mediaType: mediaType, of: image.id)
+            let here = ImageManifest(
+                bytes: manifest.bytes, mediaType: manifest.mediaType, domain: reference.domain, repository: repository.path)
+            try images.transfers.note(here, of: image.id)
         }
-        return PushedImage(tag: tag, digest: digest, size: bytes.count)
+        return PushedImage(tag: tag, digest: digest, size: manifest.bytes.count)
+    }
+
+    /// Whether the repository has all layers in the form in which the image came, or can take them over from where it came
+    /// from: then its manifest, and with it its digest, stays the same.
+    private func hasBlobs(of known: ImageManifest) async throws -> Bool {
+        guard let manifest = try? JSONDecoder().decode(Manifest.self, from: Data(known.bytes)),  // Our own row; at worst a new one is made.
+            manifest.config.digest == image.id, manifest.layers.count == image.layers.count
+        else { return false }
+        var steps: [Digest: TransferStep] = [:]
+        for (blob, layer) in zip(manifest.layers, image.layers) where steps[layer] == nil {
+            if try await repository.blobSize(blob.digest) != nil {
+                steps[layer] = .layerExists
+            } else if known.domain == reference.domain, known.repository != repository.path,
+                try await repository.mount(blob.digest, from: known.repository)
+            {
+                steps[layer] = .mounted(from: known.repository)
+            } else {
+                return false
+            }
+        }
+        for (layer, step) in steps { progress(layer, step) }
+        return true
     }
 
     /// The forms in which the registry has the layers now, base first.
@@ -83,17 +117,8 @@ private struct ImagePush: Sendable {
         return image.layers.compactMap { sent[$0] }
     }
 
-    /// The manifest that the image came with, if the registry has exactly those blobs; otherwise a new one of the same kind,
-    /// Docker's when there is none to follow.
-    private func manifest(_ blobs: [LayerBlob]) async throws -> (bytes: [UInt8], mediaType: String) {
-        let (images, image) = (images, image)
-        let known = try await blocking { try images.transfers.manifest(of: image.id) }
-        if let known, let manifest = try? JSONDecoder().decode(Manifest.self, from: Data(known.bytes)),  // Our own row; at worst a new one is made.
-            manifest.layers.map(\.digest) == blobs.map(\.digest), manifest.config.digest == image.id
-        {
-            return known
-        }
-        let isOCI = known?.mediaType == MediaType.manifest
+    /// A manifest of the kind that the image came with, Docker's when there is none to follow.
+    private func made(of blobs: [LayerBlob], isOCI: Bool) throws -> ImageManifest {
         let config = Descriptor(
             mediaType: isOCI ? MediaType.config : MediaType.dockerConfig, digest: image.id, size: Int64(image.configBytes.count))
         let layers = blobs.map {
@@ -102,7 +127,8 @@ private struct ImagePush: Sendable {
         let mediaType = isOCI ? MediaType.manifest : MediaType.dockerManifest
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return (Array(try encoder.encode(Manifest(mediaType: mediaType, config: config, layers: layers))), mediaType)
+        let bytes = Array(try encoder.encode(Manifest(mediaType: mediaType, config: config, layers: layers)))
+        return ImageManifest(bytes: bytes, mediaType: mediaType, domain: reference.domain, repository: repository.path)
     }
 }
 

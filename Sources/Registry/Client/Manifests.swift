@@ -21,7 +21,7 @@ extension RepositoryClient {
 
     /// In the order of `docker pull`.
     private static let accepted = [
-        MediaType.dockerManifest, MediaType.manifest, MediaType.dockerManifestList, MediaType.index, "*/*",
+        MediaType.dockerManifest, MediaType.manifest, MediaType.dockerManifestList, MediaType.index,
     ]
 
     /// Fetches a manifest and checks it: its digest, its size, that it is what it says it is, and nothing else besides.

@@ -23,6 +23,12 @@ struct Answer: Sendable {
 
     var status: Int { Int(response.status.code) }
     func header(_ name: String) -> String? { response.headers.first(name: name) }
+    /// A token was shown and taken, but does not allow this: Docker calls that denied.
+    var insufficientScope: RegistryError? {
+        guard status == 401, challenges.contains(where: { $0.parameters["error"] == "insufficient_scope" }) else { return nil }
+        return RegistryError(.denied, "denied: requested access to the resource is denied", code: "DENIED", status: status)
+    }
+
     /// What a 401 asks for.
     var challenges: [Challenge] { Challenge.parse(response.headers["WWW-Authenticate"]) }
 }
@@ -45,13 +51,18 @@ struct Exchange: Sendable {
                 let answer = try await authorized(call)
                 if statuses.contains(answer.status) { return answer }
                 let retryAfter = Self.retryAfter(answer)
-                let error = try await ErrorBody.error(answer.response, call.method, answer.address)
+                let error = try await failure(answer, call.method)
                 guard error.kind == .unavailable, call.isRepeatable else { throw error }
                 try await wait.next(after: error, retryAfter: retryAfter)
             } catch let error as RegistryError where error.kind == .connection && call.isRepeatable {
                 try await wait.next(after: error)
             }
         }
+    }
+
+    private func failure(_ answer: Answer, _ method: HTTPMethod) async throws -> RegistryError {
+        let error = try await ErrorBody.error(answer.response, method, answer.address)
+        return answer.insufficientScope ?? error
     }
 
     /// Sends the request, and once more when the first answer is a challenge or our token has run out.

@@ -28,7 +28,9 @@ extension Schema {
         CREATE TABLE image_manifest (
             image_id   TEXT PRIMARY KEY NOT NULL REFERENCES image ON DELETE CASCADE,
             media_type TEXT NOT NULL,
-            manifest   TEXT NOT NULL
+            manifest   TEXT NOT NULL,
+            domain     TEXT NOT NULL,
+            repository TEXT NOT NULL
         ) STRICT, WITHOUT ROWID;
 
         """

@@ -20,6 +20,21 @@ public struct LayerBlob: Sendable, Equatable {
     }
 }
 
+/// A manifest of an image, and a repository that has it with all of its blobs.
+public struct ImageManifest: Sendable, Equatable {
+    public var bytes: [UInt8]
+    public var mediaType: String
+    public var domain: String
+    public var repository: String
+
+    public init(bytes: [UInt8], mediaType: String, domain: String, repository: String) {
+        self.bytes = bytes
+        self.mediaType = mediaType
+        self.domain = domain
+        self.repository = repository
+    }
+}
+
 /// What is remembered of pulls and pushes. The calls may block; use them in `blocking { }`.
 public struct TransferRecords: Sendable {
     let pool: DatabasePool
@@ -75,19 +90,20 @@ public struct TransferRecords: Sendable {
 
     // MARK: Manifests
 
-    /// Remembers the manifest that an image came with.
-    public func note(manifest: [UInt8], mediaType: String, of image: Digest) throws {
+    /// Remembers the manifest that an image came with, or went away with.
+    public func note(_ manifest: ImageManifest, of image: Digest) throws {
         try pool.write { database in
             try database.execute(
-                sql: "INSERT OR REPLACE INTO image_manifest (image_id, media_type, manifest) VALUES (?, ?, ?)",
-                arguments: [image.description, mediaType, text(manifest)])
+                sql: "INSERT OR REPLACE INTO image_manifest (image_id, media_type, manifest, domain, repository) VALUES (?, ?, ?, ?, ?)",
+                arguments: [image.description, manifest.mediaType, text(manifest.bytes), manifest.domain, manifest.repository])
         }
     }
 
-    public func manifest(of image: Digest) throws -> (bytes: [UInt8], mediaType: String)? {
+    public func manifest(of image: Digest) throws -> ImageManifest? {
         try pool.read { database in
-            try Row.fetchOne(database, sql: "SELECT * FROM image_manifest WHERE image_id = ?", arguments: [image.description])
-                .map { (bytes($0, "manifest"), $0["media_type"]) }
+            try Row.fetchOne(database, sql: "SELECT * FROM image_manifest WHERE image_id = ?", arguments: [image.description]).map {
+                ImageManifest(bytes: bytes($0, "manifest"), mediaType: $0["media_type"], domain: $0["domain"], repository: $0["repository"])
+            }
         }
     }
 

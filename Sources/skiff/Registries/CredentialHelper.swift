@@ -55,29 +55,24 @@ struct CredentialHelper: Sendable {
     }
 
     private func run(_ verb: String, _ input: [UInt8]) async throws -> (code: Int32, output: [UInt8]) {
-        let program = try path()
+        let started = try start(try path(), verb)
+        let output = try await blocking {
+            // A program that does not want its input says so by its exit code.
+            try? input.withUnsafeBytes { try started.input.take().writeAll($0) }
+            return try started.output.withOwned { try $0.readAll(limit: 1 << 20) }
+        }
+        return (try await waitForExit(started.pid).code, output)
+    }
+
+    /// The program's own ends of the pipes are closed here when this returns: its end is the end of its output.
+    private func start(_ program: FilePath, _ verb: String) throws -> (pid: Int32, input: Handed, output: SharedFD) {
         let (theirInput, ourInput) = try sharedPipe()
         let (ourOutput, theirOutput) = try sharedPipe()
-        let pid = try start(program, verb, theirInput, theirOutput)
-        let output = try await Self.exchange(input, Handed(ourInput), ourOutput)
-        return (try await waitForExit(pid).code, output)
-    }
-
-    /// The program's ends of the pipes are its alone from here on.
-    private func start(_ program: FilePath, _ verb: String, _ input: SharedFD, _ output: SharedFD) throws -> Int32 {
-        try withExtendedLifetime((input, output)) {
-            try spawn(
-                program, arguments: [verb], environment: environment.map { "\($0.key)=\($0.value)" },
-                descriptors: [input.raw, output.raw, StandardStream.error.rawValue])
-        }
-    }
-
-    private static func exchange(_ input: [UInt8], _ writing: Handed, _ reading: SharedFD) async throws -> [UInt8] {
-        try await blocking {
-            // A program that does not want its input has said so by its exit code.
-            try? input.withUnsafeBytes { try writing.take().writeAll($0) }
-            return try reading.withOwned { try $0.readAll(limit: 1 << 20) }
-        }
+        let pid = try spawn(
+            program, arguments: [verb], environment: environment.map { "\($0.key)=\($0.value)" },
+            descriptors: [theirInput.raw, theirOutput.raw, StandardStream.error.rawValue])
+        withExtendedLifetime((theirInput, theirOutput)) {}
+        return (pid, Handed(ourInput), ourOutput)
     }
 
     private func path() throws -> FilePath {
