@@ -94,18 +94,18 @@ let package = Package(
         module("Store", ["Blocking", "Linux", "OCI", grdb, crypto, system]),
         module("OCIRuntime", ["Linux", "OCI", system]),
         // Level 3
-        module("Registry", ["OCI", "Blocking", "Linux", httpClient, nioCore, nioHTTP1, nioSSL, crypto, system, logging]),
+        module("Registry", ["OCI", "Blocking", "Linux", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, system, logging]),
         module("Networking", ["Blocking", "Linux", "OCI", "Store", system, logging]),
         // Level 4
-        module("Images", ["OCI", "Archive", "Blocking", "Store", "Linux", crypto, system, logging]),
+        module("Images", ["OCI", "Archive", "Blocking", "Store", "Linux", "Registry", nioCore, crypto, system, logging]),
         // Level 5
         module("Builder", ["BuildContext", "OCI", "Archive", "Images", "Store", "Blocking", "Linux", crypto, system, logging]),
         // Level 6
         module(
             "Engine",
             [
-                "DockerAPI", "OCI", "Blocking", "Linux", "Archive", "Store", "Networking", "Images", "Builder", nioCore, nioPosix,
-                system, logging,
+                "DockerAPI", "OCI", "Blocking", "Linux", "Archive", "Store", "Networking", "Images", "Registry", "Builder", nioCore,
+                nioPosix, system, logging,
             ]),
         // Level 7
         module("EngineServer", ["Engine", "DockerAPI", "OCI", "Linux", nioCore, nioPosix, nioHTTP1, logging]),
@@ -123,7 +123,10 @@ let package = Package(
             linkerSettings: [.unsafeFlags(staticSwift + ["-Xclang-linker", "-no-pie"])]),
         program(
             "skiffd",
-            ["Engine", "EngineServer", "Blocking", "Linux", "Images", "Networking", "Store", arguments, nioCore, nioPosix, logging, system],
+            [
+                "Engine", "EngineServer", "Blocking", "Linux", "Images", "Networking", "Registry", "Store", "OCI", arguments, nioCore,
+                nioPosix, logging, system,
+            ],
             link: staticFoundation),
         program(
             "skiff-runtime", ["OCIRuntime", "Linux", "OCI", "CWithoutBacktrace", system],
@@ -132,6 +135,7 @@ let package = Package(
         tests("OCITests", ["OCI"]),
         tests("ArchiveTests", ["Archive", "Linux", system]),
         tests("StoreTests", ["Blocking", "Store", "Linux", "OCI", system]),
+        tests("RegistryTests", ["Registry", "OCI", nioCore, nioPosix, nioHTTP1]),
         tests("ImagesTests", ["Images", "OCI"]),
         tests("ImagesRootTests", ["Images", "Archive", "Store", "Linux", "OCI", system]),
         tests("LinuxTests", ["Linux", "OCI", system]),

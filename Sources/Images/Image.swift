@@ -34,6 +34,8 @@ public enum RemovedImage: Sendable, Equatable {
 /// Why something with an image did not work, in Docker's words.
 public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
     case notFound(String)
+    /// Nothing of a registry fits; the text is the whole message.
+    case noMatch(String)
     case ambiguous(String)
     /// Something else needs the image.
     case conflict(String)
@@ -44,7 +46,7 @@ public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .notFound(let name): "No such image: \(name)"
         case .ambiguous(let prefix): "multiple images found with the id prefix \(prefix)"
-        case .conflict(let message), .invalid(let message): message
+        case .noMatch(let message), .conflict(let message), .invalid(let message): message
         }
     }
 }

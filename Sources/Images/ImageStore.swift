@@ -17,6 +17,13 @@ public final class ImageStore: Sendable {
 
     let logger: Logger
     let temporary: FilePath
+    /// Halves of blobs that pulls go on with.
+    let downloads: FilePath
+    let transfers: TransferRecords
+    /// By diff id: a layer comes once, however many ask for it.
+    let fetches = SharedWork<Digest, TransferStep>()
+    let downloadSlots: Slots
+    let uploadSlots: Slots
     let blobs: BlobStore
     let records: ImageRecords
     private let damaged: FilePath
@@ -25,11 +32,21 @@ public final class ImageStore: Sendable {
     private let changes = Mutex<Void>(())
 
     /// Opens the store below the data root and empties `<root>/tmp`, so it comes before anything else that uses it.
-    public init(root: FilePath, database: Database, logger: Logger = Logger(label: "images")) async throws {
+    ///
+    /// As many layers as stated come and go at a time.
+    public init(
+        root: FilePath, database: Database, concurrentDownloads: Int = 3, concurrentUploads: Int = 5, logger: Logger = Logger(label: "images")
+    ) async throws {
         self.logger = logger
         temporary = root.appending("tmp")
         damaged = root.appending("damaged")
+        let downloads = root.appending("downloads")
+        self.downloads = downloads
         records = database.images
+        transfers = database.transfers
+        downloadSlots = Slots(concurrentDownloads)
+        uploadSlots = Slots(concurrentUploads)
+        let transfers = transfers
         let (temporary, records) = (temporary, records)
         (blobs, layers) = try await blocking {
             try makeDirectories(temporary)
@@ -38,6 +55,11 @@ public final class ImageStore: Sendable {
             let layers = try LayerStore(
                 root: root.appending("layers"), temporary: temporary, records: database.layers, logger: logger)
             try sweepBlobs(blobs, records)
+            try makeDirectories(downloads)
+            // A day is long enough to come back to a pull that broke off.
+            try sweepDownloads(downloads, olderThan: 86_400, logger)
+            let yesterday = Timestamp(seconds: Timestamp.now().seconds - 86_400)
+            try transfers.stopKeeping(before: yesterday)
             try layers.sweep()
             return (blobs, layers)
         }
@@ -112,7 +134,9 @@ public final class ImageStore: Sendable {
             guard let record = try records.find(digest) else { throw ImageError.notFound(nameOrID) }
             return Found(image: try load(record))
         }
-        let reference = try? Reference(nameOrID).withDefaultTag()  // A whole id is no reference.
+        let named = try? Reference(nameOrID).withDefaultTag()  // A whole id is no reference.
+        // A tag beside a digest says nothing more.
+        let reference = named.map { named in named.digest.map { named.with($0) } ?? named }
         if let reference, let record = try records.find(reference: "\(reference)") ?? findByDigest(reference) {
             return Found(image: try load(record), reference: reference)
         }
@@ -122,6 +146,11 @@ public final class ImageStore: Sendable {
             throw ImageError.notFound(reference?.familiarString ?? nameOrID)
         }
         return Found(image: try load(record))
+    }
+
+    /// Gives an image that is there a further name, which may have a digest.
+    func name(_ id: Digest, _ reference: Reference) throws {
+        guard try records.setReference("\(reference)", to: id) else { throw ImageError.notFound("\(id)") }
     }
 
     /// Takes names away from an image.

@@ -39,12 +39,18 @@ extension BuildRun {
             }
             arguments.beginStage()
             if name == "scratch" { return ImageState() }
-            let image = try await build.images.image(name)
+            let image = try await image(name)
             try await build.images.noteUse(of: image.id)
             return ImageState(image)
         } catch BuildError.invalid(let message) {
             throw BuildError.parse(line: stage.line, message: message)
         }
+    }
+
+    /// The image of that name, which may have to be fetched first.
+    func image(_ name: String) async throws -> Image {
+        if let find = request.findImage { return try await find(name) }
+        return try await build.images.image(name)
     }
 
     private func checkPlatform(_ text: String) throws {

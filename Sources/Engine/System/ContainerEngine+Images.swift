@@ -29,7 +29,7 @@ extension ContainerEngine {
         summary.Id = image.id.description
         summary.ParentId = ""
         summary.RepoTags = image.references.filter { $0.tag != nil }.map(\.familiarString)
-        summary.RepoDigests = []
+        summary.RepoDigests = image.references.filter { $0.digest != nil }.map(\.familiarString)
         summary.Created = image.created.flatMap { Timestamp(rfc3339: $0) }?.seconds ?? 0
         summary.Size = image.size
         summary.SharedSize = -1
@@ -44,7 +44,7 @@ extension ContainerEngine {
         var inspect = ImageInspect()
         inspect.Id = image.id.description
         inspect.RepoTags = image.references.filter { $0.tag != nil }.map(\.familiarString)
-        inspect.RepoDigests = []
+        inspect.RepoDigests = image.references.filter { $0.digest != nil }.map(\.familiarString)
         inspect.Parent = ""
         inspect.Comment = image.config.history?.last?.comment ?? ""
         inspect.Created = image.created ?? ""

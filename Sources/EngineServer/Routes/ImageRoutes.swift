@@ -18,8 +18,11 @@ struct ImageRoutes {
         router.on(.POST, "/images/prune") { request in
             try .json(await engine.pruneImages(try request.query.filters()))
         }
-        router.on(.GET, "/images/search") { _ in
-            throw EngineError(.notImplemented, "searching registries is not available in this version of Skiff")
+        router.on(.GET, "/images/search") { request in
+            try .json(
+                await engine.searchImages(
+                    request.query["term"] ?? "", limit: try request.query.integer("limit") ?? 0, filters: try request.query.filters(),
+                    auth: try request.registryAuth()))
         }
         router.on(.GET, "/images/get") { request in
             try await Self.save(
@@ -42,8 +45,12 @@ struct ImageRoutes {
                 request.parameter("name"), repository: request.query["repo"] ?? "", tag: request.query["tag"] ?? "")
             return .status(.created)
         }
-        router.on(.POST, "/images/{name...}/push") { _ in
-            throw EngineError(.notImplemented, "pushing to a registry is not available in this version of Skiff")
+        router.on(.POST, "/images/{name...}/push") { request in
+            let query = request.query
+            let transfer = try await engine.pushImage(
+                request.parameter("name"), tag: query["tag"] ?? "", platform: try PlatformParameter.name(query["platform"]),
+                auth: try request.registryAuth())
+            return .messages { send in try await transfer.run(send) }
         }
         router.on(.DELETE, "/images/{name...}") { request in
             try .json(
@@ -63,7 +70,9 @@ struct ImageRoutes {
         router.on(.POST, "/images/create") { request in
             let query = request.query
             guard let source = query["fromSrc"], !source.isEmpty else {
-                throw EngineError.pullUnavailable(query["fromImage"] ?? "", tag: query["tag"] ?? "")
+                let transfer = try await engine.pullImage(
+                    query["fromImage"] ?? "", tag: query["tag"] ?? "", platform: query["platform"] ?? "", auth: try request.registryAuth())
+                return .messages { send in try await transfer.run(send) }
             }
             guard source == "-" else {
                 throw EngineError(.notImplemented, "importing from a URL is not available in this version of Skiff")
@@ -112,9 +121,10 @@ struct ImageRoutes {
             return try .json(await engine.pruneBuildCache(wanted))
         }
         router.on(.POST, "/build") { request in
-            let parameters = try BuildQuery(request.query).parameters
+            var parameters = try BuildQuery(request.query).parameters
+            parameters.auth = try request.registryAuth()
             let body = request.body
-            return .messages { send in try await engine.build(parameters, context: body, send: send) }
+            return .messages { [parameters] send in try await engine.build(parameters, context: body, send: send) }
         }
     }
 
@@ -134,6 +144,25 @@ extension Query {
             !architecture.isEmpty
         else { throw EngineError(.invalidArgument, "invalid platform: \(text)") }
         return PlatformChoice(os: platform.os ?? "linux", architecture: architecture, variant: platform.variant)
+    }
+}
+
+/// `platform` as newer clients send it, `{"os":"linux","architecture":"amd64"}`, or as people write it.
+private enum PlatformParameter {
+    static func name(_ text: String?) throws -> String {
+        guard let text, !text.isEmpty else { return "" }
+        guard text.hasPrefix("{") else { return text }
+        guard let platform = try? JSONDecoder().decode(OCIPlatform.self, from: Data(text.utf8)) else {  // Which part is wrong does not matter.
+            throw EngineError(.invalidArgument, "invalid platform")
+        }
+        return [platform.os ?? "linux", platform.architecture, platform.variant].compactMap(\.self).filter { !$0.isEmpty }.joined(separator: "/")
+    }
+}
+
+extension Request {
+    /// What the client shows to registries.
+    func registryAuth() throws -> RegistryAuth {
+        try RegistryAuth(header: headers.first(name: "X-Registry-Auth"), configHeader: headers.first(name: "X-Registry-Config"))
     }
 }
 

@@ -37,12 +37,19 @@ struct SystemRoutes {
         router.on(.POST, "/system/check") { request in
             try .json(await engine.checkSystem(repairs: request.query.flag("repair")))
         }
-        router.on(.POST, "/auth") { _ in
-            throw EngineError(.notImplemented, "logging in to a registry is not available in this version of Skiff")
+        router.on(.POST, "/auth") { request in
+            try .json(await engine.authenticate(try await request.decode(AuthConfig.self)))
         }
         router.on(.GET, "/plugins") { _ in try .json([String]()) }
-        router.on(.GET, "/distribution/{name...}/json") { _ in
-            throw EngineError(.notImplemented, "asking a registry is not available in this version of Skiff")
+        router.on(.GET, "/distribution/{name...}/json") { request in
+            try .json(await engine.inspectDistribution(request.parameter("name"), auth: try request.registryAuth()))
+        }
+        router.on(.GET, "/distribution/{name...}/manifest") { request in
+            let manifest = try await engine.distributionManifest(request.parameter("name"), auth: try request.registryAuth())
+            var response = Response.rawJSON(manifest.bytes)
+            response.headers.replaceOrAdd(name: "Content-Type", value: manifest.mediaType)
+            response.headers.add(name: "Docker-Content-Digest", value: manifest.digest)
+            return response
         }
         for path in ["/swarm", "/nodes", "/services", "/tasks", "/secrets", "/configs"] {
             router.on(.GET, path) { _ in

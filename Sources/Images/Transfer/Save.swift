@@ -26,7 +26,8 @@ extension ImageStore {
     private static func grouped(_ found: [Found]) -> [(image: Image, references: [Reference])] {
         var groups: [(image: Image, references: [Reference])] = []
         for one in found {
-            let references = one.reference.map { [$0] } ?? []
+            // A digest is no name that an archive could give back.
+            let references = one.reference.flatMap { $0.digest == nil ? [$0] : nil } ?? []
             if let index = groups.firstIndex(where: { $0.image.id == one.image.id }) {
                 groups[index].references += references.filter { !groups[index].references.contains($0) }
             } else {

@@ -66,6 +66,7 @@ public struct LayerRecords: Sendable {
                 sql: """
                     SELECT diff_id FROM layer WHERE NOT EXISTS (SELECT 1 FROM image_layer i WHERE i.diff_id = layer.diff_id)
                     AND NOT EXISTS (SELECT 1 FROM build_cache b WHERE b.diff_id = layer.diff_id)
+                    AND NOT EXISTS (SELECT 1 FROM kept_layer k WHERE k.diff_id = layer.diff_id)
                     """)
             return try unused.map { try Digest($0) }.filter { !held.contains($0) && looked?.contains($0) != false }
         }

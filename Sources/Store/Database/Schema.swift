@@ -20,6 +20,7 @@ enum Schema {
         migrator.registerMigration("use of images and layers") { database in
             try database.execute(sql: use)
         }
+        migrator.registerMigration("transfers") { database in try database.execute(sql: transfers) }
         return migrator
     }
 
