@@ -137,7 +137,7 @@ let package = Package(
         tests("StoreTests", ["Blocking", "Store", "Linux", "OCI", system]),
         tests("RegistryTests", ["Registry", "OCI", nioCore, nioPosix, nioHTTP1]),
         tests("ImagesTests", ["Images", "OCI"]),
-        tests("ImagesRootTests", ["Images", "Archive", "Store", "Linux", "OCI", system]),
+        tests("ImagesRootTests", ["Blocking", "Images", "Archive", "Store", "Linux", "OCI", system]),
         tests("LinuxTests", ["Linux", "OCI", system]),
         tests("SuperviseRootTests", ["Linux", "OCI", system]),
         tests("OCIRuntimeTests", ["OCIRuntime", "OCI", "Linux", system]),
