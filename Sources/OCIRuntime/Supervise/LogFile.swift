@@ -20,10 +20,11 @@ struct LogFile: ~Copyable {
 
     /// Appends to what is there.
     init(_ path: FilePath, _ limits: Limits?) throws(SystemError) {
+        let file = try Self.open(path)
+        size = try fstat(file).size
         self.path = path
         self.limits = limits
-        file = try Self.open(path)
-        size = try fstat(file).size
+        self.file = file
     }
 
     /// Writes whole entries. When there is no making way, they are written all the same before the failure is thrown.
