@@ -4,7 +4,7 @@ import OCI
 import SystemPackage
 import Testing
 
-@Suite("Namespaces that are made and joined", .enabled(if: getuid() == 0), .timeLimit(.minutes(1)))
+@Suite("Namespaces that are made and joined", .enabled(if: getuid() == 0), .timeLimit(.minutes(30)))
 struct NamespaceTests {
     private static let show = "for n in user mnt pid net ipc uts cgroup time; do readlink /proc/self/ns/$n; done"
 

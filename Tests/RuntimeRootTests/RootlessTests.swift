@@ -5,7 +5,7 @@ import SystemPackage
 import Testing
 
 /// The runtime as an ordinary user calls it. The user is `nobody`, who owns the bundle here and nothing else.
-@Suite("Without privilege", .enabled(if: getuid() == 0 && access("/usr/bin/setpriv", X_OK) == 0), .timeLimit(.minutes(1)))
+@Suite("Without privilege", .enabled(if: getuid() == 0 && access("/usr/bin/setpriv", X_OK) == 0), .timeLimit(.minutes(30)))
 struct RootlessTests {
     private static let user: uid_t = 65534
 
