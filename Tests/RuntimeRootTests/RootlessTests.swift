@@ -111,6 +111,18 @@ struct RootlessTests {
         }
     }
 
+    @Test("cgroups can be looked at and not be changed")
+    func cgroups() throws {
+        try with { (bundle: TestBundle) throws in
+            var wanted = spec(
+                bundle,
+                "ls /sys/fs/cgroup | grep -c . > /dev/null && echo seen; (mkdir /sys/fs/cgroup/x || mkdir /sys/fs/cgroup/pids/x) 2>/dev/null && echo made; true"
+            )
+            wanted.mounts.append(.init(destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev"]))
+            #expect(try bundle.lines(wanted) == ["seen"])
+        }
+    }
+
     @Test("hooks run as the user, in their order")
     func hooks() throws {
         try with { (bundle: TestBundle) throws in
