@@ -37,6 +37,8 @@ struct ChecksTests {
         #expect(message { $0.mounts = [.init(destination: "x")] }?.contains("\"x\" is not absolute") == true)
         #expect(
             message { $0.mounts = [.init(destination: "/x", uidMappings: [.init(containerID: 0, hostID: 0, size: 1)])] }?.contains("both") == true)
+        #expect(message { $0.linux.devices = [.init(path: "/dev/x", type: "c", major: -1)] }?.contains("/dev/x") == true)
+        #expect(message { $0.linux.devices = [.init(path: "x", type: "c", major: 1)] }?.contains("is not absolute") == true)
         #expect(message { $0.linux.netDevices = [.init(hostName: "a/b")] }?.contains("netDevices") == true)
         #expect(message { $0.linux.netDevices = [.init(hostName: "eth0", name: "a name")] }?.contains("netDevices") == true)
         #expect(

@@ -4,7 +4,7 @@ import OCI
 import SystemPackage
 import Testing
 
-@Suite("Devices of a container", .enabled(if: getuid() == 0), .timeLimit(.minutes(1)))
+@Suite("Devices of a container", .enabled(if: getuid() == 0), .timeLimit(.minutes(30)))
 struct DeviceTests {
     private static let devices: [RuntimeSpec.Device] = [
         .init(path: "/dev/one", type: "c", major: 1, minor: 3, fileMode: 0o640, uid: 5, gid: 6),

@@ -7,7 +7,7 @@ import Testing
 /// Makes single system calls of the runtime fail, one after another, and looks at what is left. Needs strace.
 @Suite(
     "A start that fails at any step", .enabled(if: getuid() == 0 && access("/usr/bin/strace", X_OK) == 0),
-    .timeLimit(.minutes(10)))
+    .timeLimit(.minutes(30)))
 struct FailureTests {
     /// Without each of these a container would be less shut in than it was asked for.
     private static let calls = [
@@ -47,7 +47,6 @@ struct FailureTests {
             spec.linux.devices = [.init(path: "/dev/extra", type: "c", major: 1, minor: 3)]
             spec.process.user = .init(uid: 5, gid: 5, additionalGids: [7])
             try bundle.write(spec)
-            let before = mountedPaths().filter { $0.contains("skiff") }.count
             var number = 1
             var failed = 0
             while let outcome = try run(bundle, call, number) {
@@ -60,7 +59,7 @@ struct FailureTests {
                 number += Self.isLong || number < 3 ? 1 : number
             }
             #expect(failed > 0, "\(call) is not made at all")
-            #expect(mountedPaths().filter { $0.contains("skiff") }.count <= before + 1)
+            #expect(!mountedPaths().contains { $0.contains(bundle.directory.string) })
         }
     }
 

@@ -4,7 +4,7 @@ import OCI
 import SystemPackage
 import Testing
 
-@Suite("Hooks", .enabled(if: getuid() == 0), .timeLimit(.minutes(1)))
+@Suite("Hooks", .enabled(if: getuid() == 0), .timeLimit(.minutes(30)))
 struct HookTests {
     /// A hook of the host that runs a shell script.
     private func hook(_ script: String, env: [String]? = ["PATH=/bin"], timeout: Int64? = nil) -> RuntimeSpec.Hook {

@@ -4,7 +4,7 @@ import OCI
 import SystemPackage
 import Testing
 
-@Suite("Who the process is", .enabled(if: getuid() == 0), .timeLimit(.minutes(1)))
+@Suite("Who the process is", .enabled(if: getuid() == 0), .timeLimit(.minutes(30)))
 struct IdentityTests {
     private static let show = "grep -E '^(Uid|Gid|Groups|Cap|NoNew)' /proc/self/status"
 

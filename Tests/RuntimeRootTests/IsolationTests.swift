@@ -4,7 +4,7 @@ import OCI
 import SystemPackage
 import Testing
 
-@Suite("Isolation of a container", .enabled(if: getuid() == 0), .timeLimit(.minutes(1)))
+@Suite("Isolation of a container", .enabled(if: getuid() == 0), .timeLimit(.minutes(30)))
 struct IsolationTests {
     @Test("a container has namespaces of its own and a name")
     func namespaces() throws {

@@ -4,7 +4,7 @@ import OCI
 import SystemPackage
 import Testing
 
-@Suite("The life of a container", .enabled(if: getuid() == 0), .timeLimit(.minutes(1)))
+@Suite("The life of a container", .enabled(if: getuid() == 0), .timeLimit(.minutes(30)))
 struct LifeTests {
     @Test("create, start, exec, kill and delete, with the states between them")
     func commands() throws {
@@ -177,10 +177,9 @@ struct LifeTests {
     @Test("many containers after one another leave no mount, cgroup or process")
     func nothingLeft() throws {
         try TestBundle.with { (bundle: TestBundle) throws in
-            let before = mountedPaths().count
             for _ in 0..<20 { #expect(try bundle.run(bundle.spec()).code == 0) }
             #expect(bundle.cgroupsLeft().isEmpty)
-            #expect(mountedPaths().count <= before + 1)
+            #expect(!mountedPaths().contains { $0.contains(bundle.directory.string) })
         }
     }
 }

@@ -4,7 +4,7 @@ import OCI
 import SystemPackage
 import Testing
 
-@Suite("Mounts of a configuration", .enabled(if: getuid() == 0), .timeLimit(.minutes(1)))
+@Suite("Mounts of a configuration", .enabled(if: getuid() == 0), .timeLimit(.minutes(30)))
 struct MountTests {
     /// The options of a mount as the container sees them: mount point, per mount, propagation, per file system.
     private static func show(_ path: String) -> String { "awk '$5 == \"\(path)\"' /proc/self/mountinfo | cut -d' ' -f5-" }

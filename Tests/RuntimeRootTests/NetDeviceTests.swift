@@ -5,7 +5,7 @@ import SystemPackage
 import Testing
 
 @Suite(
-    "Network devices of the host in a container", .enabled(if: getuid() == 0 && access("/sbin/ip", X_OK) == 0), .timeLimit(.minutes(1)), .serialized)
+    "Network devices of the host in a container", .enabled(if: getuid() == 0 && access("/sbin/ip", X_OK) == 0), .timeLimit(.minutes(30)), .serialized)
 struct NetDeviceTests {
     /// A pair of devices on the host whose first end has addresses. Both go with the container's namespace.
     private func withPair(_ body: (_ name: String) throws -> Void) throws {

@@ -4,7 +4,7 @@ import OCI
 import SystemPackage
 import Testing
 
-@Suite("How a process is run", .enabled(if: getuid() == 0), .timeLimit(.minutes(1)))
+@Suite("How a process is run", .enabled(if: getuid() == 0), .timeLimit(.minutes(30)))
 struct ProcessTests {
     @Test("ordinary policies come with their niceness")
     func ordinary() throws {

@@ -4,7 +4,7 @@ import OCI
 import SystemPackage
 import Testing
 
-@Suite("Limits of a container", .enabled(if: getuid() == 0), .timeLimit(.minutes(1)))
+@Suite("Limits of a container", .enabled(if: getuid() == 0), .timeLimit(.minutes(30)))
 struct ResourceTests {
     private static let isVersionTwo = (try? Cgroup.isVersionTwo()) ?? false
 

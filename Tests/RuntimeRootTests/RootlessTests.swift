@@ -5,7 +5,7 @@ import SystemPackage
 import Testing
 
 /// The runtime as an ordinary user calls it. The user is `nobody`, who owns the bundle here and nothing else.
-@Suite("Without privilege", .enabled(if: getuid() == 0 && access("/usr/bin/setpriv", X_OK) == 0), .timeLimit(.minutes(1)))
+@Suite("Without privilege", .enabled(if: getuid() == 0 && access("/usr/bin/setpriv", X_OK) == 0), .timeLimit(.minutes(30)))
 struct RootlessTests {
     private static let user: uid_t = 65534
 
@@ -108,6 +108,18 @@ struct RootlessTests {
             let group = try bundle.call(["exec", "--additional-gids", "5", bundle.id, "true"])
             #expect(group.code == 255 && group.output.contains("cannot set any additional groups in a rootless container"), "\(group.output)")
             try bundle.killAndDelete()
+        }
+    }
+
+    @Test("cgroups can be looked at and not be changed")
+    func cgroups() throws {
+        try with { (bundle: TestBundle) throws in
+            var wanted = spec(
+                bundle,
+                "ls /sys/fs/cgroup | grep -c . > /dev/null && echo seen; (mkdir /sys/fs/cgroup/x || mkdir /sys/fs/cgroup/pids/x) 2>/dev/null && echo made; true"
+            )
+            wanted.mounts.append(.init(destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev"]))
+            #expect(try bundle.lines(wanted) == ["seen"])
         }
     }
 

@@ -4,7 +4,7 @@ import OCI
 import SystemPackage
 import Testing
 
-@Suite("Seccomp on the kernel", .enabled(if: getuid() == 0), .timeLimit(.minutes(1)))
+@Suite("Seccomp on the kernel", .enabled(if: getuid() == 0), .timeLimit(.minutes(30)))
 struct SeccompActionTests {
     private func spec(
         _ bundle: TestBundle, _ script: String, _ names: [String], _ action: String, errno: UInt32? = nil, args: [RuntimeSpec.SyscallArg] = []

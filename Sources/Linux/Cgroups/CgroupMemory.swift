@@ -35,7 +35,7 @@ extension Cgroup {
             return try setMemoryLimitOne(resources.memoryLimit)
         }
         let current = try Self.readNumber(both) ?? .max
-        if swap == -1 || UInt64(swap) > current {
+        if swap < 0 || UInt64(swap) > current {
             try Self.write("\(swap)", to: both)
             try setMemoryLimitOne(resources.memoryLimit)
         } else {

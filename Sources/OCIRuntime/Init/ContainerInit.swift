@@ -24,7 +24,9 @@ struct ContainerInit {
         try plan.tuning.apply()
 
         let process = ProcessInit(plan: plan.process, options: plan.options, allowsGroups: allowsGroups)
-        let sources = try plan.sources ?? HostSources(spec, plan.mountOptions, namespaces, plan.options)
+        let sources =
+            try plan.sources
+            ?? HostSources(spec, plan.mountOptions, namespaces, plan.options, isPrivileged: false)
         let root = sources.root
         try attachRoot(root.fd)
         try MountSetup(plan: plan, sources: sources).makeAll(in: root.fd)

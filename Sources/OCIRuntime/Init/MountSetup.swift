@@ -101,8 +101,11 @@ struct MountSetup {
         let attributes = planned.options.set
         let target = try MountTarget.directory(planned.mount.destination, root: root)
         if let whole = planned.cgroups.first, whole.name.isEmpty {
+            // Groups that are not the container's are there to be looked at.
             let isForeign = plan.options.cgroup == nil
-            try Mount.setAttributes(whole.source.fd, set: attributes, propagation: isForeign ? .slave : .isPrivate, recursive: isForeign)
+            try Mount.setAttributes(
+                whole.source.fd, set: isForeign ? attributes.union(.readOnly) : attributes,
+                propagation: isForeign ? .slave : .isPrivate, recursive: isForeign)
             return try Mount.attach(whole.source.fd, to: target)
         }
         let top = try Mount.filesystem(

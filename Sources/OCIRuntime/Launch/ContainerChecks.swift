@@ -13,6 +13,7 @@ struct ContainerChecks {
         try checkUsers()
         try checkNamespaceOwners()
         try checkMounts()
+        try checkDevices()
         try checkNetDevices()
         guard let propagation = spec.linux.rootfsPropagation, !propagation.isEmpty else { return }
         if MountPropagation(option: propagation) == nil {
@@ -72,6 +73,15 @@ struct ContainerChecks {
             if mount.uidMappings.isEmpty != mount.gidMappings.isEmpty {
                 throw refusal("mount \"\(mount.destination)\" needs both uidMappings and gidMappings")
             }
+        }
+    }
+
+    private func checkDevices() throws(LaunchError) {
+        for device in spec.linux.devices {
+            guard UInt32(exactly: device.major) != nil, UInt32(exactly: device.minor) != nil else {
+                throw refusal("invalid device number \(device.major):\(device.minor) of device \(device.path)")
+            }
+            guard device.path.hasPrefix("/") else { throw refusal("device path \"\(device.path)\" is not absolute") }
         }
     }
 

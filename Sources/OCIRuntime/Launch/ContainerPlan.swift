@@ -44,7 +44,7 @@ final class ContainerPlan {
         mountOptions = try spec.mounts.map { (mount) throws(LaunchError) in
             try MountOptions(mount, hasOwnUsers: namespaces.separatesUsers)
         }
-        sources = isPrivileged ? try HostSources(spec, mountOptions, namespaces, options) : nil
+        sources = isPrivileged ? try HostSources(spec, mountOptions, namespaces, options, isPrivileged: true) : nil
     }
 
     /// The listener of the container's seccomp profile, if that leaves calls to somebody else.

@@ -25,7 +25,8 @@ final class HostSources {
     }
 
     init(
-        _ spec: RuntimeSpec, _ parsed: [MountOptions], _ namespaces: NamespacePlan, _ options: LaunchOptions
+        _ spec: RuntimeSpec, _ parsed: [MountOptions], _ namespaces: NamespacePlan, _ options: LaunchOptions,
+        isPrivileged: Bool
     ) throws {
         root = try Self.openRoot(spec, options)
         let mappings = MappingNamespaces()
@@ -35,7 +36,7 @@ final class HostSources {
                 let users = try Self.users(mount, parsed, spec, namespaces, mappings)
                 mounts.append(try Self.planBind(mount, parsed, users, options))
             } else {
-                let cgroups = mount.type == "cgroup" || mount.type == "cgroup2" ? try Self.cgroups(options) : []
+                let cgroups = mount.type == "cgroup" || mount.type == "cgroup2" ? try Self.cgroups(options, isPrivileged) : []
                 mounts.append(
                     PlannedMount(mount: mount, options: parsed, source: nil, sourceIsDirectory: true, cgroups: cgroups))
             }
@@ -67,12 +68,13 @@ final class HostSources {
         return HeldFD(root)
     }
 
-    /// Without a cgroup of its own the container sees what the caller sees.
-    private static func cgroups(_ options: LaunchOptions) throws -> [(name: String, source: HeldFD)] {
+    /// Without a cgroup of its own a container of root sees none, and one of an ordinary user what that user sees.
+    private static func cgroups(_ options: LaunchOptions, _ isPrivileged: Bool) throws -> [(name: String, source: HeldFD)] {
         switch options.cgroup?.view {
         case .whole(let directory): [("", HeldFD(try Mount.clone(of: directory, recursive: false)))]
         case .hierarchies(let all, _):
             try all.map { ($0.name, HeldFD(try Mount.clone(of: $0.directory, recursive: false))) }
+        case nil where isPrivileged: []
         case nil: [("", HeldFD(try Mount.clone(of: "/sys/fs/cgroup", recursive: true)))]
         }
     }

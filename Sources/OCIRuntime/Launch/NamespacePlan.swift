@@ -41,13 +41,12 @@ struct NamespacePlan {
         guard try FileSystemKind(of: namespace) == .namespaces else {
             throw LaunchError(message: "\(type.rawValue) namespace path \"\(path)\" is not a namespace")
         }
-        if try Self.isOwn(namespace, kind) {
-            if kind == .mount {
-                throw LaunchError(message: "a container without a mount namespace of its own is not supported")
-            }
-            // One is in it already; the kernel refuses to join the present user namespace.
-            if kind == .user { return }
+        // The change of the root would be one for every process in it, and the mounts would stay.
+        if kind == .mount {
+            throw LaunchError(message: "mount namespace path \"\(path)\": joining a mount namespace is not supported")
         }
+        // One is in it already; the kernel refuses to join the present user namespace.
+        if kind == .user, try Self.isOwn(namespace, kind) { return }
         joined.append((kind, HeldFD(namespace)))
     }
 

@@ -70,6 +70,9 @@ struct ProcessPlan {
             guard seen.insert(wanted.type).inserted else {
                 throw LaunchError(message: "rlimit \(wanted.type) is given twice")
             }
+            guard wanted.soft >= -1, wanted.hard >= -1 else {
+                throw LaunchError(message: "rlimit \(wanted.type) is negative")
+            }
             result.append((limit, UInt64(exactly: wanted.soft), UInt64(exactly: wanted.hard)))
         }
         return result

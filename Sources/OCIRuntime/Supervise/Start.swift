@@ -47,7 +47,7 @@ extension Supervisor {
 
     private func launchContainer(_ spec: RuntimeSpec, _ launch: LaunchOptions) throws -> Launched {
         // The engine has none, and here nobody would run those that come after the start.
-        if spec.hooks != nil { throw LaunchError(message: "hooks are not supported by the supervisor") }
+        if HookKind.all.contains(where: { !$0.hooks(of: spec).isEmpty }) { throw LaunchError(message: "hooks are not supported by the supervisor") }
         var launch = launch
         ownsProcesses = spec.linux.namespaces.contains { $0.type == .pid && $0.path == nil }
         if let path = spec.linux.cgroupsPath, !path.isEmpty {
