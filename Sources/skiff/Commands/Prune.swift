@@ -129,6 +129,19 @@ extension Command {
         }
     }
 
+    static func pruneNetworks() -> Command {
+        Command(
+            name: "prune", usage: "[OPTIONS]", summary: "Remove all unused networks", arguments: .none,
+            flags: [PruneFlags.filter, PruneFlags.force]
+        ) { call in
+            let warning =
+                "WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue?"
+            guard try PruneFlags.agreed(call, warning) else { return 0 }
+            try await Pruning(call).networks()
+            return 0
+        }
+    }
+
     static func pruneBuilder() -> Command {
         Command(
             name: "prune", usage: "[OPTIONS]", summary: "Remove the build cache", arguments: .none,
