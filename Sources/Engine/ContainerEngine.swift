@@ -20,7 +20,7 @@ public final class ContainerEngine: Sendable {
     let identity: String
 
     /// Opens the state below `paths`, takes up what runs, and repairs what a crash left. Returns when requests may come.
-    public init(paths: EnginePaths, network: BridgeNetworks.Configuration, eventLoops: any EventLoopGroup, logger: Logger) async throws {
+    public init(paths: EnginePaths, network: Networks.Configuration, eventLoops: any EventLoopGroup, logger: Logger) async throws {
         try await blocking {
             for directory in [paths.dataRoot, paths.execRoot, paths.containers, paths.volumes, paths.runtimeContainers, paths.runtimeBuilds] {
                 try makeDirectories(directory, mode: 0o700)
@@ -31,7 +31,7 @@ public final class ContainerEngine: Sendable {
         events = EventHub()
         context = EngineContext(
             paths: paths, database: database, images: images,
-            networks: BridgeNetworks(database: database, logger: logger, configuration: network), events: events,
+            networks: Networks(database: database, logger: logger, configuration: network), events: events,
             reaper: SupervisorReaper(), eventLoops: eventLoops, logger: logger, host: try HostFacts.read())
         volumes = try await VolumeStore(root: paths.volumes, database: database, events: events)
         identity = try await EngineIdentity.load(paths.dataRoot)

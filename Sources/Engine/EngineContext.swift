@@ -9,7 +9,7 @@ struct EngineContext: Sendable {
     let paths: EnginePaths
     let database: Database
     let images: ImageStore
-    let networks: BridgeNetworks
+    let networks: Networks
     let events: EventHub
     let reaper: SupervisorReaper
     let eventLoops: any EventLoopGroup

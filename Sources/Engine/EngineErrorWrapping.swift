@@ -12,12 +12,23 @@ extension EngineError {
         case let error as ImageError: return EngineError(kind(error), error.description)
         case let error as BuildError:
             return EngineError(error.isRequestError ? .invalidArgument : .internalError, error.description)
-        case let error as NetworkError: return EngineError(.internalError, error.description)
+        case let error as NetworkError: return EngineError(kind(error), error.description)
         case let error as StoreError:
             if case .nameTaken = error { return EngineError(.conflict, error.description) }
             return EngineError(.internalError, error.description)
         case is CancellationError: return EngineError(.internalError, "the request was cancelled")
         default: return EngineError(.internalError, "\(error)")
+        }
+    }
+
+    private static func kind(_ error: NetworkError) -> Kind {
+        guard case .refused(let kind, _) = error else { return .internalError }
+        switch kind {
+        case .invalid: return .invalidArgument
+        case .forbidden: return .forbidden
+        case .conflict: return .conflict
+        case .notFound: return .notFound
+        case .notAvailable: return .notImplemented
         }
     }
 

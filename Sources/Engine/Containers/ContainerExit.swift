@@ -66,7 +66,8 @@ extension Container {
 
     private func finish(_ exit: ExitRecord?) async {
         await context.networks.disconnect(containerID: id)
-        record.endpoint = nil
+        let endpoints = record.endpoints
+        record.endpoints = []
         record.state.status = .exited
         record.state.pid = 0
         record.state.exitCode = exit?.exitCode ?? 137
@@ -82,6 +83,7 @@ extension Container {
         executions = executions.filter { $0.value.isRunning }
         if record.state.oomKilled { publish("oom") }
         publish("die", ["exitCode": "\(record.state.exitCode)", "execDuration": "\(runSeconds())"])
+        publishNetworks("disconnect", endpoints)
         resumeWaiters(for: Self.wantsRestart(record) ? [.nextExit] : [.notRunning, .nextExit])
         if removing { await removeAfterExit() }
     }
