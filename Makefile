@@ -8,7 +8,7 @@ PROGRAMS  = skiff skiffd skiff-runtime
 
 BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libzstd-dev pkg-config binutils
 DEMO_PACKAGES  = $(BUILD_PACKAGES) debootstrap curl
-TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static iproute2 nftables python3 python3-venv python3-pip e2fsprogs
+TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static docker-compose iproute2 nftables python3 python3-venv python3-pip e2fsprogs
 BENCH_PACKAGES = $(TEST_PACKAGES) docker.io runc crun podman
 
 .PHONY: all help deps programs demo test bench lint install clean toolchain
