@@ -160,6 +160,13 @@ import Testing
         #expect(table.servers(for: "w2") == [] && table.servers(for: "i") == nil && table.servers(for: "nobody") == nil)
     }
 
+    @Test("a name that is too long for a message is not said")
+    func keepsLongNames() {
+        let table = NameTable()
+        table.add(endpoint("w", "back", 2, names: [String(repeating: "x", count: 64)]))
+        #expect(table.answer(DNSName("2.4.0.10.in-addr.arpa"), type: DNSType.ptr, for: "w") == .nothing)
+    }
+
     @Test("addresses are asked about backwards, in both families")
     func reverseNames() {
         #expect(DNSName("2.0.30.172.in-addr.arpa").reverseAddress == IPAddress("172.30.0.2"))

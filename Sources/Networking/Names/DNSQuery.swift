@@ -13,7 +13,10 @@ struct DNSName: Hashable, Sendable, CustomStringConvertible {
 
     var description: String { labels.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ".") }
 
-    /// With lengths, as messages hold it.
+    /// Whether a message can hold it.
+    var fits: Bool { labels.allSatisfy { (1...63).contains($0.count) } && labels.reduce(1) { $0 + 1 + $1.count } <= 255 }
+
+    /// With lengths, as messages hold it. Only for a name that fits.
     var wire: [UInt8] { labels.flatMap { [UInt8($0.count & 63)] + $0 } + [0] }
 }
 

@@ -121,7 +121,9 @@ final class NameTable: Sendable {
             guard let holder = state.addresses[endpoint.networkID]?[address],
                 let name = state.endpoints[holder]?[endpoint.networkID]?.names.first
             else { continue }
-            return type == DNSType.ptr || type == DNSType.any ? .name("\(name).\(endpoint.networkName)") : .nothing
+            // A name may be longer than a message can say it.
+            let whole = "\(name).\(endpoint.networkName)"
+            return (type == DNSType.ptr || type == DNSType.any) && DNSName(whole).fits ? .name(whole) : .nothing
         }
         return .unknown
     }
