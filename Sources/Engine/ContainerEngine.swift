@@ -23,7 +23,7 @@ public final class ContainerEngine: Sendable {
 
     /// Opens the state below `paths`, takes up what runs, and repairs what a crash left. Returns when requests may come.
     public init(
-        paths: EnginePaths, network: BridgeNetworks.Configuration, registries: RegistryConfiguration = RegistryConfiguration(),
+        paths: EnginePaths, network: Networks.Configuration, registries: RegistryConfiguration = RegistryConfiguration(),
         eventLoops: any EventLoopGroup, logger: Logger
     ) async throws {
         try await blocking {
@@ -38,7 +38,7 @@ public final class ContainerEngine: Sendable {
         events = EventHub()
         context = EngineContext(
             paths: paths, database: database, images: images, registries: Registries(registries, group: eventLoops),
-            networks: BridgeNetworks(database: database, logger: logger, configuration: network), events: events,
+            networks: Networks(database: database, logger: logger, configuration: network), events: events,
             reaper: SupervisorReaper(), runtime: try SealedProgram(paths.runtime), eventLoops: eventLoops, logger: logger, host: try HostFacts.read())
         volumes = try await VolumeStore(root: paths.volumes, database: database, events: events)
         identity = try await EngineIdentity.load(paths.dataRoot)

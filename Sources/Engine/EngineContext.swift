@@ -12,7 +12,7 @@ struct EngineContext: Sendable {
     let database: Database
     let images: ImageStore
     let registries: Registries
-    let networks: BridgeNetworks
+    let networks: Networks
     let events: EventHub
     let reaper: SupervisorReaper
     /// `skiff-runtime`, which supervises every process.

@@ -14,7 +14,7 @@ extension EngineError {
         case let error as RegistryError: return EngineError(kind(error), error.description)
         case let error as BuildError:
             return EngineError(error.isRequestError ? .invalidArgument : .internalError, error.description)
-        case let error as NetworkError: return EngineError(.internalError, error.description)
+        case let error as NetworkError: return EngineError(kind(error), error.description)
         case let error as StoreError:
             if case .nameTaken = error { return EngineError(.conflict, error.description) }
             return EngineError(.internalError, error.description)
@@ -30,6 +30,17 @@ extension EngineError {
         case .denied: .forbidden
         case .unsupported: .invalidArgument
         case .unauthorized, .unavailable, .refused, .invalidReply, .connection: .internalError
+        }
+    }
+
+    private static func kind(_ error: NetworkError) -> Kind {
+        guard case .refused(let kind, _) = error else { return .internalError }
+        switch kind {
+        case .invalid: return .invalidArgument
+        case .forbidden: return .forbidden
+        case .conflict: return .conflict
+        case .notFound: return .notFound
+        case .notAvailable: return .notImplemented
         }
     }
 

@@ -77,7 +77,7 @@ struct Main: ParsableCommand {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let name = bridge ?? Self.bridgeName(execRoot)
         let engine = try await ContainerEngine(
-            paths: paths, network: BridgeNetworks.Configuration(bridgeName: name, nftTable: name == "skiff0" ? "skiff" : name),
+            paths: paths, network: Networks.Configuration(bridgeName: name, nftTable: name == "skiff0" ? "skiff" : name),
             registries: try registryOptions.configuration(file: configFile), eventLoops: group, logger: logger)
         let server = APIServer(engine: engine, group: group, logger: logger)
         try await listen(signals, server, listener: try socket.descriptor.duplicate().release(), logger)

@@ -82,7 +82,7 @@ class Engine:
             shutil.rmtree(self.directory)
 
     def clean(self):
-        """Removes all containers and volumes."""
+        """Removes all containers, networks and volumes."""
         containers = self.client.api.containers(all=True)
         for container in containers:
             try:
@@ -94,6 +94,8 @@ class Engine:
                     raise
         if containers:
             wait_for(lambda: not self.client.api.containers(all=True), "all containers to be gone")
+        for network in self.client.api.networks(filters={"type": "custom"}):
+            self.client.api.remove_network(network["Id"])
         for volume in self.client.api.volumes()["Volumes"] or []:
             self.client.api.remove_volume(volume["Name"], force=True)
 

@@ -99,11 +99,26 @@ def test_a_taken_port_is_named(cli, engine):
     port = free_port()
     cli("run", "-d", "--name", "first", "-p", f"{port}:80", "busybox", "sleep", "600")
     refused = cli("run", "-d", "--name", "second", "-p", f"{port}:80", "busybox", "sleep", "600", code=125)
-    assert f"Bind for 0.0.0.0:{port} failed: port is already allocated" in refused.err
+    assert f"Bind for 0.0.0.0:{port} failed: port is already allocated (by container first)" in refused.err
     assert cli("inspect", "-f", "{{.State.Status}}", "second").line == "created"
     cli("rm", "-f", "first")
     cli("start", "second")
     assert cli("port", "second").lines[0] == f"80/tcp -> 0.0.0.0:{port}"
+
+
+def test_any_port_of_a_range_will_do_and_a_range_of_both_sides_goes_one_by_one(cli):
+    first = free_port()
+    wanted = f"{first}-{first + 9}"
+    chosen = set()
+    for name in ("first", "second"):
+        cli("run", "-d", "--name", name, "-p", f"{wanted}:80", "busybox", "sleep", "600")
+        chosen.add(int(cli("port", name, "80").lines[0].rsplit(":", 1)[1]))
+    assert len(chosen) == 2 and all(first <= port <= first + 9 for port in chosen)
+    start = max(chosen) + 20
+    cli("run", "-d", "--name", "web", "-p", f"{start}-{start + 2}:8001-8003", "busybox", *SERVER)
+    wait_for(lambda: fetch(f"http://127.0.0.1:{start}/") == "page\n", "the page")
+    assert {line for line in cli("port", "web").lines if "0.0.0.0" in line} == {
+        f"{8001 + number}/tcp -> 0.0.0.0:{start + number}" for number in range(3)}
 
 
 def test_a_port_of_another_program_is_named(cli):

@@ -120,28 +120,28 @@ struct RepairTests {
         try await TestHost.with { host in
             let id = String(repeating: "0", count: 64)
             let subnet = try #require(IPPrefix("172.30.0.0/16"))
-            let network = try #require(
-                BridgeNetwork(
-                    id: id, name: "bridge", created: "", bridgeName: "skt0", ipv4: subnet, storedIPv6: nil,
-                    hasIPv6: false))
+            var network = NetworkDefinition(
+                id: id, name: "bridge", created: "", device: "skt0", ipv4: Subnet(subnet), storedIPv6: nil)
+            network.hasIPv6 = false
+            let networks = [network]
             let endpoints = (2...3).map { number in
                 EndpointInfo(
-                    containerID: "c\(number)", networkName: "bridge", networkID: id, endpointID: id,
+                    containerID: "c\(number)", networkName: "bridge", networkID: id, endpointID: "e\(number)",
                     ipv4: "172.30.0.\(number)",
                     ipv4PrefixLength: 16, ipv4Gateway: "172.30.0.1", ipv6: "", ipv6PrefixLength: 0, ipv6Gateway: "",
                     macAddress: "", ports: [PublishedPort(hostPort: UInt16(8000 + number), containerPort: 80)],
                     hostInterface: "")
             }
-            let table = FirewallTable(Firewall(table: "skt", network: network), open: [], isProtected: false)
+            let table = FirewallTable(table: "skt", isProtected: false)
             try await within(host.namespace) {
-                try table.install()
+                try table.install(with: networks)
                 try table.open(endpoints[0])
             }
             try await run("/usr/sbin/nft", "delete", "table", "inet", "skt", in: host.namespace)
             try await within(host.namespace) { try table.open(endpoints[1]) }
             #expect(try await elements(host) == [[6, 0, 0, 0, 0x1f, 0x42, 0, 0], [6, 0, 0, 0, 0x1f, 0x43, 0, 0]])
             try await run("/usr/sbin/nft", "delete", "table", "inet", "skt", in: host.namespace)
-            try await within(host.namespace) { try table.close(containerID: "c2") }
+            try await within(host.namespace) { try table.close(endpoints[0]) }
             #expect(try await elements(host) == [[6, 0, 0, 0, 0x1f, 0x43, 0, 0]])
             try await within(host.namespace) {
                 try table.uninstall()
@@ -264,10 +264,12 @@ struct RepairTests {
     }
 }
 
-extension BridgeNetworks {
+extension Networks {
     /// What the death of the engine does to its sockets.
-    func dropSockets() {
-        prepared = nil
-        for containerID in endpoints.keys { endpoints[containerID]?.ports = nil }
+    func dropSockets() async {
+        for network in networks.values {
+            for endpoint in await network.infos() { parts.ports.release(endpoint.containerID) }
+        }
+        parts.firewall.letGo()
     }
 }

@@ -45,15 +45,16 @@ final class TestHost: Sendable {
 
     func networks(
         _ database: Database, bridge: String = "skt0", table: String = "skt",
-        pool: [String] = BridgeNetworks.Configuration.standardPool
-    ) -> BridgeNetworks {
-        BridgeNetworks(
-            database: database, logger: Logger(label: "test"),
-            configuration: .init(bridgeName: bridge, nftTable: table, ipv4Pool: pool, hostNamespace: namespace))
+        pool: [String] = Networks.Configuration.standardPool, resolverFiles: [FilePath] = []
+    ) -> Networks {
+        var configuration = Networks.Configuration(
+            bridgeName: bridge, nftTable: table, ipv4Pool: pool, hostNamespace: namespace)
+        configuration.resolverFiles = resolverFiles
+        return Networks(database: database, logger: Logger(label: "test"), configuration: configuration)
     }
 
     /// Prepared networks that are taken away again at the end.
-    func withNetworks<T>(_ body: (BridgeNetworks) async throws -> T) async throws -> T {
+    func withNetworks<T>(_ body: (Networks) async throws -> T) async throws -> T {
         let networks = networks(try await database())
         try await networks.prepare()
         let result: T
@@ -144,14 +145,25 @@ struct TestContainer: Sendable {
     let endpoint: EndpointInfo
     let namespace: SharedFD
 
-    static func connect(_ id: String, _ networks: BridgeNetworks, ports: [PublishedPort] = []) async throws
-        -> TestContainer
-    {
+    static func connect(
+        _ id: String, _ networks: Networks, ports: [PublishedPort] = [], network: String = Networks.defaultNetwork,
+        names: [String] = []
+    ) async throws -> TestContainer {
         let namespace = try await makeNamespace()
-        let endpoint = try await networks.reserve(containerID: id, ports: ports)
+        try await networks.prepareOnce()
+        var request = EndpointRequest(containerID: id, networkID: try await networks.network(network).id)
+        request.ports = ports
+        request.names = names
+        let endpoint = try await networks.reserve(request)
         try await networks.connect(endpoint, namespace: namespace)
         return TestContainer(id: id, endpoint: endpoint, namespace: namespace)
     }
 
     func address(_ family: AddressFamily) -> String { family == .v4 ? endpoint.ipv4 : endpoint.ipv6 }
+}
+
+extension NetworkInfo {
+    var ipv4Subnet: String { subnets.first { !$0.prefix.contains(":") }?.prefix ?? "" }
+    var ipv4Gateway: String { subnets.first { !$0.prefix.contains(":") }?.gateway ?? "" }
+    var ipv6Subnet: String { subnets.first { $0.prefix.contains(":") }?.prefix ?? "" }
 }

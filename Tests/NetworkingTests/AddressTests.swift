@@ -6,7 +6,10 @@ import Testing
 @Suite struct AddressTests {
     private func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
     private func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }
-    private func pool(_ text: String) throws -> AddressPool { try #require(AddressPool(subnet: try prefix(text))) }
+    private func pool(_ text: String) throws -> AddressPool {
+        let subnet = try #require(Subnet(try prefix(text)))
+        return try #require(AddressPool(subnet))
+    }
 
     @Test("addresses are read and written in the usual notations, others are refused")
     func parsesAddresses() {
@@ -38,7 +41,6 @@ import Testing
         "the pool gives out every address once, the gateway and the ends never, and a returned one as late as possible")
     func allocates() throws {
         var pool = try self.pool("10.1.2.0/29")
-        #expect(pool.gateway.description == "10.1.2.1")
         let given = (0..<5).map { _ in pool.take()?.description }
         #expect(given == ["10.1.2.2", "10.1.2.3", "10.1.2.4", "10.1.2.5", "10.1.2.6"])
         let whenFull = pool.take()
@@ -61,8 +63,56 @@ import Testing
             let isTaken = pool.take(try address(text))
             #expect(!isTaken)
         }
-        #expect(AddressPool(subnet: try prefix("10.0.0.0/30")) == nil)
-        #expect(AddressPool(subnet: try prefix("fd00::/64")) == nil)
+        for text in ["10.0.0.0/31", "10.0.0.0/32", "fd00::/127"] {
+            let subnet = try #require(Subnet(try prefix(text)))
+            #expect(AddressPool(subnet) == nil)
+        }
+    }
+
+    @Test("of a small subnet, or an IPv6 one, every address is given out that nobody else has")
+    func smallPools() throws {
+        var four = try pool("10.0.0.0/30")
+        let given = [four.take()?.description, four.take()?.description]
+        #expect(given == ["10.0.0.2", nil])
+        var six = try pool("fd00::/126")
+        let all = (0..<3).map { _ in six.take()?.description }
+        #expect(all == ["fd00::2", "fd00::3", nil])
+    }
+
+    @Test("addresses come from the range, and never one that the user has kept for something else; by wish from the whole subnet")
+    func rangesAndReservedAddresses() throws {
+        let (whole, range) = (try prefix("10.1.0.0/16"), try prefix("10.1.4.0/30"))
+        let (gateway, router) = (try address("10.1.4.1"), try address("10.1.4.2"))
+        let subnet = try #require(Subnet(whole, range: range, gateway: gateway, reserved: ["router": router]))
+        var pool = try #require(AddressPool(subnet))
+        let given = (0..<3).map { _ in pool.take()?.description }
+        #expect(given == ["10.1.4.0", "10.1.4.3", nil])
+        let byWish = [pool.take(try address("10.1.9.9")), pool.take(try address("10.1.4.2")), pool.take(try address("10.2.0.1"))]
+        #expect(byWish == [true, false, false])
+    }
+
+    @Test("what a user says about subnets is checked, and everything wrong is told at once, in Docker's words")
+    func checksSubnets() throws {
+        let good = try SubnetRequest.resolve([
+            NetworkInfo.Subnet("10.5.0.0/16", range: "10.5.1.0/24", gateway: "10.5.0.9", reserved: ["a": "10.5.0.10"]),
+            NetworkInfo.Subnet("fd00:5::/64"),
+        ])
+        #expect(good.map(\.gateway.description) == ["10.5.0.9", "fd00:5::1"])
+        let error = #expect(throws: NetworkError.self) {
+            try SubnetRequest.resolve([
+                NetworkInfo.Subnet("10.5.0.1/16", range: "10.6.0.0/24", gateway: "10.6.0.1", reserved: ["a": "fd00::1"]),
+                NetworkInfo.Subnet("10.5.0.0"),
+            ])
+        }
+        #expect(
+            error?.description == """
+                invalid network config:
+                invalid subnet 10.5.0.1/16: it should be 10.5.0.0/16
+                invalid ip-range 10.6.0.0/24: parent subnet 10.5.0.1/16 doesn't contain ip-range
+                invalid gateway 10.6.0.1: parent subnet 10.5.0.1/16 doesn't contain this address
+                invalid auxiliary address a: parent subnet is an IPv4 block
+                invalid subnet 10.5.0.0: invalid CIDR block notation
+                """)
     }
 
     @Test("a subnet is chosen that no route leads into")

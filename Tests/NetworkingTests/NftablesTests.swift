@@ -21,13 +21,33 @@ import Testing
 
     @Test("keys and values of the port maps are padded to four bytes each part")
     func encodesPorts() throws {
-        let binding = HostBinding(address: try #require(IPAddress("192.0.2.1")), port: 8080, proto: .tcp)
-        #expect(PortMap(binding) == .published4)
-        #expect(PortMap.published4.key(binding) == [192, 0, 2, 1, 6, 0, 0, 0, 0x1f, 0x90, 0, 0])
-        let all = HostBinding(address: try #require(IPAddress("::")), port: 53, proto: .udp)
-        #expect(PortMap(all) == .any6)
-        #expect(PortMap.any6.key(all) == [17, 0, 0, 0, 0, 53, 0, 0])
-        #expect(PortMap.value(try #require(IPAddress("172.30.0.2")), 80) == [172, 30, 0, 2, 0, 80, 0, 0])
+        let endpoint = EndpointInfo(
+            containerID: "c", networkName: "n", networkID: "n", endpointID: "e", ipv4: "172.30.0.2", ipv6: "fd00::2",
+            ports: [
+                PublishedPort(hostAddress: "192.0.2.1", hostPort: 8080, containerPort: 80),
+                PublishedPort(hostAddress: "::", hostPort: 53, containerPort: 53, proto: .udp),
+            ])
+        let firewall = Firewall(table: "t", networks: [])
+        let elements = try firewall.elements(of: firewall.bindings(of: endpoint))
+        #expect(Set(elements.keys) == [.published4, .any6])
+        #expect(elements[.published4]?.map(\.key) == [[192, 0, 2, 1, 6, 0, 0, 0, 0x1f, 0x90, 0, 0]])
+        #expect(elements[.published4]?.first?.value == .data([172, 30, 0, 2, 0, 80, 0, 0]))
+        #expect(elements[.any6]?.map(\.key) == [[17, 0, 0, 0, 0, 53, 0, 0]])
+    }
+
+    @Test("a range of ports that keep their numbers is one element; ports that change theirs are one each")
+    func joinsRanges() throws {
+        let ranges = (UInt16(8000)...8999).map { PublishedPort(hostAddress: "0.0.0.0", hostPort: $0, containerPort: $0) }
+        let moved = (UInt16(9100)...9102).map { PublishedPort(hostAddress: "0.0.0.0", hostPort: $0, containerPort: $0 - 100) }
+        let endpoint = EndpointInfo(
+            containerID: "c", networkName: "n", networkID: "n", endpointID: "e", ipv4: "172.30.0.2", ports: moved + ranges)
+        let firewall = Firewall(table: "t", networks: [])
+        let elements = try firewall.elements(of: firewall.bindings(of: endpoint))
+        #expect(elements[.any4]?.count == 3)
+        let range = try #require(elements[.anyrange4])
+        #expect(range.map(\.key) == [[6, 0, 0, 0, 0x1f, 0x40, 0, 0]])
+        #expect(range.first?.lastKey == [6, 0, 0, 0, 0x23, 0x27, 0, 0])
+        #expect(range.first?.value == .data([172, 30, 0, 2]))
     }
 
     @Test("thousands of ports are spread over several messages of one transaction")

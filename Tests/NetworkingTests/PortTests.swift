@@ -34,10 +34,10 @@ import Testing
     @Test("errors have Docker's words")
     func words() {
         #expect(
-            NetworkError.portAllocated(address: "0.0.0.0", port: 8080).description
+            NetworkError.portAllocated(address: "0.0.0.0", port: 8080, holder: "c").description
                 == "Bind for 0.0.0.0:8080 failed: port is already allocated")
         #expect(
-            NetworkError.portAllocated(address: "::", port: 8080).description
+            NetworkError.portAllocated(address: "::", port: 8080, holder: "c").description
                 == "Bind for [::]:8080 failed: port is already allocated")
         #expect(
             NetworkError.cannotBind(address: "0.0.0.0", port: 80, proto: .udp, reason: "address already in use")
@@ -61,6 +61,6 @@ import Testing
         "names that would lead out of their place are refused",
         arguments: ["", "../../x", "a/b", "a.b", "0123456789abcdef", "ä"])
     func refusesNames(name: String) {
-        #expect(throws: NetworkError.self) { try BridgeNetworks.Configuration(bridgeName: name).validate() }
+        #expect(throws: NetworkError.self) { try Networks.Configuration(bridgeName: name).validate() }
     }
 }

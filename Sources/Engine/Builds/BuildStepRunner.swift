@@ -44,9 +44,10 @@ struct BuildStepRunner: StepRunner {
         let root = try await blocking {
             SharedFD(try context.images.layers.mount(layers: step.layers, upper: step.upper, work: step.work))
         }
-        if record.hostConfig.NetworkMode == "bridge" {
-            undo.add("disconnect the network") { await context.networks.disconnect(containerID: step.id) }
-            record.endpoint = try await context.networks.reserve(containerID: step.id, ports: [])
+        undo.add("disconnect the network") { await context.networks.disconnect(containerID: step.id) }
+        for attachment in record.attachments {
+            let request = EndpointRequest(containerID: step.id, networkID: attachment.networkID)
+            record.endpoints.append(try await context.networks.reserve(request))
         }
         try await configure(record, paths, root)
         let launched = try await SupervisorLaunch(
@@ -57,7 +58,8 @@ struct BuildStepRunner: StepRunner {
             await reaper.add(launched.supervisorPID)
         }
         do {
-            if let endpoint = record.endpoint { try await context.networks.connect(endpoint, pid: launched.pid) }
+            for endpoint in record.endpoints { try await context.networks.connect(endpoint, pid: launched.pid) }
+            if !record.endpoints.isEmpty { try await context.networks.serveNames(containerID: step.id, pid: launched.pid) }
             return try await follow(launched.supervisor, paths, output)
         } catch {
             throw Self.describe(await launched.supervisor.failure(behind: error))
@@ -71,7 +73,7 @@ struct BuildStepRunner: StepRunner {
     private func configure(_ record: ContainerRecord, _ paths: ContainerPaths, _ root: SharedFD) async throws {
         let context = context
         try await blocking {
-            try NetworkFiles(record: record, paths: paths).write(endpoint: record.endpoint)
+            try NetworkFiles(record: record, paths: paths).write()
             let identity = try root.withOwned { try UserLookup(root: $0).identity(record.config.User ?? "") }
             let spec = try ContainerSpec(
                 record: record, paths: paths, host: context.host, identity: identity, joined: [:],
@@ -142,10 +144,10 @@ struct BuildStepRunner: StepRunner {
         hostConfig.CgroupParent = step.limits.cgroupParent
         hostConfig.ExtraHosts = step.limits.extraHosts
         hostConfig = try HostConfigCheck(host: context.host).normalized(hostConfig)
-        try await NetworkModeCheck(registry: registry).check(hostConfig, nil)
+        let attachments = try await NetworkResolution(networks: context.networks, registry: registry).resolve(hostConfig, nil)
         guard let path = step.args.first else { throw EngineError(.invalidArgument, "no command specified") }
         return ContainerRecord(
             id: step.id, name: "", created: "", imageID: "", layers: [], config: config, hostConfig: hostConfig, mounts: [],
-            path: path, args: Array(step.args.dropFirst()))
+            path: path, args: Array(step.args.dropFirst()), networkAttachments: attachments)
     }
 }

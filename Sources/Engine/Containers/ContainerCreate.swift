@@ -54,7 +54,8 @@ struct ContainerCreate {
         if (config.Hostname ?? "").isEmpty {
             config.Hostname = hostConfig.NetworkMode == "host" ? context.host.hostname : shortID(id)
         }
-        try await NetworkModeCheck(registry: registry).check(hostConfig, networking)
+        let attachments = try await NetworkResolution(networks: context.networks, registry: registry).resolve(
+            hostConfig, networking, macAddress: config.MacAddress ?? "")
         let resolution = MountResolution(volumes: volumes, registry: registry, containerID: id)
         let mounts = try await resolution.resolve(config, hostConfig)
         var undo = UndoStack()
@@ -76,8 +77,8 @@ struct ContainerCreate {
         }
         return ContainerRecord(
             id: id, name: name, created: Timestamp.now().description, imageID: image.id.description,
-            layers: image.layers.map(\.description), config: config, hostConfig: hostConfig, networkingConfig: networking,
-            mounts: mounts, path: command[0], args: Array(command.dropFirst()))
+            layers: image.layers.map(\.description), config: config, hostConfig: hostConfig, mounts: mounts,
+            path: command[0], args: Array(command.dropFirst()), networkAttachments: attachments)
     }
 
     private static func check(_ platform: String, _ image: Image) throws(EngineError) {

@@ -69,7 +69,8 @@ extension Container {
         stopHealthMonitor()
         record.state.health?.end()
         await context.networks.disconnect(containerID: id)
-        record.endpoint = nil
+        let endpoints = record.endpoints
+        record.endpoints = []
         record.state.status = .exited
         record.state.pid = 0
         record.state.exitCode = exit?.exitCode ?? 137
@@ -85,6 +86,7 @@ extension Container {
         executions = executions.filter { $0.value.isRunning }
         if record.state.oomKilled { publish("oom") }
         publish("die", ["exitCode": "\(record.state.exitCode)", "execDuration": "\(runSeconds())"])
+        publishNetworks("disconnect", endpoints)
         resumeWaiters(for: Self.wantsRestart(record) ? [.nextExit] : [.notRunning, .nextExit])
         if removing { await removeAfterExit() }
     }

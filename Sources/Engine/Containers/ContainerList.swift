@@ -81,7 +81,10 @@ struct ContainerList {
             && filters.any("status") { $0 == summary.State }
             && filters.any("exited") { $0 == "\(record.state.exitCode)" && record.state.status == .exited }
             && filters.any("health") { $0 == record.state.health?.status.rawValue ?? "none" }
-            && filters.any("network") { $0 == record.hostConfig.NetworkMode }
+            && filters.any("network") { network in
+                network == record.hostConfig.NetworkMode
+                    || record.attachments.contains { $0.networkName == network || $0.networkID.hasPrefix(network) }
+            }
             && filters.any("ancestor") { ancestor in
                 record.config.Image == ancestor || record.config.Image == "\(ancestor):latest"
                     || record.imageID == ancestor || record.imageID.dropFirst(7).hasPrefix(ancestor)

@@ -14,13 +14,39 @@ struct ContainerRecord: Codable, Sendable {
     /// The request merged with the image's config.
     var config: ContainerConfig
     var hostConfig: HostConfig
-    var networkingConfig: NetworkingConfig?
     var mounts: [ResolvedMount]
     /// The command, as `ps` shows it: entry point and arguments.
     let path: String
     let args: [String]
     var state = SavedState()
-    var endpoint: EndpointInfo?
+    /// Nil in rows of earlier versions, which knew the default network only.
+    var networkAttachments: [NetworkAttachment]?
+    var networkEndpoints: [EndpointInfo]?
+
+    /// The networks that the container belongs to, whether it runs or not, in the order of its devices.
+    var attachments: [NetworkAttachment] {
+        get {
+            networkAttachments ?? (hostConfig.NetworkMode == Networks.defaultNetwork ? [NetworkAttachment(networkName: Networks.defaultNetwork)] : [])
+        }
+        set { networkAttachments = newValue }
+    }
+
+    /// Its places in these networks while it runs.
+    var endpoints: [EndpointInfo] {
+        get { networkEndpoints ?? [] }
+        set { networkEndpoints = newValue }
+    }
+
+    /// Where its default route leads.
+    var gatewayEndpoint: EndpointInfo? { endpoints.first { $0.isGateway && !$0.isInternal } }
+}
+
+/// A network that a container belongs to, and what it asks for there.
+struct NetworkAttachment: Codable, Sendable, Equatable {
+    /// Empty where only the name is known.
+    var networkID = ""
+    var networkName: String
+    var settings = EndpointSettings()
 }
 
 /// The part of a container's state that is written down.

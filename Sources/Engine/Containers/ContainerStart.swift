@@ -33,6 +33,7 @@ extension Container {
             record.state.oomKilled = false
             watch(process)
             startHealthMonitor(isNewLife: true)
+            publishNetworks("connect", record.endpoints)
             publish("start")
             await saveOrReport()
         } catch {
@@ -58,9 +59,9 @@ extension Container {
         }
         undo.add("remove \(directory)") { try await blocking { try removeTree(directory) } }
         async let mounted = mountRoot()
-        let endpoint = try await reserveNetwork(&undo)
+        try await reserveNetworks(&undo)
         let root = try await mounted
-        try await writeConfiguration(endpoint, root)
+        try await writeConfiguration(root)
 
         let launcher = SupervisorLaunch(runtime: context.runtime, group: context.eventLoops, reaper: context.reaper)
         let launched = try await launcher.run(directory: directory, arguments: try supervisorArguments(), root: root)
@@ -70,7 +71,7 @@ extension Container {
             await reaper.add(launched.supervisorPID)
         }
         do {
-            if let endpoint { try await context.networks.connect(endpoint, pid: launched.pid) }
+            try await connectNetworks(pid: launched.pid)
             try await connectPendingAttaches()
             try await launched.supervisor.send(.start)
             try await launched.supervisor.awaitStarted()
@@ -92,41 +93,15 @@ extension Container {
         return arguments
     }
 
-    private func reserveNetwork(_ undo: inout UndoStack) async throws -> EndpointInfo? {
-        record.endpoint = nil
-        guard record.hostConfig.NetworkMode == "bridge", record.config.NetworkDisabled != true else { return nil }
-        let networks = context.networks
-        let id = id
-        let ports = try PortBindings(config: record.config, hostConfig: record.hostConfig).resolve()
-        undo.add("disconnect the network") { await networks.disconnect(containerID: id) }
-        do {
-            let endpoint = try await networks.reserve(containerID: id, ports: ports, macAddress: requestedMAC)
-            record.endpoint = endpoint
-            return endpoint
-        } catch let error as NetworkError {
-            throw EngineError(
-                .internalError,
-                "failed to set up container networking: driver failed programming external connectivity on endpoint \(record.name) (\(shortID(id))): \(error)"
-            )
-        }
-    }
-
-    /// `--mac-address`; nil is one of the engine's choice.
-    private var requestedMAC: String? {
-        // Clients name the network as the user did, or "default".
-        let endpoints = record.networkingConfig?.EndpointsConfig ?? [:]
-        let address = endpoints.values.compactMap(\.MacAddress).first { !$0.isEmpty } ?? record.config.MacAddress ?? ""
-        return address.isEmpty ? nil : address
-    }
-
     /// The files that are bound into the container, and its config.json.
-    private func writeConfiguration(_ endpoint: EndpointInfo?, _ root: SharedFD) async throws {
+    private func writeConfiguration(_ root: SharedFD) async throws {
         let joined = try await joinedNamespaces()
         let record = record
         let paths = paths
         let context = context
+        let shared = try await sharedNetwork()?.paths
         try await blocking {
-            try NetworkFiles(record: record, paths: paths).write(endpoint: endpoint)
+            try NetworkFiles(record: record, paths: paths, shared: shared).write()
             let identity = try root.withOwned { root in
                 try UserLookup(root: root).identity(
                     record.config.User ?? "", additionalGroups: record.hostConfig.GroupAdd ?? [])
@@ -137,6 +112,12 @@ extension Container {
             ).make()
             try writeAtomically(spec.json().serialized(), to: paths.runtime.appending("config.json"), sync: false)
         }
+    }
+
+    /// The container whose network this one joins.
+    private func sharedNetwork() async throws -> Container? {
+        guard let mode = record.hostConfig.NetworkMode, mode.hasPrefix("container:") else { return nil }
+        return try await registry.find(String(mode.dropFirst(10)))
     }
 
     /// `--network container:ID` and the like: the namespaces of a running container.
@@ -156,7 +137,7 @@ extension Container {
 
     private func startFailed(_ error: any Error) async {
         phase = .exited
-        record.endpoint = nil
+        record.endpoints = []
         record.state.status = record.state.startedAt == SavedState.never ? .created : .exited
         record.state.pid = 0
         record.state.exitCode = (error as? StartFailure)?.exitCode ?? 128

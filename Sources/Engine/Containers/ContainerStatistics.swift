@@ -49,7 +49,7 @@ extension Container {
         guard let process = phase.process else { return response }
         let path = ContainerSpec.cgroup(record.hostConfig, id)
         let host = context.host
-        let hasNetwork = record.endpoint != nil
+        let hasNetwork = !record.endpoints.isEmpty
         return try await blocking { [response] in
             var response = response
             let used = try Cgroup.open(path: path).statistics()

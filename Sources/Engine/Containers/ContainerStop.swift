@@ -118,6 +118,7 @@ extension Container {
             throw error
         }
         await registry.releaseName(old, of: id)
+        await renameOnNetworks()
         publish("rename", ["oldName": "/\(old)"])
     }
 }

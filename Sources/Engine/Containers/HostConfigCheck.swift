@@ -98,7 +98,6 @@ struct HostConfigCheck {
             if condition { throw EngineError(.notImplemented, "\(what) is not available in this version of Skiff") }
         }
         try refuse("DeviceRequests (--gpus)", when: !(config.DeviceRequests ?? []).isEmpty)
-        try refuse("Links (--link)", when: !(config.Links ?? []).isEmpty)
         try refuse("StorageOpt (--storage-opt)", when: !(config.StorageOpt ?? [:]).isEmpty)
         try refuse("UsernsMode \(config.UsernsMode ?? "")", when: !["", "host"].contains(config.UsernsMode ?? ""))
         try refuse("VolumeDriver \(config.VolumeDriver ?? "")", when: !["", "local"].contains(config.VolumeDriver ?? ""))
@@ -167,44 +166,6 @@ struct SecurityOptions {
             case "seccomp=builtin", "apparmor=unconfined", "apparmor:unconfined", "label=disable", "label:disable": break
             default: throw EngineError(.invalidArgument, "security option \"\(option.prefix(80))\" is not available in this version of Skiff")
             }
-        }
-    }
-}
-
-/// Which networks a container may ask for in this version.
-struct NetworkModeCheck {
-    let registry: ContainerRegistry
-
-    func check(_ config: HostConfig, _ networking: NetworkingConfig?) async throws {
-        let mode = config.NetworkMode ?? "bridge"
-        for name in (networking?.EndpointsConfig ?? [:]).keys where !["bridge", "host", "none", "default"].contains(name) {
-            throw EngineError(.notFound, "network \(name) not found")
-        }
-        for endpoint in (networking?.EndpointsConfig ?? [:]).values { try Self.check(endpoint) }
-        if mode.hasPrefix("container:") {
-            _ = try await registry.find(String(mode.dropFirst(10)))
-            guard (config.PortBindings ?? [:]).isEmpty, config.PublishAllPorts != true else {
-                throw EngineError(.invalidArgument, "conflicting options: port publishing and the container type network mode")
-            }
-            return
-        }
-        guard ["bridge", "host", "none"].contains(mode) else { throw EngineError(.notFound, "network \(mode) not found") }
-    }
-
-    /// The default network gives no addresses of one's choice and no names, as Docker's.
-    private static func check(_ endpoint: EndpointSettings) throws(EngineError) {
-        let addresses = [endpoint.IPAMConfig?.IPv4Address, endpoint.IPAMConfig?.IPv6Address]
-        if addresses.contains(where: { !($0 ?? "").isEmpty }) {
-            throw EngineError(
-                .invalidArgument, "invalid config for network bridge: user specified IP address is supported on user defined networks only")
-        }
-        if !(endpoint.Aliases ?? []).isEmpty {
-            throw EngineError(
-                .invalidArgument,
-                "invalid config for network bridge: network-scoped aliases are only supported for user-defined networks")
-        }
-        if !(endpoint.Links ?? []).isEmpty || !(endpoint.DriverOpts ?? [:]).isEmpty {
-            throw EngineError(.notImplemented, "links and driver options of a network are not available in this version of Skiff")
         }
     }
 }

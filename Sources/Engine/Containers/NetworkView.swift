@@ -6,7 +6,9 @@ struct NetworkView {
     let record: ContainerRecord
     let isLive: Bool
 
-    private var endpoint: EndpointInfo? { isLive ? record.endpoint : nil }
+    private var endpoints: [EndpointInfo] { isLive ? record.endpoints : [] }
+    /// The one that the old fields show: the default network's.
+    private var standard: EndpointInfo? { endpoints.first { $0.networkName == Networks.defaultNetwork } }
 
     func settings() -> NetworkSettings {
         var settings = NetworkSettings()
@@ -17,22 +19,33 @@ struct NetworkView {
         settings.LinkLocalIPv6Address = ""
         settings.LinkLocalIPv6PrefixLen = 0
         settings.Ports = ports()
-        let shown = endpointSettings()
-        settings.EndpointID = shown.EndpointID
-        settings.Gateway = shown.Gateway
-        settings.GlobalIPv6Address = shown.GlobalIPv6Address
-        settings.GlobalIPv6PrefixLen = shown.GlobalIPv6PrefixLen
-        settings.IPAddress = shown.IPAddress
-        settings.IPPrefixLen = shown.IPPrefixLen
-        settings.IPv6Gateway = shown.IPv6Gateway
-        settings.MacAddress = shown.MacAddress
-        let mode = record.hostConfig.NetworkMode ?? "bridge"
-        settings.Networks = mode.hasPrefix("container:") ? [:] : [mode: shown]
+        settings.EndpointID = standard?.endpointID ?? ""
+        settings.Gateway = standard?.ipv4Gateway ?? ""
+        settings.GlobalIPv6Address = standard?.ipv6 ?? ""
+        settings.GlobalIPv6PrefixLen = standard?.ipv6PrefixLength ?? 0
+        settings.IPAddress = standard?.ipv4 ?? ""
+        settings.IPPrefixLen = standard?.ipv4PrefixLength ?? 0
+        settings.IPv6Gateway = standard?.ipv6Gateway ?? ""
+        settings.MacAddress = standard?.macAddress ?? ""
+        settings.Networks = networks()
         return settings
     }
 
-    private func endpointSettings() -> EndpointSettings {
-        var shown = EndpointSettings()
+    private func networks() -> [String: EndpointSettings] {
+        let mode = record.hostConfig.NetworkMode ?? "bridge"
+        if mode == "host" || mode == "none" { return [mode: show(nil, EndpointSettings())] }
+        return Dictionary(
+            record.attachments.map { attachment in
+                let endpoint = endpoints.first { $0.networkID == attachment.networkID }
+                var shown = show(endpoint, attachment.settings)
+                shown.NetworkID = endpoint?.networkID ?? attachment.networkID
+                shown.DNSNames = record.names(attachment)
+                return (attachment.networkName, shown)
+            }, uniquingKeysWith: { first, _ in first })
+    }
+
+    private func show(_ endpoint: EndpointInfo?, _ asked: EndpointSettings) -> EndpointSettings {
+        var shown = asked
         shown.EndpointID = endpoint?.endpointID ?? ""
         shown.NetworkID = endpoint?.networkID ?? ""
         shown.Gateway = endpoint?.ipv4Gateway ?? ""
@@ -41,7 +54,8 @@ struct NetworkView {
         shown.IPv6Gateway = endpoint?.ipv6Gateway ?? ""
         shown.GlobalIPv6Address = endpoint?.ipv6 ?? ""
         shown.GlobalIPv6PrefixLen = endpoint?.ipv6PrefixLength ?? 0
-        shown.MacAddress = endpoint?.macAddress ?? ""
+        shown.MacAddress = endpoint?.macAddress ?? asked.MacAddress ?? ""
+        shown.GwPriority = asked.GwPriority ?? 0
         return shown
     }
 
@@ -52,7 +66,7 @@ struct NetworkView {
         for key in (record.config.ExposedPorts ?? [:]).keys {
             map.updateValue(nil, forKey: key.contains("/") ? key : key + "/tcp")
         }
-        for port in endpoint?.ports ?? [] {
+        for port in endpoints.flatMap(\.ports) {
             let bindings = port.hostAddresses.map { address in
                 var binding = PortBinding()
                 binding.HostIp = address

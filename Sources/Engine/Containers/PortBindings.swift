@@ -11,10 +11,11 @@ struct PortBindings {
         for (key, bindings) in (hostConfig.PortBindings ?? [:]).sorted(by: { $0.key < $1.key }) {
             let (port, proto) = try Self.parse(key)
             for binding in bindings ?? [PortBinding()] {
-                let first = try Self.hostPort(binding.HostPort ?? "")
-                ports.append(
-                    PublishedPort(
-                        hostAddress: try Self.address(binding.HostIp ?? ""), hostPort: first, containerPort: port, proto: proto))
+                let (first, last) = try Self.hostPorts(binding.HostPort ?? "")
+                var published = PublishedPort(
+                    hostAddress: try Self.address(binding.HostIp ?? ""), hostPort: first, containerPort: port, proto: proto)
+                published.lastHostPort = last
+                ports.append(published)
             }
         }
         if hostConfig.PublishAllPorts == true {
@@ -35,17 +36,19 @@ struct PortBindings {
         }
         let name = parts.count > 1 ? parts[1].lowercased() : "tcp"
         guard let proto = TransportProtocol(rawValue: name) else {
-            throw EngineError(.invalidArgument, "invalid port specification: \"\(key)\": protocol \(name) is not available in this version of Skiff")
+            throw EngineError(.invalidArgument, "invalid port specification: \"\(key)\": invalid proto: \(name)")
         }
         return (port, proto)
     }
 
-    private static func hostPort(_ text: String) throws(EngineError) -> UInt16 {
-        if text.isEmpty { return 0 }
-        guard let port = UInt16(text) else {
+    /// `8080`, nothing for any, or `8000-8010` for any of these.
+    private static func hostPorts(_ text: String) throws(EngineError) -> (first: UInt16, last: UInt16) {
+        if text.isEmpty { return (0, 0) }
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count <= 2, let first = UInt16(parts[0]), let last = UInt16(parts[parts.count - 1]), first <= last else {
             throw EngineError(.invalidArgument, "invalid port specification: \"\(text)\"")
         }
-        return port
+        return (first, parts.count == 2 && last > first ? last : 0)
     }
 
     private static func address(_ text: String) throws(EngineError) -> String {

@@ -8,14 +8,31 @@ struct NetworkFiles {
     let record: ContainerRecord
     let paths: ContainerPaths
 
+    /// The container whose network this one shares.
+    var shared: ContainerPaths?
+
     /// Written in place where they exist: a running container has the files, not their names. Blocks.
-    func write(endpoint: EndpointInfo?) throws {
-        try write(hosts(endpoint), paths.hosts)
+    func write() throws {
+        if let shared {
+            try write(try hostFile(shared.hosts), paths.hosts)
+            try write(try hostFile(shared.resolvConf), paths.resolvConf)
+        } else {
+            try write(hosts(), paths.hosts)
+            try write(try resolver(), paths.resolvConf)
+        }
         try write((record.config.Hostname ?? "") + "\n", paths.hostname)
+    }
+
+    private func resolver() throws -> String {
         let host = record.hostConfig
-        let resolver = HostResolver().content(servers: host.Dns ?? [], search: host.DnsSearch ?? [], options: host.DnsOptions ?? [])
-        let own = host.NetworkMode != "host" || !(host.Dns ?? []).isEmpty || !(host.DnsSearch ?? []).isEmpty
-        try write(own ? resolver : try hostFile("/etc/resolv.conf"), paths.resolvConf)
+        let (servers, search, options) = (host.Dns ?? [], host.DnsSearch ?? [], host.DnsOptions ?? [])
+        if host.NetworkMode == "host", servers.isEmpty, search.isEmpty { return try hostFile("/etc/resolv.conf") }
+        // Who names servers on the default network means them alone, as with Docker.
+        let isAlone = servers.isEmpty ? false : record.attachments.allSatisfy { $0.networkName == Networks.defaultNetwork }
+        if record.attachments.isEmpty || isAlone {
+            return HostResolver().content(servers: servers, search: search, options: options)
+        }
+        return HostResolver().contentForOwnServer(asked: servers, search: search, options: options)
     }
 
     private func write(_ text: String, _ path: FilePath) throws {
@@ -24,8 +41,8 @@ struct NetworkFiles {
         try file.writeAll(Array(text.utf8))
     }
 
-    private func hosts(_ endpoint: EndpointInfo?) throws -> String {
-        let extra = try extraHosts(endpoint)
+    private func hosts() throws -> String {
+        let extra = try extraHosts()
         if record.hostConfig.NetworkMode == "host" { return try hostFile("/etc/hosts") + extra }
         var text = """
             127.0.0.1\tlocalhost
@@ -40,21 +57,22 @@ struct NetworkFiles {
         let hostname = record.config.Hostname ?? ""
         let domain = record.config.Domainname ?? ""
         let names = domain.isEmpty ? hostname : "\(hostname).\(domain) \(hostname)"
-        for address in [endpoint?.ipv4, endpoint?.ipv6] {
-            if let address, !address.isEmpty { text += "\(address)\t\(names)\n" }
-        }
+        for address in record.endpoints.flatMap({ [$0.ipv4, $0.ipv6] }) where !address.isEmpty { text += "\(address)\t\(names)\n" }
         return text
     }
 
-    private func extraHosts(_ endpoint: EndpointInfo?) throws -> String {
+    private func extraHosts() throws -> String {
         var text = ""
+        let gateway = record.gatewayEndpoint
         for entry in record.hostConfig.ExtraHosts ?? [] {
             guard let colon = entry.firstIndex(where: { $0 == ":" || $0 == "=" }), !entry.utf8.contains(10) else {
                 throw EngineError(.invalidArgument, "bad format for add-host: \"\(entry)\"")
             }
             let address = String(entry[entry.index(after: colon)...])
-            let resolved = address == "host-gateway" ? endpoint?.ipv4Gateway ?? "127.0.0.1" : address
-            text += "\(resolved)\t\(entry[..<colon])\n"
+            // The host as the container sees it: the gateway of its default route.
+            let host = [gateway?.ipv4Gateway, gateway?.ipv6Gateway].compactMap { $0 }.filter { !$0.isEmpty }
+            let resolved = address == "host-gateway" ? (host.isEmpty ? ["127.0.0.1"] : host) : [address]
+            for address in resolved { text += "\(address)\t\(entry[..<colon])\n" }
         }
         return text
     }

@@ -38,6 +38,7 @@ struct Restore {
             for await id in group { if let id { running.insert(id) } }
         }
         await context.networks.reconcile(running: running)
+        for container in containers where running.contains(container.id) { await container.restoreNetworks() }
         try await sweep(known)
         try await sweepVolumes()
         for container in containers { await container.restartAfterBoot() }
@@ -104,7 +105,6 @@ extension Container {
             if record.state.status != .paused { record.state.status = .running }
             record.state.pid = state.pid
             if record.state.startedAt == SavedState.never { record.state.startedAt = Timestamp.now().description }
-            record.endpoint = await context.networks.endpoint(containerID: id) ?? record.endpoint
             watch(process)
             await restoreExecutions()
             startHealthMonitor(isNewLife: false)

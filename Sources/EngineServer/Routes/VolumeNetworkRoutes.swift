@@ -24,26 +24,31 @@ struct VolumeRoutes {
     }
 }
 
-/// `/networks/…`: the networks that every engine has.
+/// `/networks/…`
 struct NetworkRoutes {
     let engine: ContainerEngine
 
     func add(to router: inout Router) {
         let engine = engine
         router.on(.GET, "/networks") { request in try .json(await engine.listNetworks(try request.query.filters())) }
-        router.on(.GET, "/networks/{id}") { request in try .json(await engine.inspectNetwork(request.parameter("id"))) }
+        router.on(.POST, "/networks/create") { request in
+            try .json(await engine.createNetwork(try await request.decode(NetworkCreateRequest.self)), status: .created)
+        }
+        router.on(.POST, "/networks/prune") { request in try .json(await engine.pruneNetworks(try request.query.filters())) }
+        router.on(.GET, "/networks/{id}") { request in
+            try .json(await engine.inspectNetwork(request.parameter("id"), scope: request.query["scope"] ?? ""))
+        }
         router.on(.DELETE, "/networks/{id}") { request in
-            let network = try await engine.inspectNetwork(request.parameter("id"))
-            throw EngineError(.forbidden, "\(network.Name ?? "") is a pre-defined network and cannot be removed")
+            try await engine.removeNetwork(request.parameter("id"))
+            return .noContent()
         }
-        for (path, what) in [
-            ("/networks/create", "making"), ("/networks/{id}/connect", "connecting to"),
-            ("/networks/{id}/disconnect", "disconnecting from"),
-        ] {
-            router.on(.POST, path) { _ in
-                throw EngineError(.notImplemented, "\(what) networks is not available in this version of Skiff")
-            }
+        router.on(.POST, "/networks/{id}/connect") { request in
+            try await engine.connectNetwork(request.parameter("id"), try await request.decode(NetworkConnectRequest.self))
+            return .status(.ok)
         }
-        router.on(.POST, "/networks/prune") { _ in try .json(["NetworksDeleted": [String]()]) }
+        router.on(.POST, "/networks/{id}/disconnect") { request in
+            try await engine.disconnectNetwork(request.parameter("id"), try await request.decode(NetworkDisconnectRequest.self))
+            return .status(.ok)
+        }
     }
 }

@@ -6,6 +6,7 @@ import SystemPackage
 public enum Transport: Sendable, Hashable {
     case tcp
     case udp
+    case sctp
 }
 
 /// A port of the host that is taken without anybody listening: other programs get `EADDRINUSE` as long as the value
@@ -23,7 +24,7 @@ public struct BoundSocket: ~Copyable, Sendable {
         let subject = "\(address):\(port)"
         do throws(SystemError) {
             try Self.bind(raw, address, port, subject)
-        } catch  where error.errno == .addressInUse && transport == .tcp {
+        } catch  where error.errno == .addressInUse && transport != .udp {
             // The remains of closed connections of another program (TIME_WAIT) do not count, a living socket does.
             try Self.setReuse(raw, true)
             try Self.bind(raw, address, port, subject)
@@ -34,8 +35,9 @@ public struct BoundSocket: ~Copyable, Sendable {
     }
 
     private static func open(_ address: IPAddress, _ transport: Transport) throws(SystemError) -> OwnedFD {
-        let kind = Int32((transport == .tcp ? SOCK_STREAM : SOCK_DGRAM).rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        let raw = try check("socket", "\(transport)") { socket(Int32(address.family), kind, 0) }
+        let kind = Int32((transport == .udp ? SOCK_DGRAM : SOCK_STREAM).rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let number = transport == .sctp ? Int32(IPPROTO_SCTP) : 0
+        let raw = try check("socket", "\(transport)") { socket(Int32(address.family), kind, number) }
         let descriptor = OwnedFD(adopting: raw)
         if !address.isV4 {
             var on: Int32 = 1

@@ -6,6 +6,8 @@ public struct NetlinkReply: Sendable, Equatable {
     public let flags: NetlinkFlags
     public let sequence: UInt32
     public let payload: [UInt8]
+    /// Whom it is for; in news of a change, who has made it.
+    public var port: UInt32 = 0
 
     static let error: UInt16 = 2
     static let done: UInt16 = 3
@@ -24,7 +26,8 @@ public struct NetlinkReply: Sendable, Equatable {
                     type: UInt16(nativeBytes: rest[start + 4..<start + 6]),
                     flags: NetlinkFlags(rawValue: UInt16(nativeBytes: rest[start + 6..<start + 8])),
                     sequence: UInt32(nativeBytes: rest[start + 8..<start + 12]),
-                    payload: Array(rest[start + NetlinkMessage.headerSize..<start + length])))
+                    payload: Array(rest[start + NetlinkMessage.headerSize..<start + length]),
+                    port: UInt32(nativeBytes: rest[start + 12..<start + 16])))
             rest = rest.dropFirst(aligned(length))
         }
         return replies

@@ -43,6 +43,22 @@ public struct NetlinkSocket: ~Copyable, Sendable {
         return descriptor
     }
 
+    /// The number that the kernel knows the socket by.
+    public func port() throws(SystemError) -> UInt32 {
+        let raw = descriptor.raw
+        // `struct sockaddr_nl`: u16 family, u16, u32 port, u32 groups.
+        var name: [UInt32] = [0, 0, 0]
+        var size = socklen_t(12)
+        try check("getsockname", "netlink") {
+            name.withUnsafeMutableBytes {
+                $0.withMemoryRebound(to: sockaddr.self) {
+                    getsockname(raw, __SOCKADDR_ARG(__sockaddr__: $0.baseAddress), &size)
+                }
+            }
+        }
+        return name[1]
+    }
+
     /// Sends a change and waits until the kernel has made it.
     public mutating func perform(_ message: NetlinkMessage) throws(SystemError) {
         let sequence = try send(message, flags: .acknowledge)

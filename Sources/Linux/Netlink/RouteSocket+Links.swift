@@ -98,11 +98,20 @@ extension RouteSocket {
 
     /// Lets a port of a bridge send frames back to where they came from.
     public mutating func setHairpin(_ name: String) throws(SystemError) {
-        var message = NetlinkMessage.link(RouteSocket.Message.newLink, [], "set hairpin mode of link \(name)")
+        try setBridgePort(name, LinkAttribute.bridgePortMode, "set hairpin mode of link \(name)")
+    }
+
+    /// Keeps a port of a bridge from reaching the other ports that are isolated as well; the host still reaches all.
+    public mutating func setIsolated(_ name: String) throws(SystemError) {
+        try setBridgePort(name, LinkAttribute.bridgePortIsolated, "isolate link \(name)")
+    }
+
+    private mutating func setBridgePort(_ name: String, _ setting: UInt16, _ purpose: String) throws(SystemError) {
+        var message = NetlinkMessage.link(RouteSocket.Message.newLink, [], purpose)
         message.put(LinkAttribute.name, name)
         message.nest(LinkAttribute.info) { info in
             info.put(LinkAttribute.infoPortKind, "bridge")
-            info.nest(LinkAttribute.infoPortData) { $0.put(LinkAttribute.bridgePortMode, UInt8(1)) }
+            info.nest(LinkAttribute.infoPortData) { $0.put(setting, UInt8(1)) }
         }
         try socket.perform(message)
     }
@@ -154,6 +163,7 @@ enum LinkAttribute {
     static let hardwareAddress: UInt16 = 1
     static let name: UInt16 = 3
     static let mtu: UInt16 = 4
+    static let parent: UInt16 = 5
     static let master: UInt16 = 10
     static let info: UInt16 = 18
     static let statistics: UInt16 = 23
@@ -163,6 +173,7 @@ enum LinkAttribute {
     static let infoPortKind: UInt16 = 4
     static let infoPortData: UInt16 = 5
     static let bridgePortMode: UInt16 = 4
+    static let bridgePortIsolated: UInt16 = 33
     static let vethPeer: UInt16 = 1
 }
 

@@ -1,3 +1,5 @@
+import SystemPackage
+
 /// A route to somewhere else, from the tables that are looked at for ordinary packets.
 public struct Route: Sendable, Hashable {
     public let destination: IPPrefix
@@ -18,7 +20,27 @@ public enum AddressFamily: UInt8, Sendable, CaseIterable {
 extension RouteSocket {
     /// Adds a default route through the gateway; not an error when it is there.
     public mutating func addDefaultRoute(gateway: IPAddress, link: UInt32) throws(SystemError) {
-        try socket.perform(.addDefaultRoute(gateway: gateway, link: link))
+        try socket.perform(.addDefaultRoute(gateway.isV4 ? .v4 : .v6, gateway: gateway, link: link))
+    }
+
+    /// A default route straight out of a device, without a gateway.
+    public mutating func addDefaultRoute(_ family: AddressFamily, link: UInt32) throws(SystemError) {
+        try socket.perform(.addDefaultRoute(family, gateway: nil, link: link))
+    }
+
+    /// Removes the default route of the main table; not an error when there is none.
+    public mutating func deleteDefaultRoute(_ family: AddressFamily) throws(SystemError) {
+        do {
+            try socket.perform(
+                NetlinkMessage(
+                    type: RouteSocket.Message.deleteRoute, flags: .request, purpose: "delete default route",
+                    familyHeader: [
+                        family.rawValue, 0, 0, 0, RouteConstant.mainTable, 0, RouteConstant.nowhere, 0, 0, 0, 0, 0,
+                    ]))
+        } catch {
+            // No such route, or not even a table.
+            if error.errno != .noSuchProcess, error.errno != .noSuchFileOrDirectory { throw error }
+        }
     }
 
     /// The routes of all tables but the local one (the host's own addresses).
@@ -46,6 +68,10 @@ private enum RouteConstant {
     static let mainTable: UInt8 = 254
     static let localTable: UInt32 = 255
     static let unicast: UInt8 = 1
+    /// The scope that matches any route when one is deleted.
+    static let nowhere: UInt8 = 255
+    /// The scope of what is reached without a gateway.
+    static let link: UInt8 = 253
     /// Who made the route: somebody at boot; a router's advertisement.
     static let byBoot: UInt8 = 3
     static let byAdvertisement: UInt8 = 9
@@ -53,15 +79,16 @@ private enum RouteConstant {
 
 extension NetlinkMessage {
     /// `struct rtmsg`: u8 family, destination length, source length, tos, table, protocol, scope, type, u32 flags.
-    static func addDefaultRoute(gateway: IPAddress, link: UInt32) -> NetlinkMessage {
+    static func addDefaultRoute(_ family: AddressFamily, gateway: IPAddress?, link: UInt32) -> NetlinkMessage {
+        let scope = gateway == nil && family == .v4 ? RouteConstant.link : 0
         var message = NetlinkMessage(
             type: RouteSocket.Message.newRoute, flags: [.request, .create, .replace],
-            purpose: "add default route through \(gateway)",
+            purpose: "add default route through \(gateway?.description ?? "link \(link)")",
             familyHeader: [
-                gateway.family, 0, 0, 0, RouteConstant.mainTable, RouteConstant.byBoot, 0, RouteConstant.unicast, 0, 0,
+                family.rawValue, 0, 0, 0, RouteConstant.mainTable, RouteConstant.byBoot, scope, RouteConstant.unicast, 0, 0,
                 0, 0,
             ])
-        message.put(RouteAttribute.gateway, gateway.bytes)
+        if let gateway { message.put(RouteAttribute.gateway, gateway.bytes) }
         message.put(RouteAttribute.outputLink, link)
         return message
     }

@@ -16,6 +16,8 @@ extension EndpointInfo {
             ("ipv6", .string(ipv6)), ("ipv6PrefixLength", .int(Int64(ipv6PrefixLength))),
             ("ipv6Gateway", .string(ipv6Gateway)),
             ("mac", .string(macAddress)), ("interface", .string(hostInterface)), ("ports", .array(ports)),
+            ("device", .string(interface)), ("isGateway", .bool(isGateway)), ("isInternal", .bool(isInternal)),
+            ("names", .array(names.map { .string($0) })), ("driver", .string(driver)),
         ]).serialized()
     }
 
@@ -35,7 +37,11 @@ extension EndpointInfo {
             ipv4: ipv4,
             ipv4PrefixLength: Int(ipv4PrefixLength), ipv4Gateway: ipv4Gateway, ipv6: ipv6,
             ipv6PrefixLength: Int(ipv6PrefixLength), ipv6Gateway: ipv6Gateway, macAddress: mac,
-            ports: ports.compactMap(PublishedPort.init(json:)), hostInterface: interface)
+            ports: ports.compactMap(PublishedPort.init(json:)), hostInterface: interface,
+            interface: value["device"]?.string ?? "eth0", isGateway: value["isGateway"]?.boolean ?? true,
+            isInternal: value["isInternal"]?.boolean ?? false,
+            names: (value["names"]?.array ?? []).compactMap(\.string),
+            driver: value["driver"]?.string ?? "bridge")
     }
 }
 

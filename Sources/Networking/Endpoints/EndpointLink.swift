@@ -5,27 +5,38 @@ import SystemPackage
 struct EndpointLink: Sendable {
     /// The host's ends are called `vsk` and the first eleven digits of the endpoint's id.
     static let namePrefix = "vsk"
-    static let containerInterface = "eth0"
 
     static func hostInterface(endpointID: String) -> String {
         namePrefix + endpointID.prefix(11)
     }
 
     let endpoint: EndpointInfo
-    let network: BridgeNetwork
+    let network: NetworkDefinition
 
     /// Makes the cable between the calling thread's namespace and the container's, moves the thread there and configures
     /// the container's end. Only on a thread that ends afterwards.
     func connect(namespace: Int32) throws {
-        guard let hardwareAddress = HardwareAddress.parse(endpoint.macAddress) else {
-            throw NetworkError.invalidAddress(endpoint.macAddress)
+        var hardwareAddress: [UInt8] = []
+        if !endpoint.macAddress.isEmpty {
+            guard let parsed = HardwareAddress.parse(endpoint.macAddress) else {
+                throw NetworkError.invalidAddress(endpoint.macAddress)
+            }
+            hardwareAddress = parsed
         }
         var host = try RouteSocket()
-        try host.createVeth(
-            VethPair(
-                name: endpoint.hostInterface, master: network.link, peerName: Self.containerInterface,
-                peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu))
-        if try Self.firewallSeesBridgedFrames { try host.setHairpin(endpoint.hostInterface) }
+        if let kind = network.settings.child {
+            try host.createChild(
+                ChildLink(
+                    kind: kind, name: endpoint.interface, parent: network.link, hardwareAddress: hardwareAddress,
+                    namespace: namespace, mtu: network.mtu))
+        } else {
+            try host.createVeth(
+                VethPair(
+                    name: endpoint.hostInterface, master: network.link, peerName: endpoint.interface,
+                    peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu))
+            if try Self.firewallSeesBridgedFrames { try host.setHairpin(endpoint.hostInterface) }
+            if !network.settings.connectsContainers { try host.setIsolated(endpoint.hostInterface) }
+        }
         try NetworkNamespace.enter(namespace)
         try configure()
     }
@@ -45,26 +56,51 @@ struct EndpointLink: Sendable {
     private func configure() throws {
         var socket = try RouteSocket()
         try socket.setUp(try device("lo", &socket))
-        let link = try device(Self.containerInterface, &socket)
+        let link = try device(endpoint.interface, &socket)
         if !endpoint.ipv6.isEmpty {
             // Neighbours must not be able to pose as routers.
-            try NetworkSettings.write("ipv6/conf/\(Self.containerInterface)/accept_ra", 0)
+            try NetworkSettings.write("ipv6/conf/\(endpoint.interface)/accept_ra", 0)
         }
-        let families = [
-            (endpoint.ipv4, endpoint.ipv4PrefixLength, endpoint.ipv4Gateway),
-            (endpoint.ipv6, endpoint.ipv6PrefixLength, endpoint.ipv6Gateway),
-        ].filter { !$0.0.isEmpty }
-        for (text, length, _) in families {
+        for (text, length) in [(endpoint.ipv4, endpoint.ipv4PrefixLength), (endpoint.ipv6, endpoint.ipv6PrefixLength)]
+        where !text.isEmpty {
             guard let address = IPAddress(text), let prefix = IPPrefix(address, length: length) else {
                 throw NetworkError.invalidAddress(text)
             }
             try socket.addAddress(prefix, to: link)
         }
         try socket.setUp(link)
-        for (_, _, text) in families {
-            guard let gateway = IPAddress(text) else { throw NetworkError.invalidAddress(text) }
-            try socket.addDefaultRoute(gateway: gateway, link: link)
+        if endpoint.isGateway, !endpoint.isInternal { try addDefaultRoutes(link, &socket) }
+    }
+
+    private func addDefaultRoutes(_ link: UInt32, _ socket: inout RouteSocket) throws {
+        let isRouted = network.settings.isRouted
+        for (family, address, text) in [
+            (AddressFamily.v4, endpoint.ipv4, endpoint.ipv4Gateway), (.v6, endpoint.ipv6, endpoint.ipv6Gateway),
+        ] where !address.isEmpty {
+            if isRouted {
+                try socket.addDefaultRoute(family, link: link)
+            } else {
+                guard let gateway = IPAddress(text) else { throw NetworkError.invalidAddress(text) }
+                try socket.addDefaultRoute(gateway: gateway, link: link)
+            }
         }
+    }
+
+    /// Moves the default routes of the container here, or away when this is not its gateway (any more). The calling thread
+    /// is in the container's namespace.
+    func moveDefaultRoutes() throws {
+        var socket = try RouteSocket()
+        for family in AddressFamily.allCases { try socket.deleteDefaultRoute(family) }
+        guard endpoint.isGateway, !endpoint.isInternal else { return }
+        try addDefaultRoutes(try device(endpoint.interface, &socket), &socket)
+    }
+
+    /// Takes a device out of a container that goes on. Not an error when it is gone. The calling thread is in the
+    /// container's namespace.
+    func removeInside() throws {
+        var socket = try RouteSocket()
+        guard let link = try socket.link(named: endpoint.interface) else { return }
+        try socket.deleteLink(link.index)
     }
 
     private func device(_ name: String, _ socket: inout RouteSocket) throws -> UInt32 {

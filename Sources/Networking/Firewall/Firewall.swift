@@ -1,18 +1,23 @@
 import Linux
 
-/// The rules of one bridge network, all in one nf_tables table of the family `inet`.
+/// The rules of all bridge networks, in one nf_tables table of the family `inet`.
 ///
 /// ```
-/// early        prerouting, before connection tracking: what cannot be true is dropped
-/// forward      forward: to the bridge only answers, published ports and neighbours; from the bridge everything
+/// early        prerouting, before connection tracking: what cannot be true is dropped; by bridge, through the map `early_by`
+/// input        what an internal network must not ask of the host; through `input_by`
+/// forward      out of an internal network nothing (`outward_by`); into a bridge only answers, published ports and, where
+///              the network allows it, neighbours (`inward_by`). So networks are apart before any port opens
 /// prerouting   \ nat: packets for one of the host's own addresses go through `ports`,
-/// output       / which looks (address, protocol, port) up in the maps published4/6, then (protocol, port) in any4/6
-/// postrouting  nat: masquerades what leaves the bridge, and what comes back to it through a published port
+/// output       / which looks (address, protocol, port) up in the maps published4/6 and range4/6, then (protocol, port) in
+///                any4/6 and anyrange4/6
+/// postrouting  nat: masquerades what leaves a bridge, and what comes back to it through a published port
 /// ```
-/// A port is an element of a map, never a rule; a container's ports come and go in one transaction.
+/// A bridge is an element of four verdict maps, a port an element of a map, never a rule: what a packet costs does not
+/// grow with either. A container's ports come and go in one transaction; a network comes and goes with the whole table,
+/// which is replaced in one step.
 struct Firewall: Sendable {
     let table: String
-    let network: BridgeNetwork
+    var networks: [NetworkDefinition]
 
     /// The whole table anew, with the ports of these endpoints: replaces what is there in one step.
     /// A protected table belongs to the socket that makes it.
@@ -23,12 +28,18 @@ struct Firewall: Sendable {
         transaction.deleteTable()
         transaction.addTable(isProtected ? [.owned, .persistent] : [])
         for map in PortMap.allCases { transaction.addSet(map.set) }
+        for map in BridgeMap.allCases { transaction.addSet(map.set) }
+        for network in networks { NetworkRules(network: network).addChains(&transaction) }
         addEarly(&transaction)
-        addForward(&transaction)
+        addFilters(&transaction)
         addPorts(&transaction)
-        addPostrouting(&transaction)
-        for endpoint in endpoints {
-            for (map, elements) in try elements(of: endpoint) { transaction.addElements(elements, to: map.rawValue) }
+        transaction.addChain("postrouting", hook: NftHook(.nat, .postrouting, priority: 100))
+        for network in networks { NetworkRules(network: network).addPostrouting(&transaction) }
+        for map in BridgeMap.allCases {
+            transaction.addElements(networks.compactMap { NetworkRules(network: $0).element(of: map) }, to: map.rawValue)
+        }
+        for (map, elements) in try elements(of: endpoints.flatMap { try bindings(of: $0) }) {
+            transaction.addElements(elements, to: map.rawValue)
         }
         return transaction
     }
@@ -40,121 +51,57 @@ struct Firewall: Sendable {
         return transaction
     }
 
-    func open(_ endpoint: EndpointInfo) throws -> NftTransaction {
+    /// Closes the ports of some endpoints and opens those of others, in one step.
+    func change(closing closed: [EndpointInfo], opening opened: [EndpointInfo]) throws -> NftTransaction {
         var transaction = NftTransaction(table: table)
-        for (map, elements) in try elements(of: endpoint) { transaction.addElements(elements, to: map.rawValue) }
+        for (map, elements) in try elements(of: closed.flatMap { try bindings(of: $0) }) {
+            transaction.deleteElements(elements, from: map.rawValue)
+        }
+        for (map, elements) in try elements(of: opened.flatMap { try bindings(of: $0) }) {
+            transaction.addElements(elements, to: map.rawValue)
+        }
         return transaction
     }
-
-    func close(_ endpoint: EndpointInfo) throws -> NftTransaction {
-        var transaction = NftTransaction(table: table)
-        for (map, elements) in try elements(of: endpoint) { transaction.deleteElements(elements, from: map.rawValue) }
-        return transaction
-    }
-
-    // MARK: Chains
 
     private func addEarly(_ transaction: inout NftTransaction) {
         transaction.addChain("early", hook: NftHook(.filter, .prerouting, priority: -300))
-        // The bridge may route to 127.0.0.0/8 (so that a published port answers there), and redirecting comes before
+        // A bridge may route to 127.0.0.0/8 (so that a published port answers there), and redirecting comes before
         // routing: nobody but the host itself may name these addresses (CVE-2020-8558).
         transaction.addRule(
-            "early", [.meta(.inputName), .compare(.notEqual, name("lo"))] + ipv4 + to(loopback4) + [.verdict(.drop)])
-        transaction.addChain("source6")
-        transaction.addRule("early", fromBridge + ipv4 + notFrom(match(network.ipv4)) + [.verdict(.drop)])
-        transaction.addRule("early", fromBridge + ipv6 + [.verdict(.goto("source6"))])
-        if let subnet = network.ipv6 { transaction.addRule("source6", from(match(subnet)) + [.verdict(.accept)]) }
-        // Finding neighbours: from link-local addresses and, before there is one, from none.
-        for prefix in [linkLocal6, unspecified6] { transaction.addRule("source6", from(prefix) + [.verdict(.accept)]) }
-        transaction.addRule("source6", [.verdict(.drop)])
+            "early",
+            [.meta(.inputName), .compare(.notEqual, Rule.name("lo"))] + Rule.ipv4 + Rule.to(Rule.loopback4)
+                + [.verdict(.drop)])
+        transaction.addRule("early", [.meta(.inputName), .verdict(from: BridgeMap.early.rawValue)])
     }
 
-    private func addForward(_ transaction: inout NftTransaction) {
-        transaction.addChain("inward")
-        transaction.addRule("inward", bits(.state, ConnectionBits.establishedOrRelated) + [.verdict(.accept)])
-        transaction.addRule("inward", bits(.status, ConnectionBits.redirected) + [.verdict(.accept)])
-        transaction.addRule("inward", fromBridge + [.verdict(.accept)])
-        transaction.addRule("inward", [.counter, .verdict(.drop)])
+    private func addFilters(_ transaction: inout NftTransaction) {
+        transaction.addChain("input", hook: NftHook(.filter, .input, priority: 0))
+        transaction.addRule("input", [.meta(.inputName), .verdict(from: BridgeMap.input.rawValue)])
         transaction.addChain("forward", hook: NftHook(.filter, .forward, priority: 0))
-        transaction.addRule("forward", toBridge + [.verdict(.goto("inward"))])
-        transaction.addRule("forward", fromBridge + [.verdict(.accept)])
+        // A map's chain ends with its own verdict or comes back here: a packet may belong to two networks.
+        transaction.addRule("forward", [.meta(.inputName), .verdict(from: BridgeMap.outward.rawValue)])
+        transaction.addRule("forward", [.meta(.outputName), .verdict(from: BridgeMap.inward.rawValue)])
     }
 
     private func addPorts(_ transaction: inout NftTransaction) {
         transaction.addChain("ports")
         // The kernel takes no answers for ::1 from a bridge. Left alone, a client is refused at once and tries 127.0.0.1.
-        transaction.addRule("ports", ipv6 + to(loopback6) + [.verdict(.return)])
+        transaction.addRule("ports", Rule.ipv6 + Rule.to(Rule.loopback6) + [.verdict(.return)])
         for map in PortMap.allCases { transaction.addRule("ports", map.rule) }
         for (chain, point) in [("prerouting", NftHook.Point.prerouting), ("output", .output)] {
             transaction.addChain(chain, hook: NftHook(.nat, point, priority: -100))
-            let local: [NftExpression] = [.destinationKind(), .compare(.equal, hostOrder(2))]
+            let local: [NftExpression] = [.destinationKind(), .compare(.equal, Rule.hostOrder(2))]
             transaction.addRule(chain, local + [.verdict(.jump("ports"))])
         }
     }
+}
 
-    private func addPostrouting(_ transaction: inout NftTransaction) {
-        transaction.addChain("postrouting", hook: NftHook(.nat, .postrouting, priority: 100))
-        let redirected = bits(.status, ConnectionBits.redirected)
-        for subnet in [network.ipv4, network.ipv6].compactMap({ $0 }) {
-            let family = subnet.address.isV4 ? ipv4 : ipv6
-            let loopback = subnet.address.isV4 ? loopback4 : loopback6
-            let leaving: [NftExpression] = [.meta(.outputName), .compare(.notEqual, name(network.bridgeName))]
-            transaction.addRule("postrouting", family + from(match(subnet)) + leaving + [.masquerade])
-            // A container that reaches its neighbour, or itself, through the host's address: the answer has to come back
-            // through the host as well.
-            transaction.addRule("postrouting", family + from(match(subnet)) + toBridge + redirected + [.masquerade])
-            transaction.addRule("postrouting", family + from(loopback) + toBridge + [.masquerade])
-        }
-    }
+/// Which chain of its network a packet goes through, by the bridge it came from or goes to.
+enum BridgeMap: String, CaseIterable {
+    case early = "early_by"
+    case input = "input_by"
+    case outward = "outward_by"
+    case inward = "inward_by"
 
-    // MARK: Parts of rules
-
-    private var fromBridge: [NftExpression] { [.meta(.inputName), .compare(.equal, name(network.bridgeName))] }
-    private var toBridge: [NftExpression] { [.meta(.outputName), .compare(.equal, name(network.bridgeName))] }
-    private var ipv4: [NftExpression] { [.meta(.family), .compare(.equal, [AddressFamily.v4.rawValue])] }
-    private var ipv6: [NftExpression] { [.meta(.family), .compare(.equal, [AddressFamily.v6.rawValue])] }
-
-    /// An address and the bits of it that count.
-    private typealias Match = (bytes: [UInt8], mask: [UInt8])
-    private var loopback4: Match { ([127, 0, 0, 0], [255, 0, 0, 0]) }
-    private var loopback6: Match { (zeros(15) + [1], ones(16)) }
-    private var linkLocal6: Match { ([0xfe, 0x80] + zeros(14), [0xff, 0xc0] + zeros(14)) }
-    private var unspecified6: Match { (zeros(16), ones(16)) }
-    private func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
-    private func ones(_ count: Int) -> [UInt8] { [UInt8](repeating: 255, count: count) }
-    private func match(_ prefix: IPPrefix) -> Match { (prefix.networkBytes, prefix.maskBytes) }
-
-    private func from(_ match: Match) -> [NftExpression] { address(match, .equal, offset4: 12, offset6: 8) }
-    private func notFrom(_ match: Match) -> [NftExpression] { address(match, .notEqual, offset4: 12, offset6: 8) }
-    private func to(_ match: Match) -> [NftExpression] { address(match, .equal, offset4: 16, offset6: 24) }
-
-    /// The offset is that of the address in the IP header.
-    private func address(
-        _ match: Match, _ comparison: NftExpression.Comparison, offset4: UInt32, offset6: UInt32
-    ) -> [NftExpression] {
-        let size = UInt32(match.bytes.count)
-        return [
-            .payload(.network, offset: size == 4 ? offset4 : offset6, length: size), .mask(match.mask),
-            .compare(comparison, match.bytes),
-        ]
-    }
-
-    private func bits(_ key: NftExpression.ConnectionKey, _ mask: UInt32) -> [NftExpression] {
-        [.connection(key), .mask(hostOrder(mask)), .compare(.notEqual, hostOrder(0))]
-    }
-
-    /// A device name as the kernel compares it: 16 bytes.
-    private func name(_ name: String) -> [UInt8] {
-        let bytes = Array(name.utf8.prefix(15))
-        return bytes + [UInt8](repeating: 0, count: 16 - bytes.count)
-    }
-
-    private func hostOrder(_ number: UInt32) -> [UInt8] {
-        withUnsafeBytes(of: number) { Array($0) }
-    }
-
-    private enum ConnectionBits {
-        static let establishedOrRelated: UInt32 = 2 | 4
-        static let redirected: UInt32 = 1 << 5
-    }
+    var set: NftSet { NftSet(name: rawValue, key: [.interface], value: .verdict) }
 }

@@ -7,22 +7,33 @@ import SystemPackage
 /// From Linux 6.9 on the table belongs to this object: `nft flush ruleset`, or a firewall service that starts again,
 /// leaves it alone, and it stays when the engine ends. On older kernels the next change puts a lost table back.
 final class FirewallTable: Sendable {
-    private let firewall: Firewall
+    private let table: String
     private let state: Mutex<State>
 
     private struct State: ~Copyable {
+        var firewall: Firewall
+        /// By endpoint.
         var open: [String: EndpointInfo]
         /// The owner of the table: always the same socket, opened by the first change.
         var socket: NftSocket?
         var isProtected: Bool
+        /// The socket's number.
+        var port: UInt32 = 0
+
+        mutating func openSocket() throws(SystemError) {
+            guard socket == nil else { return }
+            let opened = try NftSocket()
+            port = try opened.port()
+            socket = consume opened
+        }
 
         mutating func commit(_ transaction: NftTransaction) throws(SystemError) {
-            if socket == nil { socket = try NftSocket() }
+            try openSocket()
             try socket?.commit(transaction)
         }
 
         mutating func hasTable(_ table: String) throws(SystemError) -> Bool {
-            if socket == nil { socket = try NftSocket() }
+            try openSocket()
             return try socket?.hasTable(table) ?? false
         }
 
@@ -31,10 +42,9 @@ final class FirewallTable: Sendable {
         }
     }
 
-    init(_ firewall: Firewall, open endpoints: [EndpointInfo], isProtected: Bool = true) {
-        self.firewall = firewall
-        let open = Dictionary(endpoints.map { ($0.containerID, $0) }, uniquingKeysWith: { _, last in last })
-        state = Mutex(State(open: open, socket: nil, isProtected: isProtected))
+    init(table: String, isProtected: Bool = true) {
+        self.table = table
+        state = Mutex(State(firewall: Firewall(table: table, networks: []), open: [:], socket: nil, isProtected: isProtected))
     }
 
     /// Puts the table in place as it has to be, and looks whether the kernel has it.
@@ -42,32 +52,82 @@ final class FirewallTable: Sendable {
         try state.withLock { try install(&$0) }
     }
 
-    /// Opens the ports of an endpoint, all or none.
-    func open(_ endpoint: EndpointInfo) throws {
+    /// Makes the table anew, with these networks besides those that it has, and with what is open in them where that is
+    /// given.
+    func install(with networks: [NetworkDefinition], open endpoints: [EndpointInfo]? = nil) throws {
         try state.withLock { state in
-            state.open[endpoint.containerID] = endpoint
+            let added = Set(networks.map(\.id))
+            state.firewall.networks = state.firewall.networks.filter { !added.contains($0.id) } + networks
+            if let endpoints {
+                state.open = Dictionary(endpoints.map { ($0.endpointID, $0) }, uniquingKeysWith: { _, last in last })
+            }
+            try install(&state)
+        }
+    }
+
+    /// Adds or replaces the rules of a network, before anything can reach it.
+    func add(_ network: NetworkDefinition) throws {
+        try state.withLock { state in
+            let before = state.firewall.networks
+            state.firewall.networks = before.filter { $0.id != network.id } + [network]
             do {
-                try change(&state, try firewall.open(endpoint))
+                try install(&state)
             } catch {
-                state.open[endpoint.containerID] = nil
+                state.firewall.networks = before
                 throw error
             }
         }
     }
 
-    /// Closes what is open of a container.
-    func close(containerID: String) throws {
+    /// Takes away the rules of a network whose device is gone.
+    func remove(networkID: String) throws {
         try state.withLock { state in
-            guard let endpoint = state.open.removeValue(forKey: containerID) else { return }
-            try change(&state, try firewall.close(endpoint))
+            state.firewall.networks.removeAll { $0.id == networkID }
+            try install(&state)
         }
+    }
+
+    /// Opens the ports of an endpoint, all or none.
+    func open(_ endpoint: EndpointInfo) throws {
+        try move(from: nil, to: endpoint)
+    }
+
+    /// Closes what is open of an endpoint.
+    func close(_ endpoint: EndpointInfo) throws {
+        try move(from: endpoint, to: nil)
+    }
+
+    /// Closes the ports of one endpoint and opens those of another, in one step.
+    func move(from closed: EndpointInfo?, to opened: EndpointInfo?) throws {
+        try state.withLock { state in
+            let before = state.open
+            let old = closed.flatMap { state.open.removeValue(forKey: $0.endpointID) }
+            if let opened { state.open[opened.endpointID] = opened }
+            do {
+                try change(&state, try state.firewall.change(closing: old.map { [$0] } ?? [], opening: opened.map { [$0] } ?? []))
+            } catch {
+                if opened != nil { state.open = before }
+                throw error
+            }
+        }
+    }
+
+    /// Whether a change with that number is one of ours.
+    func isOwn(port: UInt32) -> Bool {
+        state.withLock { $0.port == port }
+    }
+
+    /// Closes the socket that the table belongs to, as the end of the engine does.
+    func letGo() {
+        state.withLock { $0.socket = nil }
     }
 
     /// Takes the table away. Not an error when there is none.
     func uninstall() throws {
         try state.withLock { state in
             state.open = [:]
-            if try state.hasTable(firewall.table) { try state.commit(firewall.uninstall) }
+            state.firewall.networks = []
+            if try state.hasTable(table) { try state.commit(state.firewall.uninstall) }
         }
     }
 
@@ -83,7 +143,7 @@ final class FirewallTable: Sendable {
 
     private func install(_ state: inout State) throws {
         let endpoints = Array(state.open.values)
-        var transaction = try firewall.install(endpoints, isProtected: state.isProtected)
+        var transaction = try state.firewall.install(endpoints, isProtected: state.isProtected)
         do {
             try state.commit(transaction)
         } catch {
@@ -92,11 +152,11 @@ final class FirewallTable: Sendable {
                 throw error
             }
             state.isProtected = false
-            transaction = try firewall.install(endpoints, isProtected: false)
+            transaction = try state.firewall.install(endpoints, isProtected: false)
             try state.commit(transaction)
         }
-        guard try state.chains(firewall.table) == transaction.rulesByChain else {
-            throw NetworkError.unexpected("nftables table \(firewall.table) is not as it was made")
+        guard try state.chains(table) == transaction.rulesByChain else {
+            throw NetworkError.unexpected("nftables table \(table) is not as it was made")
         }
     }
 }

@@ -1,31 +1,42 @@
 import Linux
 
 /// The maps that lead from a port of the host to an address and port of a container.
+///
+/// A range of ports that keep their numbers is one element of a map with ranges, whose value is the address alone.
 enum PortMap: String, CaseIterable {
     /// Ports published at one address: (address, protocol, port). Looked up before those published at all.
     case published4
     case published6
+    case range4
+    case range6
     /// Ports published at all addresses of the host: (protocol, port).
     case any4
     case any6
+    case anyrange4
+    case anyrange6
 
-    init(_ binding: HostBinding) {
-        switch (binding.address.isV4, binding.address.isUnspecified) {
-        case (true, false): self = .published4
-        case (true, true): self = .any4
-        case (false, false): self = .published6
-        case (false, true): self = .any6
+    init(_ address: IPAddress, isRange: Bool) {
+        switch (address.isV4, address.isUnspecified, isRange) {
+        case (true, false, false): self = .published4
+        case (true, false, true): self = .range4
+        case (true, true, false): self = .any4
+        case (true, true, true): self = .anyrange4
+        case (false, false, false): self = .published6
+        case (false, false, true): self = .range6
+        case (false, true, false): self = .any6
+        case (false, true, true): self = .anyrange6
         }
     }
 
-    private var isV4: Bool { self == .published4 || self == .any4 }
-    private var hasAddress: Bool { self == .published4 || self == .published6 }
+    private var isV4: Bool { [.published4, .range4, .any4, .anyrange4].contains(self) }
+    private var hasAddress: Bool { [.published4, .published6, .range4, .range6].contains(self) }
+    private var isRange: Bool { [.range4, .range6, .anyrange4, .anyrange6].contains(self) }
     private var addressType: NftType { isV4 ? .ipv4 : .ipv6 }
 
     var set: NftSet {
         NftSet(
             name: rawValue, key: (hasAddress ? [addressType] : []) + [.transport, .port],
-            value: .data([addressType, .port]))
+            value: .data([addressType] + (isRange ? [] : [.port])), hasRanges: isRange)
     }
 
     /// Redirects the packet when the map knows its destination.
@@ -42,32 +53,69 @@ enum PortMap: String, CaseIterable {
             .meta(.transport, into: .cell(cell)),
             .payload(.transport, offset: 2, length: 2, into: .cell(cell + 1)),
             .lookup(rawValue, key: .first, into: .first),
-            .translate(.destination, family, address: .first, port: .cell(addressSize / 4)),
+            .translate(.destination, family, address: .first, port: isRange ? nil : .cell(addressSize / 4)),
         ]
     }
 
-    func key(_ binding: HostBinding) -> [UInt8] {
+    fileprivate func key(_ binding: TargetedBinding, _ port: UInt16) -> [UInt8] {
         NftElement.join(
-            (hasAddress ? [binding.address.bytes] : []) + [[binding.proto.number], bigEndian(binding.port)])
+            (hasAddress ? [binding.host.address.bytes] : []) + [[binding.host.proto.number], bigEndian(port)])
     }
 
-    static func value(_ address: IPAddress, _ port: UInt16) -> [UInt8] {
-        NftElement.join([address.bytes, bigEndian(port)])
+    fileprivate func value(_ binding: TargetedBinding) -> NftElement.Value {
+        .data(NftElement.join([binding.target.bytes] + (isRange ? [] : [bigEndian(binding.targetPort)])))
+    }
+}
+
+/// A binding of the host and where it leads.
+struct TargetedBinding {
+    let host: HostBinding
+    let target: IPAddress
+    let targetPort: UInt16
+
+    /// Whether the next port leads to the next port of the same container, and both keep their numbers.
+    fileprivate func continues(_ other: TargetedBinding) -> Bool {
+        host.port == targetPort && other.host.port == other.targetPort && host.port &- 1 == other.host.port && host.port > 0
+            && target == other.target && host.address == other.host.address && host.proto == other.host.proto
     }
 }
 
 extension Firewall {
-    /// The elements of an endpoint's ports, by the map they belong to.
-    func elements(of endpoint: EndpointInfo) throws -> [PortMap: [NftElement]] {
-        var elements: [PortMap: [NftElement]] = [:]
+    /// All ports of an endpoint, with what they lead to.
+    func bindings(of endpoint: EndpointInfo) throws -> [TargetedBinding] {
+        var found: [TargetedBinding] = []
         for port in endpoint.ports {
             for binding in try HostBinding.all(of: port, withIPv6: !endpoint.ipv6.isEmpty) {
                 let text = binding.address.isV4 ? endpoint.ipv4 : endpoint.ipv6
+                // An address of a family that the container does not have leads nowhere.
+                if text.isEmpty { continue }
                 guard let target = IPAddress(text) else { throw NetworkError.invalidAddress(text) }
-                let map = PortMap(binding)
-                let value = NftElement.Value.data(PortMap.value(target, port.containerPort))
-                elements[map, default: []].append(NftElement(key: map.key(binding), value: value))
+                found.append(TargetedBinding(host: binding, target: target, targetPort: port.containerPort))
             }
+        }
+        return found
+    }
+
+    /// The elements of these bindings, by the map they belong to.
+    func elements(of bindings: [TargetedBinding]) throws -> [PortMap: [NftElement]] {
+        let sorted = bindings.sorted {
+            ($0.host.address.number, $0.host.address.bytes.count, $0.host.proto.number, $0.host.port)
+                < ($1.host.address.number, $1.host.address.bytes.count, $1.host.proto.number, $1.host.port)
+        }
+        var elements: [PortMap: [NftElement]] = [:]
+        var rest = sorted[...]
+        while let first = rest.popFirst() {
+            var last = first
+            while let next = rest.first, next.continues(last) {
+                last = next
+                rest.removeFirst()
+            }
+            let isRange = last.host.port != first.host.port
+            let map = PortMap(first.host.address, isRange: isRange)
+            elements[map, default: []].append(
+                NftElement(
+                    key: map.key(first, first.host.port), lastKey: isRange ? map.key(last, last.host.port) : nil,
+                    value: map.value(first)))
         }
         return elements
     }

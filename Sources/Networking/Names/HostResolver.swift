@@ -6,10 +6,13 @@ public import SystemPackage
 /// Name servers on loopback addresses are of no use in a container. When the host has no others, those that
 /// systemd-resolved asks itself are taken, and when there are none either, the list stays empty.
 public struct HostResolver: Sendable {
+    /// systemd's own list stands in for one that names nothing but its resolver.
+    public static let standardPaths: [FilePath] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"]
+
     private let paths: [FilePath]
 
     /// `paths` are read in this order; the first that names a usable server wins.
-    public init(paths: [FilePath] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"]) {
+    public init(paths: [FilePath] = HostResolver.standardPaths) {
         self.paths = paths
     }
 
@@ -33,6 +36,29 @@ public struct HostResolver: Sendable {
         if !options.isEmpty { best.options = options }
         return best.text
     }
+
+    /// The same for a container whose questions the engine answers: its own server is the only one, and names without a dot
+    /// are asked about as they are. `asked` are the servers behind it, for whoever reads the file.
+    public func contentForOwnServer(asked servers: [String], search: [String] = [], options: [String] = []) -> String {
+        var file = ResolverFile(text: content(servers: [NameSockets.address.description], search: search, options: options))
+        if !file.options.contains(where: { $0.hasPrefix("ndots:") }) { file.options.append("ndots:0") }
+        let behind = servers.isEmpty ? "the host's name servers" : "[\(servers.joined(separator: " "))]"
+        return "# Written by Skiff: names of containers are answered here, all others by the servers behind.\n"
+            + file.text + "# ExtServers: \(behind)\n"
+    }
+
+    /// The servers that the host itself asks: those of the first file that names one.
+    func servers() -> [String] {
+        for path in paths {
+            // An address with a zone means nothing without its device.
+            let servers = ResolverFile(text: text(of: path)).servers.filter { !$0.contains("%") }
+            if !servers.isEmpty { return servers }
+        }
+        return []
+    }
+
+    /// Differs when one of the files has changed.
+    func stamp() -> [String] { paths.map(text) }
 
     private func text(of path: FilePath) -> String {
         do {

@@ -3,17 +3,6 @@ import SystemPackage
 
 /// The bridge on the host, with what the kernel has to be told about it. Everything here blocks.
 struct BridgeDevice: Sendable {
-    /// Chooses the subnets of a network that is new, or whose old subnet somebody else has taken meanwhile.
-    static func chooseIPv4(
-        pool: [String], stored: IPPrefix?, mayMove: Bool, bridgeName: String
-    ) throws -> IPPrefix {
-        var socket = try RouteSocket()
-        let ownLink = try socket.link(named: bridgeName)?.index
-        let routes = try socket.routes(.v4)
-        if let stored, !mayMove || SubnetChoice.isFree(stored, routes: routes, ownLink: ownLink) { return stored }
-        return try SubnetChoice.ipv4(pool: pool, routes: routes, ownLink: ownLink)
-    }
-
     static var hostHasIPv6: Bool {
         get throws {
             try NetworkSettings.read("ipv6/conf/default/disable_ipv6") == 0
@@ -21,15 +10,14 @@ struct BridgeDevice: Sendable {
     }
 
     /// Makes the bridge when it is missing; it stays down until `activate`. Fills in its index and MTU.
-    static func make(_ network: inout BridgeNetwork) throws {
+    static func make(_ network: inout NetworkDefinition) throws {
         var socket = try RouteSocket()
-        network.mtu = try uplinkMTU(&socket, except: network.bridgeName)
-        if try socket.link(named: network.bridgeName) == nil {
-            try socket.createBridge(
-                network.bridgeName, hardwareAddress: HardwareAddress.bytes(for: network.ipv4Gateway))
+        network.mtu = try network.settings.mtu ?? uplinkMTU(&socket, except: network.device)
+        if try socket.link(named: network.device) == nil, let gateway = network.ipv4?.gateway ?? network.storedIPv6?.gateway {
+            try socket.createBridge(network.device, hardwareAddress: HardwareAddress.bytes(for: gateway))
         }
-        guard let bridge = try socket.link(named: network.bridgeName), bridge.kind == "bridge" else {
-            throw NetworkError.unexpected("network device \(network.bridgeName) exists and is not a bridge")
+        guard let bridge = try socket.link(named: network.device), bridge.kind == "bridge" else {
+            throw NetworkError.unexpected("network device \(network.device) exists and is not a bridge")
         }
         // Set after making it: a bridge forgets an MTU that it was made with when its last port goes.
         if bridge.mtu != network.mtu { try socket.setMTU(bridge.index, network.mtu) }
@@ -37,19 +25,25 @@ struct BridgeDevice: Sendable {
     }
 
     /// Gives the bridge its addresses and sets it up. Comes after the firewall.
-    static func activate(_ network: BridgeNetwork) throws {
+    static func activate(_ network: NetworkDefinition) throws {
         var socket = try RouteSocket()
-        // The bridge answers connections that came to 127.0.0.1 (the firewall keeps all others from naming it).
-        try NetworkSettings.write("ipv4/conf/\(network.bridgeName)/route_localnet", 1)
+        if !network.isInternal {
+            // The bridge answers connections that came to 127.0.0.1 (the firewall keeps all others from naming it).
+            try NetworkSettings.write("ipv4/conf/\(network.device)/route_localnet", 1)
+        }
         if network.ipv6 != nil {
             // Containers are no routers for the host.
-            try NetworkSettings.write("ipv6/conf/\(network.bridgeName)/accept_ra", 0)
+            try NetworkSettings.write("ipv6/conf/\(network.device)/accept_ra", 0)
             // An address of the kernel's own would first be checked for duplicates, and without one the host cannot ask
             // for neighbours: the first second of every bridge.
-            try NetworkSettings.write("ipv6/conf/\(network.bridgeName)/addr_gen_mode", 1)
+            try NetworkSettings.write("ipv6/conf/\(network.device)/addr_gen_mode", 1)
             if let linkLocal = IPPrefix("fe80::1/64") { try socket.addAddress(linkLocal, to: network.link) }
         }
-        let wanted = try gateways(of: network)
+        let wanted = network.subnets.compactMap { IPPrefix($0.gateway, length: $0.prefix.length) }
+        // A network without IPv6 must not get it from the kernel's own link-local addresses.
+        if network.ipv6 == nil, network.storedIPv6 == nil, try NetworkSettings.read("ipv6/conf/\(network.device)/disable_ipv6") == 0 {
+            try NetworkSettings.write("ipv6/conf/\(network.device)/disable_ipv6", 1)
+        }
         let present = try socket.addresses().filter { $0.link == network.link }.map(\.prefix)
         // Addresses of an earlier subnet would keep its route.
         for prefix in present where prefix.address.isV4 && !wanted.contains(prefix) {
@@ -59,18 +53,9 @@ struct BridgeDevice: Sendable {
         try socket.setUp(network.link)
     }
 
-    private static func gateways(of network: BridgeNetwork) throws -> [IPPrefix] {
-        let pairs =
-            [(network.ipv4Gateway, network.ipv4)]
-            + [(network.ipv6Gateway, network.ipv6)].compactMap { pair in
-                pair.0.flatMap { gateway in pair.1.map { (gateway, $0) } }
-            }
-        return pairs.compactMap { IPPrefix($0.0, length: $0.1.length) }
-    }
-
     /// Puts the host's ends of the containers' cables back into a bridge that was made anew, and removes those of no
     /// container.
-    static func adopt(_ interfaces: Set<String>, of network: BridgeNetwork) throws {
+    static func adopt(_ interfaces: Set<String>, of network: NetworkDefinition) throws {
         var socket = try RouteSocket()
         for link in try socket.links() where link.kind == "veth" && link.name.hasPrefix(EndpointLink.namePrefix) {
             if interfaces.contains(link.name) {

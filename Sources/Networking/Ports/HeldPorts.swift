@@ -21,12 +21,10 @@ final class HeldPorts: Sendable {
         var chosen: [PublishedPort] = []
         for port in ports {
             let addresses = try HostBinding.addresses(of: port, withIPv6: withIPv6)
-            let held =
-                port.hostPort == 0
-                ? try choose(addresses, port.proto, isFree: isFree)
-                : try addresses.map { try HeldSocket($0, port.hostPort, port.proto) }
+            let held = try hold(port, addresses, isFree: isFree)
             var result = port
             result.hostPort = held.first?.port ?? port.hostPort
+            result.lastHostPort = 0
             chosen.append(result)
             sockets += held
         }
@@ -47,6 +45,24 @@ final class HeldPorts: Sendable {
             }
         }
         return (HeldPorts(ports: ports, sockets: sockets), failures)
+    }
+
+    private static func hold(
+        _ port: PublishedPort, _ addresses: [IPAddress], isFree: (HostBinding) -> Bool
+    ) throws -> [HeldSocket] {
+        if port.hostPort == 0 { return try choose(addresses, port.proto, isFree: isFree) }
+        guard port.lastHostPort > port.hostPort else {
+            return try addresses.map { try HeldSocket($0, port.hostPort, port.proto) }
+        }
+        for number in port.hostPort...port.lastHostPort {
+            guard addresses.allSatisfy({ isFree(HostBinding(address: $0, port: number, proto: port.proto)) }) else { continue }
+            do {
+                return try addresses.map { try HeldSocket($0, number, port.proto) }
+            } catch NetworkError.cannotBind {
+                continue  // Somebody else's; the next of the range may be free.
+            }
+        }
+        throw NetworkError.portAllocated(address: addresses[0].description, port: port.lastHostPort, holder: "")
     }
 
     private static let attempts = 64
@@ -72,18 +88,25 @@ final class HeldPorts: Sendable {
 
 /// A bound socket in a place that cannot hold a value without copies.
 private final class HeldSocket: Sendable {
-    private let socket: BoundSocket
+    private let socket: BoundSocket?
+    let port: UInt16
 
     init(_ address: IPAddress, _ port: UInt16, _ proto: TransportProtocol) throws {
         do {
-            socket = try BoundSocket(address, port: port, proto.transport)
+            let socket = try BoundSocket(address, port: port, proto.transport)
+            self.port = socket.port
+            self.socket = consume socket
+        } catch  where proto == .sctp && Self.lacksProtocol.contains(error.errno) {
+            // Where the kernel has no such sockets nobody can take the port; packets are redirected all the same.
+            socket = nil
+            self.port = port == 0 ? UInt16.random(in: 32768...60999) : port
         } catch {
             throw NetworkError.cannotBind(
                 address: address.description, port: port, proto: proto, reason: Self.text(error.errno))
         }
     }
 
-    var port: UInt16 { socket.port }
+    private static let lacksProtocol: [Errno] = [.protocolNotSupported, .socketTypeNotSupported]
 
     /// As Go prints it, which is what Docker's users see.
     private static func text(_ errno: Errno) -> String {

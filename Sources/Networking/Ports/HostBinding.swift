@@ -39,6 +39,7 @@ extension TransportProtocol {
         switch self {
         case .tcp: .tcp
         case .udp: .udp
+        case .sctp: .sctp
         }
     }
 
@@ -47,6 +48,7 @@ extension TransportProtocol {
         switch self {
         case .tcp: 6
         case .udp: 17
+        case .sctp: 132
         }
     }
 }

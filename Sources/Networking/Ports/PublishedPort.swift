@@ -2,6 +2,7 @@
 public enum TransportProtocol: String, Codable, Sendable, Hashable, CaseIterable {
     case tcp
     case udp
+    case sctp
 }
 
 /// A port of the host that leads to a port of a container: `-p 127.0.0.1:8080:80/tcp`.
@@ -10,6 +11,8 @@ public struct PublishedPort: Codable, Sendable, Hashable {
     public var hostAddress: String
     /// The port of the host; 0 asks for a free one.
     public var hostPort: UInt16
+    /// The end of a range of the host's ports, any of which will do; 0 for one port. Gone once a port was chosen.
+    public var lastHostPort: UInt16 = 0
     public var containerPort: UInt16
     public var proto: TransportProtocol
 

@@ -67,8 +67,11 @@ enum CommandTree {
     private static let network = CommandGroup(
         name: "network", summary: "Manage networks",
         entries: [
-            CommandEntry("inspect", make: Command.inspectNetwork),
-            CommandEntry("ls", "list", make: Command.networks),
+            CommandEntry("connect", make: Command.connectNetwork), CommandEntry("create", make: Command.createNetwork),
+            CommandEntry("disconnect", make: Command.disconnectNetwork),
+            CommandEntry("inspect", make: Command.inspectNetwork), CommandEntry("ls", "list", make: Command.networks),
+            CommandEntry("prune", make: Command.pruneNetworks),
+            CommandEntry("rm", "remove", make: Command.removeNetwork),
         ])
 
     private static let volume = CommandGroup(

@@ -28,7 +28,9 @@ extension Command {
 
     static func inspectContainer() -> Command { inspect(.container, "CONTAINER", [size]) }
     static func inspectImage() -> Command { inspect(.image, "IMAGE", [platform]) }
-    static func inspectNetwork() -> Command { inspect(.network, "NETWORK", []) }
+    static func inspectNetwork() -> Command {
+        inspect(.network, "NETWORK", [Flag<Bool>.toggle("verbose", short: "v", "Show more about networks that span machines")])
+    }
     static func inspectVolume() -> Command { inspect(.volume, "VOLUME", []) }
 
     private static func inspect(_ kind: InspectedKind, _ word: String, _ more: [any FlagDefinition]) -> Command {

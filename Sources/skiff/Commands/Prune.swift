@@ -130,6 +130,19 @@ extension Command {
         }
     }
 
+    static func pruneNetworks() -> Command {
+        Command(
+            name: "prune", usage: "[OPTIONS]", summary: "Remove all unused networks", arguments: .none,
+            flags: [PruneFlags.filter, PruneFlags.force]
+        ) { call in
+            let warning =
+                "WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue?"
+            guard try PruneFlags.agreed(call, warning) else { return 0 }
+            try await Pruning(call).networks()
+            return 0
+        }
+    }
+
     static func pruneBuilder() -> Command {
         let keep = Flag<Int64?>.bytes("keep-storage", "So much may stay, the most recently used of it")
         let reserved = Flag<Int64?>.bytes("reserved-space", "The same")

@@ -153,15 +153,33 @@ extension NftExpression {
         lookup(map, key: key, into: NftRegister(number: 0))
     }
 
-    /// Rewrites source or destination of the connection to the address and port in the registers.
+    /// Rewrites source or destination of the connection to the address and port in the registers; without a port, it
+    /// stays as it is.
     public static func translate(
-        _ translation: Translation, _ family: AddressFamily, address: NftRegister, port: NftRegister
+        _ translation: Translation, _ family: AddressFamily, address: NftRegister, port: NftRegister?
     ) -> NftExpression {
         NftExpression(
             name: "nat",
             attributes: [
                 .number(1, translation.rawValue), .number(2, UInt32(family.rawValue)), .number(3, address.number),
-                .number(5, port.number),
+            ] + (port.map { [.number(5, $0.number)] } ?? []))
+    }
+
+    /// Loads bytes that are always the same.
+    public static func load(_ bytes: [UInt8], into register: NftRegister = .first) -> NftExpression {
+        NftExpression(name: "immediate", attributes: [.number(1, register.number), .value(2, bytes)])
+    }
+
+    /// Writes bytes of a register into the packet's transport header; the checksum at `checksumOffset` is kept right.
+    public static func writeTransport(
+        offset: UInt32, length: UInt32, from register: NftRegister = .first, checksumOffset: UInt32
+    ) -> NftExpression {
+        let internetChecksum: UInt32 = 1
+        return NftExpression(
+            name: "payload",
+            attributes: [
+                .number(5, register.number), .number(2, PayloadBase.transport.rawValue), .number(3, offset), .number(4, length),
+                .number(6, internetChecksum), .number(7, checksumOffset), .number(8, 0),
             ])
     }
 

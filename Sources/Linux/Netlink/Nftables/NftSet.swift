@@ -4,16 +4,19 @@ public struct NftSet: Sendable, Equatable {
     /// The parts of a key; each fills whole cells of four bytes.
     public var key: [NftType]
     public var value: Value?
+    /// Whether its elements may be ranges of keys. The key then has several parts.
+    public var hasRanges: Bool
 
     public enum Value: Sendable, Equatable {
         case data([NftType])
         case verdict
     }
 
-    public init(name: String, key: [NftType], value: Value? = nil) {
+    public init(name: String, key: [NftType], value: Value? = nil, hasRanges: Bool = false) {
         self.name = name
         self.key = key
         self.value = value
+        self.hasRanges = hasRanges
     }
 }
 
@@ -40,6 +43,8 @@ public enum NftType: UInt32, Sendable {
 public struct NftElement: Sendable, Hashable {
     /// The parts one after another, each padded to four bytes (`NftElement.join`).
     public var key: [UInt8]
+    /// The last key of a range, its end included; nil for one key.
+    public var lastKey: [UInt8]?
     public var value: Value?
 
     public enum Value: Sendable, Hashable {
@@ -47,8 +52,9 @@ public struct NftElement: Sendable, Hashable {
         case jump(String)
     }
 
-    public init(key: [UInt8], value: Value? = nil) {
+    public init(key: [UInt8], lastKey: [UInt8]? = nil, value: Value? = nil) {
         self.key = key
+        self.lastKey = lastKey
         self.value = value
     }
 
@@ -60,7 +66,9 @@ public struct NftElement: Sendable, Hashable {
 
 extension NftSet {
     private enum Flags {
+        static let interval: UInt32 = 4
         static let map: UInt32 = 8
+        static let concatenation: UInt32 = 0x80
     }
 
     /// NFT_DATA_VERDICT
@@ -69,7 +77,8 @@ extension NftSet {
     func write(to message: inout NetlinkMessage, table: String, id: UInt32) {
         message.put(1, table)
         message.put(2, name)
-        message.put(3, bigEndian: value == nil ? 0 : Flags.map)
+        let ranges = hasRanges ? Flags.interval | Flags.concatenation : 0
+        message.put(3, bigEndian: (value == nil ? 0 : Flags.map) | ranges)
         message.put(4, bigEndian: Self.number(of: key))
         message.put(5, bigEndian: Self.length(of: key))
         switch value {
@@ -82,7 +91,17 @@ extension NftSet {
             message.put(7, bigEndian: UInt32(0))
         case nil: break
         }
+        if hasRanges { writeParts(to: &message) }
         message.put(10, bigEndian: id)
+    }
+
+    /// NFTA_SET_DESC { NFTA_SET_DESC_CONCAT { NFTA_LIST_ELEM { NFTA_SET_FIELD_LEN } ... } }
+    private func writeParts(to message: inout NetlinkMessage) {
+        message.nest(9) { description in
+            description.nest(2) { list in
+                for part in key { list.nest(NftExpression.element) { $0.put(1, bigEndian: UInt32(part.size)) } }
+            }
+        }
     }
 
     /// Six bits for each part.
@@ -100,6 +119,7 @@ extension NftElement {
     func write(to message: inout NetlinkMessage) {
         message.nest(NftExpression.element) { element in
             element.nest(1) { $0.put(1, key) }
+            if let lastKey { element.nest(10) { $0.put(1, lastKey) } }
             switch value {
             case .data(let bytes): element.nest(2) { $0.put(1, bytes) }
             case .jump(let chain): element.nest(2) { NftVerdict.jump(chain).write(to: &$0) }
@@ -115,6 +135,7 @@ extension NftElement {
         let data = try attributes.nested(2)
         var value = data?.bytes(1).map { Value.data(Array($0)) }
         if let chain = try data?.nested(2)?.string(2) { value = .jump(chain) }
-        self.init(key: Array(key), value: value)
+        let last = try attributes.nested(10)?.bytes(1).map { Array($0) }
+        self.init(key: Array(key), lastKey: last, value: value)
     }
 }

@@ -8,6 +8,9 @@ public struct NftSocket: ~Copyable, Sendable {
         socket = try NetlinkSocket(.netfilter)
     }
 
+    /// The number that the kernel knows the socket by; its changes carry it.
+    public func port() throws(SystemError) -> UInt32 { try socket.port() }
+
     /// Makes all changes or none. Made again when another program's change came between.
     public mutating func commit(_ transaction: NftTransaction) throws(SystemError) {
         if transaction.isEmpty { return }

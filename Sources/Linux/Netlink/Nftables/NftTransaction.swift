@@ -69,7 +69,7 @@ public struct NftTransaction: Sendable {
 
     /// Deletes elements by their keys. An error when one is not there.
     public mutating func deleteElements(_ elements: [NftElement], from set: String) {
-        let keys = elements.map { NftElement(key: $0.key) }
+        let keys = elements.map { NftElement(key: $0.key, lastKey: $0.lastKey) }
         change(keys, of: set, .deleteElements, [], "delete from set \(set)")
     }
 

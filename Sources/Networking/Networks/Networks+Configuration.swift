@@ -1,6 +1,7 @@
 public import Linux
+public import SystemPackage
 
-extension BridgeNetworks {
+extension Networks {
     /// What tells one engine's networks from those of another on the same host.
     public struct Configuration: Sendable {
         /// The bridge device, at most 15 characters.
@@ -11,6 +12,9 @@ extension BridgeNetworks {
         public var ipv4Pool: [String]
         /// The network namespace that is "the host"; nil is the program's own.
         public var hostNamespace: SharedFD?
+
+        /// The host's resolv.conf, and what is read where that names no server.
+        public var resolverFiles: [FilePath] = HostResolver.standardPaths
 
         public init(
             bridgeName: String = "skiff0", nftTable: String = "skiff", ipv4Pool: [String] = Configuration.standardPool,
@@ -25,20 +29,26 @@ extension BridgeNetworks {
         /// Private ranges that neither Docker nor home routers begin with.
         public static let standardPool =
             (18...30).reversed().map { "172.\($0).0.0/16" } + (200...215).map { "10.\($0).0.0/16" }
+            + (216...223).flatMap { second in (0..<16).map { "10.\(second).\($0 * 16).0/20" } }
     }
 }
 
-extension BridgeNetworks.Configuration {
+extension Networks.Configuration {
     /// Names become parts of paths below /proc/sys and of messages to the kernel.
     func validate() throws {
-        let isPlain = bridgeName.utf8.allSatisfy {
-            (0x30...0x39).contains($0) || (0x61...0x7a).contains($0 | 0x20) || $0 == 0x2d || $0 == 0x5f
-        }
-        guard isPlain, (1...15).contains(bridgeName.utf8.count) else {
+        guard Self.isDeviceName(bridgeName) else {
             throw NetworkError.unexpected("invalid name of a network device: \(bridgeName)")
         }
         guard (1...31).contains(nftTable.utf8.count) else {
             throw NetworkError.unexpected("invalid name of an nftables table: \(nftTable)")
         }
+    }
+
+    /// Letters, digits, `-` and `_`; the name of a VLAN's device has a `.` within.
+    static func isDeviceName(_ name: String, mayBeVLAN: Bool = false) -> Bool {
+        let isPlain = name.utf8.allSatisfy {
+            (0x30...0x39).contains($0) || (0x61...0x7a).contains($0 | 0x20) || $0 == 0x2d || $0 == 0x5f || mayBeVLAN && $0 == 0x2e
+        }
+        return isPlain && (1...15).contains(name.utf8.count) && !name.hasPrefix(".")
     }
 }

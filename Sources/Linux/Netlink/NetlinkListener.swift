@@ -1,0 +1,97 @@
+import CLinux
+import Glibc
+import SystemPackage
+
+/// Hears what changes in a network namespace: that of the thread that made this value.
+public struct NetlinkListener: Sendable {
+    public enum Group: Sendable {
+        /// Network devices that come, change and go.
+        case links
+        /// Tables, chains, rules, sets and elements of nf_tables.
+        case nftables
+
+        fileprivate var family: Int32 { self == .links ? 0 : 12 }
+        fileprivate var number: Int32 { self == .links ? 1 : 7 }
+    }
+
+    private let descriptor: SharedFD
+    private let group: Group
+
+    /// Readable when something has changed. Valid as long as a copy of this value lives.
+    public var raw: Int32 { descriptor.raw }
+
+    public init(_ group: Group) throws(SystemError) {
+        let kind = Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        let raw = try check("socket", "netlink") { socket(AF_NETLINK, kind, group.family) }
+        descriptor = SharedFD(OwnedFD(adopting: raw))
+        self.group = group
+        // `struct sockaddr_nl`, all of the kernel's choice. Without a number of its own a socket hears nothing of what the
+        // kernel does by itself.
+        var name: [UInt32] = [UInt32(AF_NETLINK), 0, 0]
+        try check("bind", "netlink") {
+            name.withUnsafeMutableBytes {
+                $0.withMemoryRebound(to: sockaddr.self) {
+                    bind(raw, __CONST_SOCKADDR_ARG(__sockaddr__: $0.baseAddress), 12)
+                }
+            }
+        }
+        var number = group.number
+        let (netlinkLevel, addMembership): (Int32, Int32) = (270, 1)
+        try check("setsockopt", "NETLINK_ADD_MEMBERSHIP") {
+            setsockopt(raw, netlinkLevel, addMembership, &number, socklen_t(MemoryLayout<Int32>.size))
+        }
+    }
+
+    /// What has happened since the last call.
+    public enum Change: Sendable, Equatable {
+        /// A device of that name is gone.
+        case linkRemoved(String)
+        /// Something of the table is gone, by the doing of the socket with that port.
+        case tableDamaged(String, port: UInt32)
+        /// More has happened than the kernel could keep for us.
+        case overrun
+    }
+
+    public func changes() throws(SystemError) -> [Change] {
+        var changes: [Change] = []
+        while true {
+            do {
+                guard let bytes = try receive() else { return changes }
+                for reply in try NetlinkReply.parse(bytes) {
+                    if let change = try change(reply) { changes.append(change) }
+                }
+            } catch {
+                guard error.errno == .noBufferSpace else { throw error }
+                changes.append(.overrun)
+            }
+        }
+    }
+
+    private func receive() throws(SystemError) -> [UInt8]? {
+        let raw = raw
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        let size = bytes.count
+        do {
+            let count = try check("recv", "netlink") { recv(raw, &bytes, size, 0) }
+            bytes.removeLast(size - count)
+            return bytes
+        } catch {
+            if error.errno == .wouldBlock || error.errno == .resourceTemporarilyUnavailable { return nil }
+            throw error
+        }
+    }
+
+    private func change(_ reply: NetlinkReply) throws(SystemError) -> Change? {
+        switch group {
+        case .links:
+            guard reply.type == RouteSocket.Message.deleteLink else { return nil }
+            return .linkRemoved(try reply.attributes(after: 16).string(LinkAttribute.name) ?? "")
+        case .nftables:
+            // Every removal has an odd place after its "new" and "get": table 2, chain 5, rule 8, set 11, element 14.
+            guard reply.type >> 8 == 10, (reply.type & 0xff) % 3 == 2, reply.type & 0xff <= 14,
+                let table = try reply.attributes(after: 4).string(1)
+            else { return nil }
+            return .tableDamaged(table, port: reply.port)
+        }
+    }
+}

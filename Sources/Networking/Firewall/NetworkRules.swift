@@ -1,0 +1,96 @@
+import Linux
+
+/// The chains of one bridge network. docs/networking.md says in a table what they amount to.
+struct NetworkRules {
+    let network: NetworkDefinition
+
+    private var mark: Substring { network.id.prefix(12) }
+    private var early: String { "early-\(mark)" }
+    private var source6: String { "source6-\(mark)" }
+    private var input: String { "input-\(mark)" }
+    private var outward: String { "outward-\(mark)" }
+    private var inward: String { "inward-\(mark)" }
+
+    func addChains(_ transaction: inout NftTransaction) {
+        addEarly(&transaction)
+        addInward(&transaction)
+        if network.isInternal { addInternal(&transaction) }
+    }
+
+    /// The entry of the network's bridge in a map; nil where the network has nothing to say there.
+    func element(of map: BridgeMap) -> NftElement? {
+        let chain: String? =
+            switch map {
+            case .early: early
+            case .inward: inward
+            case .input: network.isInternal ? input : nil
+            case .outward: network.isInternal ? outward : nil
+            }
+        return chain.map { NftElement(key: Rule.name(network.device), value: .jump($0)) }
+    }
+
+    /// Nobody may send as somebody from elsewhere.
+    private func addEarly(_ transaction: inout NftTransaction) {
+        transaction.addChain(early)
+        transaction.addChain(source6)
+        if let subnet = network.ipv4?.prefix {
+            transaction.addRule(early, Rule.ipv4 + Rule.notFrom(Rule.match(subnet)) + [.verdict(.drop)])
+        } else {
+            transaction.addRule(early, Rule.ipv4 + [.verdict(.drop)])
+        }
+        transaction.addRule(early, Rule.ipv6 + [.verdict(.goto(source6))])
+        if let subnet = network.ipv6?.prefix {
+            transaction.addRule(source6, Rule.from(Rule.match(subnet)) + [.verdict(.accept)])
+        }
+        // Finding neighbours: from link-local addresses and, before there is one, from none.
+        for prefix in [Rule.linkLocal6, Rule.unspecified6] {
+            transaction.addRule(source6, Rule.from(prefix) + [.verdict(.accept)])
+        }
+        transaction.addRule(source6, [.verdict(.drop)])
+    }
+
+    private func addInward(_ transaction: inout NftTransaction) {
+        transaction.addChain(inward)
+        transaction.addRule(inward, Rule.bits(.state, Rule.establishedOrRelated) + [.verdict(.accept)])
+        if !network.isInternal {
+            transaction.addRule(inward, Rule.bits(.status, Rule.redirected) + [.verdict(.accept)])
+        }
+        if network.settings.connectsContainers {
+            transaction.addRule(inward, Rule.fromBridge(network.device) + [.verdict(.accept)])
+        }
+        transaction.addRule(inward, [.counter, .verdict(.drop)])
+    }
+
+    /// Nothing but answers to the host, and the finding of neighbours, without which not even those arrive.
+    private func addInternal(_ transaction: inout NftTransaction) {
+        transaction.addChain(input)
+        transaction.addRule(input, Rule.bits(.state, Rule.establishedOrRelated) + [.verdict(.accept)])
+        for kind in Rule.neighbourDiscovery {
+            transaction.addRule(input, Rule.icmpv6(kind) + [.verdict(.accept)])
+        }
+        transaction.addRule(input, [.counter, .verdict(.drop)])
+        transaction.addChain(outward)
+        // Where the host filters bridged frames as well, those between neighbours come by here.
+        transaction.addRule(
+            outward,
+            [.meta(.outputName), .compare(.notEqual, Rule.name(network.device)), .counter, .verdict(.drop)])
+    }
+
+    func addPostrouting(_ transaction: inout NftTransaction) {
+        let toBridge = Rule.toBridge(network.device)
+        let redirected = Rule.bits(.status, Rule.redirected)
+        for prefix in network.subnets.map(\.prefix) where !network.isInternal {
+            let family = prefix.address.isV4 ? Rule.ipv4 : Rule.ipv6
+            let loopback = prefix.address.isV4 ? Rule.loopback4 : Rule.loopback6
+            let subnet = Rule.from(Rule.match(prefix))
+            if network.settings.masquerades {
+                let leaving: [NftExpression] = [.meta(.outputName), .compare(.notEqual, Rule.name(network.device))]
+                transaction.addRule("postrouting", family + subnet + leaving + [.masquerade])
+            }
+            // A container that reaches its neighbour, or itself, through the host's address: the answer has to come back
+            // through the host as well.
+            transaction.addRule("postrouting", family + subnet + toBridge + redirected + [.masquerade])
+            transaction.addRule("postrouting", family + Rule.from(loopback) + toBridge + [.masquerade])
+        }
+    }
+}

@@ -1,0 +1,238 @@
+import Linux
+import Logging
+import Store
+
+extension Network {
+    /// Chooses addresses and host ports, holds the ports and writes the endpoint to the database. Nothing on the host
+    /// changes but the ports held. Throws `NetworkError` with Docker's texts for what is taken.
+    func reserve(_ request: EndpointRequest) async throws -> EndpointInfo {
+        try checkPresent()
+        let containerID = request.containerID
+        guard endpoints[containerID] == nil else { throw NetworkError.alreadyConnected(containerID: containerID) }
+        let claimed = try claim(request)
+        endpoints[containerID] = claimed
+        do {
+            return try await finishReserving(request, claimed)
+        } catch {
+            endpoints[containerID] = nil
+            release(claimed)
+            throw error
+        }
+    }
+
+    /// Everything that needs no waiting, so that nobody else gets the same.
+    private func claim(_ request: EndpointRequest) throws -> Endpoint {
+        var endpoint = Endpoint()
+        do {
+            if definition.ipv4 != nil {
+                endpoint.ipv4 = try choose(request.ipv4, from: &pool4)
+            } else if !request.ipv4.isEmpty {
+                throw Self.outside(request.ipv4)
+            }
+            if let subnet = definition.ipv6 {
+                let twin = endpoint.ipv4.flatMap { subnet.prefix.length <= 96 ? subnet.prefix.address(endingLike: $0) : nil }
+                if request.ipv6.isEmpty, let twin, pool6?.gives(twin) == true, pool6?.take(twin) == true {
+                    endpoint.ipv6 = twin
+                } else {
+                    endpoint.ipv6 = try choose(request.ipv6, from: &pool6)
+                }
+            } else if !request.ipv6.isEmpty {
+                throw Self.outside(request.ipv6)
+            }
+            return endpoint
+        } catch {
+            release(endpoint)
+            throw error
+        }
+    }
+
+    private func choose(_ wanted: String, from pool: inout AddressPool?) throws -> IPAddress {
+        if wanted.isEmpty {
+            guard let address = pool?.take() else { throw NetworkError.noFreeAddress(network: name) }
+            return address
+        }
+        guard let address = IPAddress(wanted) else { throw NetworkError.refused(.invalid, "invalid IP address: \(wanted)") }
+        guard pool?.contains(address) == true else { throw Self.outside(wanted) }
+        guard pool?.take(address) == true else { throw NetworkError.addressInUse }
+        return address
+    }
+
+    private static func outside(_ address: String) -> NetworkError {
+        .refused(.invalid, "invalid endpoint settings:\nno configured subnet contains IP address \(address)")
+    }
+
+    private func release(_ endpoint: Endpoint) {
+        if let address = endpoint.ipv4 { pool4?.release(address) }
+        if let address = endpoint.ipv6 { pool6?.release(address) }
+    }
+
+    private func finishReserving(_ request: EndpointRequest, _ claimed: Endpoint) async throws -> EndpointInfo {
+        var info = try describe(request, claimed)
+        // An internal network publishes nothing.
+        let ports = definition.isInternal || !definition.isBridge ? [] : request.ports.map(publishable)
+        info.ports = try await parts.ports.take(ports, for: request.containerID, withIPv6: definition.ipv6 != nil)
+        do {
+            try await save(info)
+        } catch {
+            if !ports.isEmpty { parts.ports.release(request.containerID) }
+            throw error
+        }
+        endpoints[request.containerID]?.info = info
+        return info
+    }
+
+    private func publishable(_ port: PublishedPort) -> PublishedPort {
+        var port = port
+        if port.hostAddress.isEmpty { port.hostAddress = definition.ipv4 == nil ? "::" : definition.settings.publishAddress }
+        return port
+    }
+
+    private func describe(_ request: EndpointRequest, _ claimed: Endpoint) throws -> EndpointInfo {
+        let endpointID = randomID()
+        var info = EndpointInfo(
+            containerID: request.containerID, networkName: name, networkID: id, endpointID: endpointID)
+        if let address = claimed.ipv4, let subnet = definition.ipv4 {
+            info.ipv4 = address.description
+            info.ipv4PrefixLength = subnet.prefix.length
+            info.ipv4Gateway = subnet.gateway.description
+        }
+        if let address = claimed.ipv6, let subnet = definition.ipv6 {
+            info.ipv6 = address.description
+            info.ipv6PrefixLength = subnet.prefix.length
+            info.ipv6Gateway = subnet.gateway.description
+        }
+        if !request.macAddress.isEmpty {
+            guard HardwareAddress.parse(request.macAddress) != nil else { throw NetworkError.invalidAddress(request.macAddress) }
+            info.macAddress = request.macAddress.lowercased()
+        } else if let address = claimed.ipv4 ?? claimed.ipv6, !definition.settings.sharesHardwareAddress {
+            info.macAddress = HardwareAddress.text(HardwareAddress.bytes(for: address))
+        }
+        if definition.isBridge { info.hostInterface = EndpointLink.hostInterface(endpointID: endpointID) }
+        info.interface = "\(definition.settings.interfacePrefix)\(request.interfaceNumber)"
+        info.isGateway = request.isGateway
+        info.isInternal = definition.isInternal
+        info.names = request.names
+        info.driver = definition.driver.rawValue
+        return info
+    }
+
+    func save(_ info: EndpointInfo) async throws {
+        try await parts.database.endpoints.save(
+            EndpointRecord(
+                containerID: info.containerID, networkID: id, ipv4: info.ipv4.isEmpty ? nil : info.ipv4,
+                ipv6: info.ipv6.isEmpty ? nil : info.ipv6, mac: info.macAddress, json: info.json))
+    }
+
+    /// Gives the network namespace its device with addresses and routes, then opens the published ports. When it throws,
+    /// the caller calls `disconnect`.
+    func connect(_ endpoint: EndpointInfo, namespace: SharedFD) async throws {
+        guard isCurrent(endpoint) else { throw NetworkError.notReserved(containerID: endpoint.containerID) }
+        let link = EndpointLink(endpoint: endpoint, network: definition)
+        try await parts.host.onOwnThread { [firewall = parts.firewall] in
+            let home = try NetworkNamespace.current()
+            guard try !NetworkNamespace.areSame(home.raw, namespace.raw) else {
+                throw NetworkError.unexpected("container \(endpoint.containerID) has no network namespace of its own")
+            }
+            try link.connect(namespace: namespace.raw)
+            try NetworkNamespace.enter(home.raw)
+            try firewall.open(endpoint)
+        }
+        parts.names.add(endpoint)
+        await forgetConnections(endpoint)
+        // Disconnected meanwhile: whatever came too late for that has to go as well.
+        if !isCurrent(endpoint) {
+            parts.names.remove(endpoint)
+            await closePorts(endpoint)
+            await removeLink(endpoint)
+            throw NetworkError.notReserved(containerID: endpoint.containerID)
+        }
+    }
+
+    private func isCurrent(_ endpoint: EndpointInfo) -> Bool {
+        guard let known = endpoints[endpoint.containerID] else { return false }
+        return known.info?.endpointID == endpoint.endpointID && known.ending == nil
+    }
+
+    /// Makes the endpoint the container's gateway with these ports, or an ordinary one without any.
+    func change(_ containerID: String, isGateway: Bool, ports: [PublishedPort]) async throws -> EndpointInfo {
+        guard var info = endpoints[containerID]?.info else { throw NetworkError.notReserved(containerID: containerID) }
+        info.isGateway = isGateway
+        info.ports = definition.isInternal || !definition.isBridge ? [] : ports
+        endpoints[containerID]?.info = info
+        parts.names.add(info)
+        try await save(info)
+        return info
+    }
+
+    func setNames(_ names: [String], of containerID: String) async throws {
+        guard var info = endpoints[containerID]?.info, endpoints[containerID]?.ending == nil else { return }
+        info.names = names
+        endpoints[containerID]?.info = info
+        parts.names.add(info)
+        try await save(info)
+    }
+
+    /// Closes the published ports, removes the device and forgets the endpoint. Not an error when there is none.
+    func disconnect(_ containerID: String) async {
+        guard let endpoint = endpoints[containerID], let info = endpoint.info else { return }
+        if let ending = endpoint.ending { return await ending.value }
+        let task = Task { await end(info, endpoint) }
+        endpoints[containerID]?.ending = task
+        await task.value
+    }
+
+    private func end(_ info: EndpointInfo, _ endpoint: Endpoint) async {
+        parts.names.remove(info)
+        await closePorts(info)
+        if !info.ports.isEmpty { parts.ports.release(info.containerID) }
+        do {
+            try await parts.database.endpoints.delete(containerID: info.containerID, networkID: id)
+        } catch {
+            parts.logger.error(
+                "an endpoint could not be deleted",
+                metadata: ["container": "\(info.containerID)", "error": "\(error)"])
+        }
+        endpoints[info.containerID] = nil
+        // The kernel takes its time for a device, which nobody has to wait for; the address is not given out before.
+        removals[info.endpointID] = Task {
+            await removeLink(info)
+            release(endpoint)
+            removals[info.endpointID] = nil
+        }
+    }
+
+    private func closePorts(_ endpoint: EndpointInfo) async {
+        if endpoint.ports.isEmpty { return }
+        await attempt("published ports could not be closed", endpoint) { [firewall = parts.firewall] in
+            try firewall.close(endpoint)
+        }
+        await forgetConnections(endpoint)
+    }
+
+    /// A UDP client that goes on sending would be led to where its first packet went, for as long as it sends.
+    private func forgetConnections(_ endpoint: EndpointInfo) async {
+        let ports = Set(endpoint.ports.filter { $0.proto == .udp }.map(\.hostPort))
+        if ports.isEmpty { return }
+        await attempt("old UDP connections could not be forgotten", endpoint) {
+            try ConnectionTracking.forgetUDP(toOwnPorts: ports)
+        }
+    }
+
+    private func removeLink(_ endpoint: EndpointInfo) async {
+        if endpoint.hostInterface.isEmpty { return }
+        await attempt("a network device could not be removed", endpoint) {
+            try EndpointLink.disconnect(endpoint.hostInterface)
+        }
+    }
+
+    /// Does something whose failure must not keep the rest from being done.
+    private func attempt(
+        _ failure: Logger.Message, _ endpoint: EndpointInfo, _ body: @escaping @Sendable () throws -> Void
+    ) async {
+        do {
+            try await parts.host.run(body)
+        } catch {
+            parts.logger.error(failure, metadata: ["container": "\(endpoint.containerID)", "error": "\(error)"])
+        }
+    }
+}

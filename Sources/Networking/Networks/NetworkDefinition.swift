@@ -1,0 +1,69 @@
+import Linux
+
+/// One network: what is decided once and stored, and what was found on the host.
+struct NetworkDefinition: Sendable {
+    let id: String
+    let name: String
+    let created: String
+    var driver = NetworkDriver.bridge
+    /// The bridge, or the device that containers get children of.
+    var device: String
+    var ipv4: Subnet?
+    /// Chosen once, also where the host has no IPv6 (yet).
+    var storedIPv6: Subnet?
+    var isInternal = false
+    var isAttachable = false
+    var labels: [String: String] = [:]
+    /// As they were given.
+    var options: [String: String] = [:]
+    var settings = DriverOptions()
+
+    var hasIPv6 = true
+    /// The device, once it is there.
+    var link: UInt32 = 0
+    var mtu: UInt32 = 1500
+
+    init(id: String, name: String, created: String, device: String, ipv4: Subnet?, storedIPv6: Subnet?) {
+        self.id = id
+        self.name = name
+        self.created = created
+        self.device = device
+        self.ipv4 = ipv4
+        self.storedIPv6 = storedIPv6
+    }
+
+    /// Nil where the host has no IPv6.
+    var ipv6: Subnet? { hasIPv6 ? storedIPv6 : nil }
+    var subnets: [Subnet] { [ipv4, ipv6].compactMap { $0 } }
+    var isDefault: Bool { name == Networks.defaultNetwork }
+    var isBridge: Bool { driver == .bridge }
+
+    /// For `network inspect`.
+    func info(endpoints: [EndpointInfo]) -> NetworkInfo {
+        NetworkInfo(
+            id: id, name: name, driver: driver.rawValue, device: device, created: created,
+            subnets: subnets.map {
+                NetworkInfo.Subnet(
+                    prefix: $0.prefix.description, range: $0.range?.description ?? "",
+                    gateway: $0.gateway.description,
+                    reserved: $0.reserved.mapValues(\.description))
+            },
+            hasIPv4: ipv4 != nil, hasIPv6: ipv6 != nil, isInternal: isInternal, isAttachable: isAttachable, labels: labels,
+            options: options, mtu: Int(mtu), endpoints: endpoints)
+    }
+}
+
+/// How containers get onto a network.
+enum NetworkDriver: String, Sendable {
+    case bridge
+    case macvlan
+    case ipvlan
+}
+
+/// Random ids of 64 hex digits.
+func randomID() -> String {
+    (0..<32).map { _ in
+        let byte = UInt8.random(in: 0...255)
+        return (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }.joined()
+}

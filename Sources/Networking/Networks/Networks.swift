@@ -1,0 +1,179 @@
+public import Linux
+public import Logging
+public import Store
+
+/// The networks of one engine on one host.
+///
+/// Order for a container: `reserve` (addresses, ports, database), `connect` once its network namespace exists,
+/// `disconnect` when it has ended. `prepare` comes before everything else. Blocking work happens on plain threads; what
+/// concerns one network is that network's own business (`Network`), so nobody waits for another one.
+public actor Networks {
+    /// The name of the network that containers get without asking.
+    public static let defaultNetwork = "bridge"
+
+    let database: Database
+    let logger: Logger
+    let configuration: Configuration
+    let host: Host
+    let parts: Network.Parts
+    /// By id.
+    var networks: [String: Network] = [:]
+    /// Names and subnets of all networks, those that are being made or removed included. By id.
+    var claims: [String: NetworkDefinition] = [:]
+    let names: NameServer
+    private var preparation: Task<Void, any Error>?
+    private var isLoaded = false
+    private var watch: HostWatch?
+    private var repair: Task<Void, Never>?
+    private var needsRepair = false
+
+    public init(database: Database, logger: Logger, configuration: Configuration = Configuration()) {
+        self.database = database
+        self.logger = logger
+        self.configuration = configuration
+        host = Host(namespace: configuration.hostNamespace)
+        parts = Network.Parts(
+            database: database, logger: logger, host: host, ports: PortClaims(host: host),
+            firewall: FirewallTable(table: configuration.nftTable), names: NameTable())
+        names = NameServer(
+            table: parts.names, host: host, resolver: HostResolver(paths: configuration.resolverFiles), logger: logger)
+    }
+
+    /// Makes what all containers share: devices, addresses, forwarding, firewall. Repairs what is there; idempotent.
+    public func prepare() async throws {
+        if let preparation { return try await preparation.value }
+        let task = Task { try await prepareNow() }
+        preparation = task
+        defer { preparation = nil }
+        try await task.value
+    }
+
+    private func prepareNow() async throws {
+        try configuration.validate()
+        var restored: [EndpointInfo]?
+        if !isLoaded {
+            restored = try await load()
+            isLoaded = true
+        }
+        var present: [NetworkDefinition] = []
+        for network in networks.values {
+            let definition = await network.definition
+            guard networks[network.id] != nil else { continue }
+            do {
+                let found = try await host.run { try NetworkDevice.make(definition) }
+                guard networks[network.id] != nil else {
+                    // Removed meanwhile, and made again by us.
+                    try await host.run { try NetworkDevice.remove(definition) }
+                    continue
+                }
+                await network.update(found)
+                present.append(found)
+            } catch {
+                // The others work without it; its containers get the error when they start.
+                if definition.isDefault { throw error }
+                logger.error("a network could not be restored", metadata: ["network": "\(definition.name)", "error": "\(error)"])
+            }
+        }
+        var interfaces: [String: Set<String>] = [:]
+        for network in networks.values { interfaces[network.id] = Set(await network.infos().map(\.hostInterface)) }
+        try await host.run { [firewall = parts.firewall, present, restored, interfaces] in
+            // No packet is passed on before there are rules for it.
+            try firewall.install(with: present.filter(\.isBridge), open: restored)
+            try Forwarding.enable(withIPv6: present.contains { $0.ipv6 != nil })
+            for network in present where network.isBridge {
+                try BridgeDevice.activate(network)
+                try BridgeDevice.adopt(interfaces[network.id] ?? [], of: network)
+            }
+        }
+    }
+
+    // MARK: Watching the host
+
+    /// From now on what somebody else removes, devices or rules, is put back at once.
+    public func startWatching() async throws {
+        guard watch == nil else { return }
+        let started = try await HostWatch.start(host: host, table: configuration.nftTable, firewall: parts.firewall, logger: logger) {
+            [weak self] device in
+            Task { await self?.hostChanged(device) }
+        }
+        if watch == nil { watch = started } else { started.stop() }
+    }
+
+    func stopWatching() {
+        watch?.stop()
+        watch = nil
+    }
+
+    /// `device` is one that is gone, nil means that the firewall is not what it was.
+    private func hostChanged(_ device: String?) {
+        guard device == nil || networks.values.contains(where: { $0.device == device }) else { return }
+        needsRepair = true
+        if repair == nil { repair = Task { await repairAll() } }
+    }
+
+    private func repairAll() async {
+        while needsRepair {
+            needsRepair = false
+            do {
+                try await prepare()
+                logger.warning("networks were repaired after somebody had changed them")
+            } catch {
+                logger.error("networks could not be repaired", metadata: ["error": "\(error)"])
+            }
+        }
+        repair = nil
+    }
+
+    /// Every entry begins with it: a first `prepare` that failed is tried again.
+    func prepareOnce() async throws {
+        if !isLoaded { try await prepare() }
+    }
+
+    // MARK: Looking things up
+
+    /// The network of a name, an id or the beginning of an id.
+    public func find(_ text: String) async throws -> NetworkInfo {
+        try await prepareOnce()
+        return await (try network(text)).info()
+    }
+
+    func network(_ text: String) throws -> Network {
+        if let network = networks[text] ?? networks.values.first(where: { $0.name == text }) { return network }
+        let matches = text.isEmpty ? [] : networks.keys.filter { $0.hasPrefix(text) }
+        guard matches.count <= 1 else {
+            throw NetworkError.refused(.invalid, "network \(text) is ambiguous (\(matches.count) matches found based on ID prefix)")
+        }
+        guard let id = matches.first, let network = networks[id] else {
+            throw NetworkError.refused(.notFound, "network \(text) not found")
+        }
+        return network
+    }
+
+    /// The networks with their endpoints, for `network ls` and `network inspect`. Empty before `prepare`.
+    public func info() async -> [NetworkInfo] {
+        var infos: [NetworkInfo] = []
+        for network in networks.values { infos.append(await network.info()) }
+        return infos.sorted { ($0.created, $0.id) < ($1.created, $1.id) }
+    }
+
+    /// The endpoint of a container in a network, the default one unless another is named.
+    public func endpoint(containerID: String, network: String = Networks.defaultNetwork) async -> EndpointInfo? {
+        // A network that is gone has no endpoint.
+        await (try? self.network(network))?.endpoint(containerID)
+    }
+
+    /// All endpoints of a container.
+    public func endpoints(containerID: String) async -> [EndpointInfo] {
+        var found: [EndpointInfo] = []
+        for network in networks.values {
+            if let endpoint = await network.endpoint(containerID) { found.append(endpoint) }
+        }
+        return found.sorted { $0.interface < $1.interface }
+    }
+
+    /// What went through a container's device in the default network, as the container sees it; nil when it has none.
+    public func counters(containerID: String) async throws -> LinkCounters? {
+        guard let interface = await endpoint(containerID: containerID)?.hostInterface else { return nil }
+        return try await host.run { try EndpointLink.counters(interface) }
+    }
+}
