@@ -26,6 +26,37 @@ def test_images_lists_name_tag_id_and_size(cli, two_layers):
     assert cli("image", "ls", "-q", "--no-trunc", "two").line == cli("image", "inspect", "-f", "{{.Id}}", "two:1").line
 
 
+def test_images_as_a_tree_have_platforms_below(skiff, two_layers):
+    skiff("create", "--name", "user", two_layers)
+    lines = skiff("images", "--tree", "two").lines
+    skiff("rm", "user")
+    assert lines[0].split() == ["IMAGE", "ID", "DISK", "USAGE", "CONTENT", "SIZE", "EXTRA"]
+    assert lines[1].startswith("two:1 ") and lines[2].startswith("└─ linux/") and lines[1].split()[-1] == "U"
+    assert "--quiet is not yet supported with --tree" in skiff("images", "--tree", "-q", code=1).err
+
+
+def test_filters_of_a_list_of_images(cli, two_layers):
+    def listed(*filters):
+        return cli("images", "--format", "{{.Repository}}:{{.Tag}}", *(part for one in filters for part in ("--filter", one))).lines
+
+    assert listed("label=made", "label=made=here") == ["two:1"] and listed("label=made=there") == []
+    assert listed("since=busybox") == ["two:1"] and listed("before=two:1") == ["busybox:latest"]
+    assert listed("reference=tw*:?") == ["two:1"] and listed("reference=busybox") == ["busybox:latest"]
+    assert listed("dangling=true") == [] and set(listed("dangling=false")) == {"two:1", "busybox:latest"}
+    assert "invalid filter" in cli("images", "--filter", "nosuch=1", code=1).err
+    digests = cli("images", "--digests", "two").lines
+    assert "DIGEST" in digests[0] and "<none>" in digests[1]
+
+
+def test_history_has_dockers_flags(cli, two_layers):
+    sizes = cli("history", "--human=false", "--format", "{{.Size}}", two_layers).lines
+    assert all(size.isdigit() for size in sizes)
+    dates = cli("history", "--human=false", "--format", "{{.CreatedAt}}", two_layers).lines
+    assert all(date.startswith("20") or date == "" for date in dates)
+    assert cli("history", "-q", "--no-trunc", two_layers).lines[0].startswith("sha256:")
+    assert json.loads(cli("history", "--format", "json", two_layers).lines[0])["ID"]
+
+
 def test_history_names_each_step(cli, two_layers):
     steps = cli("history", "--no-trunc", "--format", "{{.CreatedBy}}", two_layers).lines
     assert "CMD" in steps[0] and "echo one > /one" in steps[1] and "LABEL" in steps[2]

@@ -18,7 +18,3 @@ func safeComponents(_ path: [UInt8]) -> [FileName]? {
 
 /// The names of a path that was made from names before.
 func pathComponents(_ path: [UInt8]) -> [FileName] { safeComponents(path) ?? [] }
-
-func joined(_ names: some Sequence<FileName>) -> [UInt8] {
-    Array(names.map(\.bytes).joined(separator: [UInt8(ascii: "/")]))
-}

@@ -46,6 +46,8 @@ public final class Extraction {
     /// The directory that was used last, since most entries lie beside the one before.
     private var parent: OwnedFD
     private var parentPath: [FileName]? = []
+    /// The same with slashes, one at the end, for the frame.
+    private var parentText: [UInt8] = []
     /// Directories get their times at the end, when nothing changes in them any more.
     private var directoryTimes = DirectoryTimes()
 
@@ -124,6 +126,7 @@ public final class Extraction {
             parent = try makeDirectories(path)
         }
         parentPath = path
+        parentText = path.flatMap { $0.bytes + [UInt8(ascii: "/")] }
     }
 
     private func makeDirectories(_ path: [FileName]) throws -> OwnedFD {
@@ -194,12 +197,12 @@ public final class Extraction {
     // MARK: Kinds
 
     private func extractFile(_ entry: TarEntry, _ name: FileName, _ reader: TarReader) throws {
-        let file = try createFile(name, names(of: entry))
+        let file = try createFile(name, entry)
         if let segments = entry.segments {
             try writeSparse(segments, entry, reader, file)
         } else {
             let isKept = reader.hasFrame && entry.size > 0
-            let kept = isKept ? TarFrame.File(path: joined(pathComponents(entry.path)), label: try fstat(file).inode) : nil
+            let kept = isKept ? TarFrame.File(path: parentText + name.bytes, label: try fstat(file).inode) : nil
             var offset: Int64 = 0
             try reader.forEachPiece(keptAs: kept) { piece in
                 try pwriteAll(file, piece, at: offset)
@@ -217,13 +220,13 @@ public final class Extraction {
         try futimens(file, modified: entry.modified)
     }
 
-    private func createFile(_ name: FileName, _ path: [FileName]) throws -> OwnedFD {
+    private func createFile(_ name: FileName, _ entry: TarEntry) throws -> OwnedFD {
         do {
             return try openat(parent, name, [.writeOnly, .create, .exclusive])
         } catch {
             guard error.isOne(of: .fileExists, .isDirectory) else { throw error }
             try removeExisting(name)
-            try enter(path)
+            try enter(names(of: entry))
             return try openat(parent, name, [.writeOnly, .create, .exclusive])
         }
     }
@@ -395,8 +398,4 @@ public final class Extraction {
         let opened = try reopenDirectory(directory)
         try fsetxattr(opened, attribute: "trusted.overlay.opaque", value: Array("y".utf8))
     }
-}
-
-extension SystemError {
-    fileprivate func isOne(of errors: Errno...) -> Bool { errors.contains(errno) }
 }

@@ -16,6 +16,21 @@ public struct FileName: Sendable, Hashable {
         self.init(checked: bytes)
     }
 
+    /// The same for a part of an array, as archives have them by the hundred thousand.
+    public init(_ bytes: ArraySlice<UInt8>) throws(SystemError) {
+        terminated = try bytes.withUnsafeBufferPointer { bytes throws(SystemError) in
+            let isDots = bytes.count <= 2 && bytes.allSatisfy { $0 == UInt8(ascii: ".") }
+            guard !bytes.isEmpty, !isDots, !bytes.contains(where: { $0 == 0 || $0 == UInt8(ascii: "/") }) else {
+                throw SystemError(errno: .invalidArgument, call: "file name", subject: String(decoding: bytes, as: UTF8.self))
+            }
+            return [CChar](unsafeUninitializedCapacity: bytes.count + 1) { buffer, count in
+                for index in bytes.indices { buffer[index] = CChar(bitPattern: bytes[index]) }
+                buffer[bytes.count] = 0
+                count = bytes.count + 1
+            }
+        }
+    }
+
     public init(_ text: some StringProtocol) throws(SystemError) {
         try self.init(Array(text.utf8))
     }

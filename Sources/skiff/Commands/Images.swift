@@ -9,9 +9,10 @@ extension Command {
         let format = Flag<String>.text("format", "table, json, or a template in Go's language")
         let noTrunc = Flag<Bool>.toggle("no-trunc", "Do not shorten anything")
         let quiet = Flag<Bool>.toggle("quiet", short: "q", "Show only ids")
+        let tree = Flag<Bool>.toggle("tree", "Show platforms below images, and what they take on disk")
         return Command(
             name: "images", usage: "[OPTIONS] [REPOSITORY[:TAG]]", summary: "List images", arguments: .atMost(1),
-            flags: [all, digests, filter, format, noTrunc, quiet]
+            flags: [all, digests, filter, format, noTrunc, quiet, tree]
         ) { call in
             var query: [(String, String)] = []
             if call[all] { query.append(("all", "1")) }
@@ -21,6 +22,16 @@ extension Command {
             let images =
                 try await call.program.engine.get(
                     [ImageSummary]?.self, EngineRequest(.get, "/images/json", query: query)) ?? []
+            if call[tree] {
+                for (flag, isGiven) in [
+                    ("quiet", call[quiet]), ("no-trunc", call[noTrunc]), ("digests", call[digests]), ("format", !call[format].isEmpty),
+                ]
+                where isGiven {
+                    throw CommandFailure("--\(flag) is not yet supported with --tree")
+                }
+                try call.program.write(try await ImageTree(engine: call.program.engine).text(images))
+                return 0
+            }
             let rows = ImageRows(truncates: !call[noTrunc], showsDigests: call[digests], listsDigests: call[format].contains(".Digest"))
             if call[quiet], call[format].isEmpty {
                 // A line for each name, as the table would have.
