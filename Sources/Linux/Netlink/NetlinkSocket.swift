@@ -31,6 +31,15 @@ public struct NetlinkSocket: ~Copyable, Sendable {
             socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), family.rawValue)
         }
         let descriptor = OwnedFD(adopting: raw)
+        // `struct sockaddr_nl`: the kernel chooses the number, now and not with the first message.
+        var name: [UInt32] = [UInt32(AF_NETLINK), 0, 0]
+        try check("bind", "netlink") {
+            name.withUnsafeMutableBytes {
+                $0.withMemoryRebound(to: sockaddr.self) {
+                    bind(raw, __CONST_SOCKADDR_ARG(__sockaddr__: $0.baseAddress), 12)
+                }
+            }
+        }
         var timeout = timeval(tv_sec: 10, tv_usec: 0)
         try check("setsockopt", "SO_RCVTIMEO") {
             setsockopt(raw, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))

@@ -113,14 +113,17 @@ struct NameSockets: Sendable {
         try sockets.listener.bind(SocketAddress(address, port: 0))
         try sockets.listener.listen()
         var nft = try NftSocket()
-        try nft.commit(rules(udp: try sockets.datagrams.port(), tcp: try sockets.listener.port()))
+        // Replacing is for a new engine: the kernel takes 10 ms and more for what it deletes.
+        let isThere = try nft.hasTable(table)
+        try nft.commit(rules(udp: try sockets.datagrams.port(), tcp: try sockets.listener.port(), replacing: isThere))
         return sockets
     }
 
-    private static func rules(udp: UInt16, tcp: UInt16) -> NftTransaction {
-        var transaction = NftTransaction(table: "skiff-names")
-        transaction.addTable()
-        transaction.deleteTable()
+    private static let table = "skiff-names"
+
+    private static func rules(udp: UInt16, tcp: UInt16, replacing: Bool) -> NftTransaction {
+        var transaction = NftTransaction(table: table)
+        if replacing { transaction.deleteTable() }
         transaction.addTable()
         transaction.addChain("output", hook: NftHook(.filter, .output, priority: -300))
         let (all, own) = (Rule.ones(4), address.bytes)

@@ -54,13 +54,13 @@ struct BridgeDevice: Sendable {
     }
 
     /// Puts the host's ends of the containers' cables back into a bridge that was made anew, and removes those of no
-    /// container.
-    static func adopt(_ interfaces: Set<String>, of network: NetworkDefinition) throws {
+    /// container where it is known that nobody is connecting one.
+    static func adopt(_ interfaces: Set<String>, of network: NetworkDefinition, removingOthers: Bool) throws {
         var socket = try RouteSocket()
         for link in try socket.links() where link.kind == "veth" && link.name.hasPrefix(EndpointLink.namePrefix) {
             if interfaces.contains(link.name) {
                 if link.master != network.link || !link.isUp { try socket.setMaster(link.index, network.link) }
-            } else if link.master == network.link {
+            } else if removingOthers, link.master == network.link {
                 try socket.deleteLink(link.index)
             }
         }

@@ -6,6 +6,8 @@ extension Network {
     /// Chooses addresses and host ports, holds the ports and writes the endpoint to the database. Nothing on the host
     /// changes but the ports held. Throws `NetworkError` with Docker's texts for what is taken.
     func reserve(_ request: EndpointRequest) async throws -> EndpointInfo {
+        // A container that starts again may want the address that it has only just given back.
+        if !request.ipv4.isEmpty || !request.ipv6.isEmpty { await settle() }
         try checkPresent()
         let containerID = request.containerID
         guard endpoints[containerID] == nil else { throw NetworkError.alreadyConnected(containerID: containerID) }

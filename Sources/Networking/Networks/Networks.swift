@@ -82,7 +82,7 @@ public actor Networks {
             try Forwarding.enable(withIPv6: present.contains { $0.ipv6 != nil })
             for network in present where network.isBridge {
                 try BridgeDevice.activate(network)
-                try BridgeDevice.adopt(interfaces[network.id] ?? [], of: network)
+                try BridgeDevice.adopt(interfaces[network.id] ?? [], of: network, removingOthers: restored != nil)
             }
         }
     }
