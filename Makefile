@@ -6,9 +6,10 @@ DESTDIR  ?=
 BUILD     = .build/$(CONFIG)
 PROGRAMS  = skiff skiffd skiff-runtime
 
-BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libzstd-dev pkg-config binutils
+BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libisal-dev libzstd-dev pkg-config binutils
 DEMO_PACKAGES  = $(BUILD_PACKAGES) debootstrap curl
-TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static iproute2 nftables python3 python3-venv python3-pip e2fsprogs runc strace uidmap
+TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static iproute2 nftables python3 python3-venv python3-pip e2fsprogs runc strace uidmap \
+                 skopeo podman umoci docker-registry openssl apache2-utils
 BENCH_PACKAGES = $(TEST_PACKAGES) docker.io runc crun podman
 
 .PHONY: all help deps programs demo test test-long bench lint install clean toolchain
@@ -47,6 +48,7 @@ test-long: deps-TEST_PACKAGES
 bench: deps-BENCH_PACKAGES
 	@scripts/build-programs release bin
 	@scripts/bench bin
+	@scripts/bench-images bin
 
 lint: toolchain
 	swift format lint --strict --recursive Package.swift Sources Tests

@@ -1,3 +1,4 @@
+public import Images
 public import OCI
 public import SystemPackage
 
@@ -24,6 +25,8 @@ public struct BuildRequest: Sendable {
     /// How `RUN` reaches the network, in Docker's words ("default", "none", "host", …).
     public var networkMode: String
     public var limits: BuildLimits
+    /// Gives the image that `FROM` or `COPY --from` names; nil: the one in the store.
+    public var findImage: (@Sendable (String) async throws -> Image)?
     /// Leaves out everything but the final id, as `docker build -q`.
     public var quiet: Bool
 
@@ -31,8 +34,9 @@ public struct BuildRequest: Sendable {
         dockerfile: Source = .inContext("Dockerfile"), contextDirectory: FilePath, tags: [Reference] = [],
         buildArgs: [String: String?] = [:], labels: [String: String] = [:], target: String? = nil,
         noCache: Bool = false, networkMode: String = "default", limits: BuildLimits = BuildLimits(),
-        quiet: Bool = false
+        quiet: Bool = false, findImage: (@Sendable (String) async throws -> Image)? = nil
     ) {
+        self.findImage = findImage
         self.dockerfile = dockerfile
         self.contextDirectory = contextDirectory
         self.tags = tags

@@ -7,6 +7,7 @@ public import Logging
 public import NIOCore
 public import Networking
 import OCI
+public import Registry
 import Store
 import SystemPackage
 
@@ -21,17 +22,22 @@ public final class ContainerEngine: Sendable {
     let identity: String
 
     /// Opens the state below `paths`, takes up what runs, and repairs what a crash left. Returns when requests may come.
-    public init(paths: EnginePaths, network: BridgeNetworks.Configuration, eventLoops: any EventLoopGroup, logger: Logger) async throws {
+    public init(
+        paths: EnginePaths, network: BridgeNetworks.Configuration, registries: RegistryConfiguration = RegistryConfiguration(),
+        eventLoops: any EventLoopGroup, logger: Logger
+    ) async throws {
         try await blocking {
             for directory in [paths.dataRoot, paths.execRoot, paths.containers, paths.volumes, paths.runtimeContainers, paths.runtimeBuilds] {
                 try makeDirectories(directory, mode: 0o700)
             }
         }
         let database = try await Database.open(paths.dataRoot.appending("skiff.db"))
-        images = try await ImageStore(root: paths.dataRoot, database: database, logger: logger)
+        images = try await ImageStore(
+            root: paths.dataRoot, database: database, concurrentDownloads: registries.concurrentDownloads,
+            concurrentUploads: registries.concurrentUploads, logger: logger)
         events = EventHub()
         context = EngineContext(
-            paths: paths, database: database, images: images,
+            paths: paths, database: database, images: images, registries: Registries(registries, group: eventLoops),
             networks: BridgeNetworks(database: database, logger: logger, configuration: network), events: events,
             reaper: SupervisorReaper(), runtime: try SealedProgram(paths.runtime), eventLoops: eventLoops, logger: logger, host: try HostFacts.read())
         volumes = try await VolumeStore(root: paths.volumes, database: database, events: events)
@@ -44,6 +50,7 @@ public final class ContainerEngine: Sendable {
 
     /// Stops listening to the containers, which go on. The database is closed last.
     public func close() async throws {
+        try await context.registries.shutdown()
         try await context.database.close()
     }
 

@@ -3,6 +3,7 @@ import Linux
 import Logging
 import Networking
 import NIOCore
+import Registry
 import Store
 
 /// The parts that containers, builds and volumes share. Made once, by the engine's initializer.
@@ -10,6 +11,7 @@ struct EngineContext: Sendable {
     let paths: EnginePaths
     let database: Database
     let images: ImageStore
+    let registries: Registries
     let networks: BridgeNetworks
     let events: EventHub
     let reaper: SupervisorReaper

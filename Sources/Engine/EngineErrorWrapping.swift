@@ -2,6 +2,7 @@ import Builder
 import Images
 import Linux
 import Networking
+import Registry
 import Store
 
 extension EngineError {
@@ -10,6 +11,7 @@ extension EngineError {
         switch error {
         case let error as EngineError: return error
         case let error as ImageError: return EngineError(kind(error), error.description)
+        case let error as RegistryError: return EngineError(kind(error), error.description)
         case let error as BuildError:
             return EngineError(error.isRequestError ? .invalidArgument : .internalError, error.description)
         case let error as NetworkError: return EngineError(.internalError, error.description)
@@ -21,9 +23,19 @@ extension EngineError {
         }
     }
 
+    /// A registry's 401 is told as Docker tells it: the client is known here, only not there.
+    private static func kind(_ error: RegistryError) -> Kind {
+        switch error.kind {
+        case .notFound: .notFound
+        case .denied: .forbidden
+        case .unsupported: .invalidArgument
+        case .unauthorized, .unavailable, .refused, .invalidReply, .connection: .internalError
+        }
+    }
+
     private static func kind(_ error: ImageError) -> Kind {
         switch error {
-        case .notFound: .notFound
+        case .notFound, .noMatch: .notFound
         case .ambiguous, .invalid: .invalidArgument
         case .conflict: .conflict
         }

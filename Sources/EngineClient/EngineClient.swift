@@ -145,6 +145,7 @@ public final class EngineClient: Sendable {
         } else {
             headers.add(name: "Connection", value: "close")
         }
+        for (name, value) in request.headers { headers.add(name: name, value: value) }
         switch request.body {
         case .none:
             if request.method == .post || request.method == .put { headers.add(name: "Content-Length", value: "0") }

@@ -25,6 +25,8 @@ public struct EngineRequest: Sendable {
     public var path: String
     public var query: [(String, String)]
     public var body: Body
+    /// Beside those that the client sets by itself.
+    public var headers: [(String, String)] = []
 
     public init(_ method: Method, _ path: String, query: [(String, String)] = [], body: Body = .none) {
         self.method = method

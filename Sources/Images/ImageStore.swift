@@ -17,17 +17,36 @@ public final class ImageStore: Sendable {
 
     let logger: Logger
     let temporary: FilePath
-    private let blobs: BlobStore
-    private let records: ImageRecords
+    /// Halves of blobs that pulls go on with.
+    let downloads: FilePath
+    let transfers: TransferRecords
+    /// By diff id: a layer comes once, however many ask for it.
+    let fetches = SharedWork<Digest, TransferStep>()
+    let downloadSlots: Slots
+    let uploadSlots: Slots
+    let blobs: BlobStore
+    let records: ImageRecords
+    private let damaged: FilePath
     private let configs = Mutex<[Digest: StoredConfig]>([:])
     /// Held while a configuration and its row come or go together.
     private let changes = Mutex<Void>(())
 
     /// Opens the store below the data root and empties `<root>/tmp`, so it comes before anything else that uses it.
-    public init(root: FilePath, database: Database, logger: Logger = Logger(label: "images")) async throws {
+    ///
+    /// As many layers as stated come and go at a time.
+    public init(
+        root: FilePath, database: Database, concurrentDownloads: Int = 3, concurrentUploads: Int = 5, logger: Logger = Logger(label: "images")
+    ) async throws {
         self.logger = logger
         temporary = root.appending("tmp")
+        damaged = root.appending("damaged")
+        let downloads = root.appending("downloads")
+        self.downloads = downloads
         records = database.images
+        transfers = database.transfers
+        downloadSlots = Slots(concurrentDownloads)
+        uploadSlots = Slots(concurrentUploads)
+        let transfers = transfers
         let (temporary, records) = (temporary, records)
         (blobs, layers) = try await blocking {
             try makeDirectories(temporary)
@@ -36,6 +55,11 @@ public final class ImageStore: Sendable {
             let layers = try LayerStore(
                 root: root.appending("layers"), temporary: temporary, records: database.layers, logger: logger)
             try sweepBlobs(blobs, records)
+            try makeDirectories(downloads)
+            // A day is long enough to come back to a pull that broke off.
+            try sweepDownloads(downloads, olderThan: 86_400, logger)
+            let yesterday = Timestamp(seconds: Timestamp.now().seconds - 86_400)
+            try transfers.stopKeeping(before: yesterday)
             try layers.sweep()
             return (blobs, layers)
         }
@@ -68,6 +92,11 @@ public final class ImageStore: Sendable {
             guard name.tag != nil else { throw ImageError.invalid("refusing to create a tag with a digest reference") }
             guard try self.records.setReference("\(name)", to: id) else { throw ImageError.notFound("\(id)") }
         }
+    }
+
+    /// Notes that a container or a build begins with the image.
+    public func noteUse(of id: Digest) async throws {
+        try await blocking { try self.records.noteUse(id) }
     }
 
     /// Makes an image of layers that are in the store (`config.rootfs.diffIDs`).
@@ -105,7 +134,9 @@ public final class ImageStore: Sendable {
             guard let record = try records.find(digest) else { throw ImageError.notFound(nameOrID) }
             return Found(image: try load(record))
         }
-        let reference = try? Reference(nameOrID).withDefaultTag()  // A whole id is no reference.
+        let named = try? Reference(nameOrID).withDefaultTag()  // A whole id is no reference.
+        // A tag beside a digest says nothing more.
+        let reference = named.map { named in named.digest.map { named.with($0) } ?? named }
         if let reference, let record = try records.find(reference: "\(reference)") ?? findByDigest(reference) {
             return Found(image: try load(record), reference: reference)
         }
@@ -117,19 +148,41 @@ public final class ImageStore: Sendable {
         return Found(image: try load(record))
     }
 
+    /// Gives an image that is there a further name, which may have a digest.
+    func name(_ id: Digest, _ reference: Reference) throws {
+        guard try records.setReference("\(reference)", to: id) else { throw ImageError.notFound("\(id)") }
+    }
+
     /// Takes names away from an image.
     func untag(_ references: [Reference]) throws {
         try records.deleteReferences(references.map(\.description))
     }
 
     /// Forgets an image and removes what only it needed. Answers the layers that went.
-    func delete(_ image: Image) throws -> [Digest] {
+    func delete(_ image: Image) throws -> FreedLayers {
         try changes.withLock { _ in
-            try records.delete(image.id)
+            try records.delete([image.id])
             try blobs.delete(image.id)
         }
         _ = configs.withLock { $0.removeValue(forKey: image.id) }
         return try layers.removeUnusedNow(among: image.layers)
+    }
+
+    /// The blobs that rows refer to.
+    func blobsInUse() throws -> Set<Digest> { Set(try records.all().map(\.id)) }
+
+    /// Runs the body while no image comes or goes.
+    func withoutChanges<T>(_ body: () throws -> T) rethrows -> T {
+        try changes.withLock { _ in try body() }
+    }
+
+    /// Moves something out of the way to where nothing looks for it, and answers where that is.
+    func setAside(_ path: FilePath, _ name: String) throws -> FilePath {
+        try makeDirectories(damaged)
+        let place = damaged.appending("\(name)-\(UInt32.random(in: .min ... .max))")
+        try rename(path, to: place)
+        try syncDirectory(damaged)
+        return place
     }
 
     /// `name@sha256:<id>` means the image with that id, if it has the name.
@@ -148,7 +201,7 @@ public final class ImageStore: Sendable {
         if known == nil { configs.withLock { $0[record.id] = config } }
         return Image(
             id: record.id, config: config.value, configBytes: config.bytes, layers: record.layers, size: record.size,
-            references: try record.references.map { try Reference($0) })
+            references: try record.references.map { try Reference($0) }, lastUsed: record.used)
     }
 }
 

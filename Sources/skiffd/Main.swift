@@ -7,6 +7,7 @@ import Linux
 import Logging
 import NIOPosix
 import Networking
+import Registry
 import SystemPackage
 
 /// The engine as a program: puts the parts together, listens, and leaves the containers running when it ends.
@@ -31,6 +32,12 @@ struct Main: ParsableCommand {
 
     @Option(help: "The bridge of the default network. (default: skiff0, or a name made of --exec-root)")
     var bridge: String?
+
+    @Option(help: "Settings for registries, as JSON with Docker's names. A missing file is none if it is the usual one.")
+    var configFile = DaemonConfiguration.usualFile
+
+    @OptionGroup(title: "Registries")
+    var registryOptions: RegistryOptions
 
     @Option(help: "How much is logged: debug, info, warning or error.")
     var logLevel = "info"
@@ -71,7 +78,7 @@ struct Main: ParsableCommand {
         let name = bridge ?? Self.bridgeName(execRoot)
         let engine = try await ContainerEngine(
             paths: paths, network: BridgeNetworks.Configuration(bridgeName: name, nftTable: name == "skiff0" ? "skiff" : name),
-            eventLoops: group, logger: logger)
+            registries: try registryOptions.configuration(file: configFile), eventLoops: group, logger: logger)
         let server = APIServer(engine: engine, group: group, logger: logger)
         try await listen(signals, server, listener: try socket.descriptor.duplicate().release(), logger)
         try socket.remove()

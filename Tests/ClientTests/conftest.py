@@ -43,8 +43,8 @@ def own_engine(before):
     """Makes engines that a test may kill, starve or fill; they hold the busybox image."""
     engines = []
 
-    def make(data_root=None, image=True):
-        engine = Engine(data_root)
+    def make(data_root=None, image=True, arguments=()):
+        engine = Engine(data_root, arguments)
         engines.append(engine)
         engine.start()
         if image:

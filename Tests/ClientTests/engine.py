@@ -18,7 +18,8 @@ PROGRAMS = Path(os.environ.get("SKIFF_BIN_DIR", REPOSITORY / ".build/debug"))
 
 
 class Engine:
-    def __init__(self, data_root=None):
+    def __init__(self, data_root=None, arguments=()):
+        self.arguments = arguments
         self.directory = Path(tempfile.mkdtemp(prefix="skiff-"))
         self.data_root = Path(data_root or self.directory / "data")
         self.exec_root = self.directory / "run"
@@ -40,7 +41,7 @@ class Engine:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [PROGRAMS / "skiffd", "--data-root", self.data_root, "--exec-root", self.exec_root, "--bridge", self.bridge,
-                 "--log-level", "debug", "--ready-fd", str(theirs)],
+                 "--log-level", "debug", "--ready-fd", str(theirs), *self.arguments],
                 pass_fds=[theirs], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         os.close(theirs)
         with os.fdopen(ready, "rb") as pipe:

@@ -48,7 +48,7 @@ extension BuildRun {
         } else if let number = Int(name), number >= 0 {
             throw BuildError.invalid("invalid from flag value \(name): invalid stage index")
         } else {
-            layers = try await build.images.image(name).layers
+            layers = try await image(name).layers
         }
         let store = build.images.layers
         let root = try await blocking { OpenDirectory(try store.mount(layers: layers, upper: nil, work: nil)) }

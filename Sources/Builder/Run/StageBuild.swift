@@ -38,10 +38,19 @@ extension BuildRun {
                 }
             }
             arguments.beginStage()
-            return name == "scratch" ? ImageState() : ImageState(try await build.images.image(name))
+            if name == "scratch" { return ImageState() }
+            let image = try await image(name)
+            try await build.images.noteUse(of: image.id)
+            return ImageState(image)
         } catch BuildError.invalid(let message) {
             throw BuildError.parse(line: stage.line, message: message)
         }
+    }
+
+    /// The image of that name, which may have to be fetched first.
+    func image(_ name: String) async throws -> Image {
+        if let find = request.findImage { return try await find(name) }
+        return try await build.images.image(name)
     }
 
     private func checkPlatform(_ text: String) throws {

@@ -7,6 +7,10 @@ public struct BuildParameters: Sendable {
     public var target: String?
     public var noCache = false
     public var quiet = false
+    /// Asks the registries for base images that are here, too.
+    public var pulls = false
+    /// What is shown to registries.
+    public var auth: RegistryAuth?
     /// `linux/amd64`; empty: the machine's own.
     public var platform = ""
     /// Empty: the default network.

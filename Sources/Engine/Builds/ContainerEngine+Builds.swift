@@ -1,11 +1,12 @@
 import Archive
 import Blocking
 import Builder
-public import DockerAPI
+import DockerAPI
 import Images
 import Linux
 public import NIOCore
 import OCI
+import Registry
 import Store
 import SystemPackage
 
@@ -26,7 +27,9 @@ extension ContainerEngine {
         undo.add("remove the build context") { try await blocking { try removeTree(directory) } }
         do {
             try await Self.unpack(body, into: directory)
-            let image = try await builds.run(Self.request(parameters, directory, tags)) { progress in
+            var request = Self.request(parameters, directory, tags)
+            request.findImage = baseImages(parameters, send)
+            let image = try await builds.run(request) { progress in
                 await Self.report(progress, send)
             }
             for tag in tags {
@@ -36,6 +39,25 @@ extension ContainerEngine {
         } catch {
             await undo.run(context.logger)
             throw error
+        }
+    }
+
+    /// Looks in the store first, unless the client wants what the registries have now.
+    private func baseImages(_ parameters: BuildParameters, _ send: @escaping MessageSender) -> @Sendable (String) async throws -> Image {
+        { [self] name in
+            if !parameters.pulls {
+                do {
+                    return try await images.image(name)
+                } catch ImageError.notFound {
+                    // Asked for at the registry below.
+                }
+            }
+            let reference = try Self.pullReference(name, tag: "").withDefaultTag()
+            let credentials = parameters.auth?.credentials(for: reference.domain) ?? .anonymous
+            let board = ProgressBoard()
+            let transfer = try await Transfer(board) { [self] in try await pull(reference, credentials, nil, board) }
+            try await transfer.run { message in if !parameters.quiet { try await send(message) } }
+            return try await images.image("\(reference)")
         }
     }
 
@@ -78,33 +100,9 @@ extension ContainerEngine {
         // A client that went away is noticed by the connection, which cancels the build.
         try? await send(message)
     }
-
-    /// Forgets what finished steps have left for later builds.
-    public func pruneBuildCache() async throws -> BuildCachePruneResponse {
-        let records = try await context.database.buildCache.all()
-        var sizes: [Digest: Int64] = [:]
-        for layer in records.compactMap(\.layer) { sizes[layer] = try await images.layers.size(layer) ?? 0 }
-        try await context.database.buildCache.delete(keys: records.map(\.key))
-        let removed = try await images.layers.removeUnused(among: Array(sizes.keys))
-        var response = BuildCachePruneResponse()
-        response.CachesDeleted = records.map(\.key)
-        response.SpaceReclaimed = removed.reduce(Int64(0)) { $0 + (sizes[$1] ?? 0) }
-        return response
-    }
 }
 
 extension EngineError {
-    /// What a client is told instead of a pull.
-    public static func pullUnavailable(_ name: String, tag: String) -> EngineError {
-        // A name that is none is shown as it came.
-        let shown = (try? ContainerEngine.reference(name, tag: tag))?.familiarString ?? name
-        return EngineError(
-            .notFound,
-            // Docker's words first: clients tell by them that it is the image that is missing.
-            "No such image: \(shown): pulling from a registry is not available in this version of Skiff, use 'load', 'import' or 'skiff image bootstrap'"
-        )
-    }
-
     /// The exit code of a build's command that failed.
     public static func exitCode(of error: any Error) -> Int? {
         if case BuildError.command(_, let code) = error { return Int(code) }

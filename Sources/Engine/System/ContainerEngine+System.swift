@@ -76,6 +76,7 @@ extension ContainerEngine {
         info.Architecture = host.machine
         info.NCPU = host.processors
         info.MemTotal = host.memoryBytes
+        info.RegistryConfig = registryInformation
         info.IndexServerAddress = "https://index.docker.io/v1/"
         info.Name = host.hostname
         info.Labels = []

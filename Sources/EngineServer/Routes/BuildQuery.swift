@@ -32,9 +32,10 @@ struct BuildQuery {
         parameters.shmSizeBytes = Int64(try query.integer("shmsize") ?? 0)
         parameters.cgroupParent = query["cgroupparent"] ?? ""
         parameters.extraHosts = query.all("extrahosts").filter { !$0.isEmpty }
+        parameters.pulls = query.flag("pull")
         parameters.platform = query["platform"] ?? ""
         for (name, what) in [
-            ("squash", "squashing"), ("outputs", "build output other than an image"), ("pull", "pulling the base image"),
+            ("squash", "squashing"), ("outputs", "build output other than an image"),
         ] where query.flag(name) {
             throw EngineError(.notImplemented, "\(what) is not available in this version of Skiff")
         }

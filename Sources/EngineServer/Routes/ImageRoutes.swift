@@ -1,7 +1,9 @@
 import DockerAPI
 import Engine
+import FoundationEssentials
 import NIOCore
 import NIOHTTP1
+import OCI
 
 /// `/images/…` and `/build`.
 struct ImageRoutes {
@@ -16,17 +18,24 @@ struct ImageRoutes {
         router.on(.POST, "/images/prune") { request in
             try .json(await engine.pruneImages(try request.query.filters()))
         }
-        router.on(.GET, "/images/search") { _ in
-            throw EngineError(.notImplemented, "searching registries is not available in this version of Skiff")
+        router.on(.GET, "/images/search") { request in
+            try .json(
+                await engine.searchImages(
+                    request.query["term"] ?? "", limit: try request.query.integer("limit") ?? 0, filters: try request.query.filters(),
+                    auth: try request.registryAuth()))
         }
         router.on(.GET, "/images/get") { request in
-            try await Self.save(engine, request.query.all("names").flatMap { $0.split(separator: ",").map(String.init) })
+            try await Self.save(
+                engine, request.query.all("names").flatMap { $0.split(separator: ",").map(String.init) }, request.query.platform())
+        }
+        router.on(.GET, "/images/diff") { request in
+            try .json(await engine.compareImages(request.query["from"] ?? "", request.query["to"] ?? ""))
         }
         router.on(.GET, "/images/{name...}/get") { request in
-            try await Self.save(engine, [request.parameter("name")])
+            try await Self.save(engine, [request.parameter("name")], request.query.platform())
         }
         router.on(.GET, "/images/{name...}/json") { request in
-            try .json(await engine.inspectImage(request.parameter("name")))
+            try .json(await engine.inspectImage(request.parameter("name"), platform: request.query.platform()))
         }
         router.on(.GET, "/images/{name...}/history") { request in
             try .json(await engine.imageHistory(request.parameter("name")))
@@ -36,8 +45,12 @@ struct ImageRoutes {
                 request.parameter("name"), repository: request.query["repo"] ?? "", tag: request.query["tag"] ?? "")
             return .status(.created)
         }
-        router.on(.POST, "/images/{name...}/push") { _ in
-            throw EngineError(.notImplemented, "pushing to a registry is not available in this version of Skiff")
+        router.on(.POST, "/images/{name...}/push") { request in
+            let query = request.query
+            let transfer = try await engine.pushImage(
+                request.parameter("name"), tag: query["tag"] ?? "", platform: try PlatformParameter.name(query["platform"]),
+                auth: try request.registryAuth())
+            return .messages { send in try await transfer.run(send) }
         }
         router.on(.DELETE, "/images/{name...}") { request in
             try .json(
@@ -51,13 +64,15 @@ struct ImageRoutes {
         let engine = engine
         router.on(.POST, "/images/load") { request in
             let body = request.body
-            let quiet = request.query.flag("quiet")
-            return .messages { send in try await engine.loadImages(body, quiet: quiet, send: send) }
+            let platform = try request.query.platform()
+            return .messages { send in try await engine.loadImages(body, platform: platform, send: send) }
         }
         router.on(.POST, "/images/create") { request in
             let query = request.query
             guard let source = query["fromSrc"], !source.isEmpty else {
-                throw EngineError.pullUnavailable(query["fromImage"] ?? "", tag: query["tag"] ?? "")
+                let transfer = try await engine.pullImage(
+                    query["fromImage"] ?? "", tag: query["tag"] ?? "", platform: query["platform"] ?? "", auth: try request.registryAuth())
+                return .messages { send in try await transfer.run(send) }
             }
             guard source == "-" else {
                 throw EngineError(.notImplemented, "importing from a URL is not available in this version of Skiff")
@@ -93,17 +108,61 @@ struct ImageRoutes {
             response.Id = try await engine.commitContainer(query["container"] ?? "", wanted)
             return try .json(response, status: .created)
         }
-        router.on(.POST, "/build/prune") { _ in try .json(await engine.pruneBuildCache()) }
+        router.on(.POST, "/build/prune") { request in
+            var wanted = BuildCachePrune()
+            wanted.all = request.query.flag("all")
+            // One word for it in each generation of the API.
+            let keep = ["reserved-space", "keep-storage", "max-used-space"].lazy.compactMap { request.query[$0] }.first { $0 != "0" }
+            wanted.keepBytes = try keep.map { text in
+                guard let bytes = Int64(text), bytes >= 0 else { throw EngineError(.invalidArgument, "invalid amount of storage: \(text)") }
+                return bytes
+            }
+            wanted.filters = try request.query.filters()
+            return try .json(await engine.pruneBuildCache(wanted))
+        }
         router.on(.POST, "/build") { request in
-            let parameters = try BuildQuery(request.query).parameters
+            var parameters = try BuildQuery(request.query).parameters
+            parameters.auth = try request.registryAuth()
             let body = request.body
-            return .messages { send in try await engine.build(parameters, context: body, send: send) }
+            return .messages { [parameters] send in try await engine.build(parameters, context: body, send: send) }
         }
     }
 
-    private static func save(_ engine: ContainerEngine, _ names: [String]) async throws -> Response {
-        let write = try await engine.saveImages(names)
+    private static func save(_ engine: ContainerEngine, _ names: [String], _ platform: PlatformChoice?) async throws -> Response {
+        let write = try await engine.saveImages(names, platform: platform)
         return .stream("application/x-tar") { writer in try await write { try await writer.write($0) } }
+    }
+}
+
+extension Query {
+    /// The platform that is wanted, as the API writes it (JSON) or as people do; nil when none is.
+    func platform() throws -> PlatformChoice? {
+        guard let text = self["platform"], !text.isEmpty else { return nil }
+        if let choice = PlatformChoice(text) { return choice }
+        // What is neither is told as it came.
+        guard let platform = try? JSONDecoder().decode(OCIPlatform.self, from: Data(text.utf8)), let architecture = platform.architecture,
+            !architecture.isEmpty
+        else { throw EngineError(.invalidArgument, "invalid platform: \(text)") }
+        return PlatformChoice(os: platform.os ?? "linux", architecture: architecture, variant: platform.variant)
+    }
+}
+
+/// `platform` as newer clients send it, `{"os":"linux","architecture":"amd64"}`, or as people write it.
+private enum PlatformParameter {
+    static func name(_ text: String?) throws -> String {
+        guard let text, !text.isEmpty else { return "" }
+        guard text.hasPrefix("{") else { return text }
+        guard let platform = try? JSONDecoder().decode(OCIPlatform.self, from: Data(text.utf8)) else {  // Which part is wrong does not matter.
+            throw EngineError(.invalidArgument, "invalid platform")
+        }
+        return [platform.os ?? "linux", platform.architecture, platform.variant].compactMap(\.self).filter { !$0.isEmpty }.joined(separator: "/")
+    }
+}
+
+extension Request {
+    /// What the client shows to registries.
+    func registryAuth() throws -> RegistryAuth {
+        try RegistryAuth(header: headers.first(name: "X-Registry-Auth"), configHeader: headers.first(name: "X-Registry-Config"))
     }
 }
 

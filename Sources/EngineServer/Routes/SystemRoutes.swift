@@ -26,13 +26,30 @@ struct SystemRoutes {
                 engine.version(api: APIVersion.current.description, minimum: APIVersion.minimum.description))
         }
         router.on(.GET, "/info") { _ in try .json(await engine.info()) }
-        router.on(.GET, "/system/df") { _ in try .json(await engine.diskUsage()) }
-        router.on(.POST, "/auth") { _ in
-            throw EngineError(.notImplemented, "logging in to a registry is not available in this version of Skiff")
+        router.on(.GET, "/system/df") { request in
+            let names = request.query.all("type")
+            let parts = try names.map { name in
+                guard let part = DiskUsagePart(rawValue: name) else { throw EngineError(.invalidArgument, "unknown object type: \(name)") }
+                return part
+            }
+            return try .json(await engine.diskUsage(names.isEmpty ? Set(DiskUsagePart.allCases) : Set(parts)))
+        }
+        router.on(.POST, "/system/check") { request in
+            try .json(await engine.checkSystem(repairs: request.query.flag("repair")))
+        }
+        router.on(.POST, "/auth") { request in
+            try .json(await engine.authenticate(try await request.decode(AuthConfig.self)))
         }
         router.on(.GET, "/plugins") { _ in try .json([String]()) }
-        router.on(.GET, "/distribution/{name...}/json") { _ in
-            throw EngineError(.notImplemented, "asking a registry is not available in this version of Skiff")
+        router.on(.GET, "/distribution/{name...}/json") { request in
+            try .json(await engine.inspectDistribution(request.parameter("name"), auth: try request.registryAuth()))
+        }
+        router.on(.GET, "/distribution/{name...}/manifest") { request in
+            let manifest = try await engine.distributionManifest(request.parameter("name"), auth: try request.registryAuth())
+            var response = Response.rawJSON(manifest.bytes)
+            response.headers.replaceOrAdd(name: "Content-Type", value: manifest.mediaType)
+            response.headers.add(name: "Docker-Content-Digest", value: manifest.digest)
+            return response
         }
         for path in ["/swarm", "/nodes", "/services", "/tasks", "/secrets", "/configs"] {
             router.on(.GET, path) { _ in

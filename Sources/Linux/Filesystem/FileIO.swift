@@ -34,3 +34,9 @@ public func ftruncate(_ file: borrowing OwnedFD, size: Int64) throws(SystemError
     let raw = file.raw
     try check("ftruncate") { Glibc.ftruncate(raw, Int(size)) }
 }
+
+/// Reads from a place in the file, whatever its position; 0 is the end.
+public func pread(_ file: borrowing OwnedFD, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError) -> Int {
+    let raw = file.raw
+    return try check("pread") { Glibc.pread(raw, buffer.baseAddress, buffer.count, Int(offset)) }
+}

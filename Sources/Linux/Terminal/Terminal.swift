@@ -58,6 +58,13 @@ public struct TerminalMode: Sendable {
         return TerminalMode(settings: settings)
     }
 
+    /// What is typed is not shown; a line is still a line.
+    public func withoutEcho() -> TerminalMode {
+        var settings = settings
+        settings.c_lflag &= ~tcflag_t(ECHO)
+        return TerminalMode(settings: settings)
+    }
+
     private init(settings: termios) {
         self.settings = settings
     }

@@ -15,17 +15,19 @@ enum CommandTree {
         CommandEntry("history", make: Command.history), CommandEntry("import", make: Command.importImage),
         CommandEntry("inspect", make: Command.inspect), CommandEntry("kill", make: Command.kill),
         CommandEntry("load", make: Command.load), CommandEntry("logs", make: Command.logs),
+        CommandEntry("login", make: Command.login), CommandEntry("logout", make: Command.logout),
         CommandEntry("pause", make: Command.pause), CommandEntry("port", make: Command.port),
+        CommandEntry("pull", make: Command.pull), CommandEntry("push", make: Command.push),
         CommandEntry("rename", make: Command.rename), CommandEntry("restart", make: Command.restart),
         CommandEntry("rm", make: Command.remove), CommandEntry("rmi", make: Command.removeImage),
-        CommandEntry("save", make: Command.save), CommandEntry("start", make: Command.start),
+        CommandEntry("save", make: Command.save), CommandEntry("search", make: Command.search), CommandEntry("start", make: Command.start),
         CommandEntry("stats", make: Command.stats), CommandEntry("stop", make: Command.stop),
         CommandEntry("tag", make: Command.tag), CommandEntry("top", make: Command.top),
         CommandEntry("unpause", make: Command.unpause), CommandEntry("update", make: Command.update),
         CommandEntry("wait", make: Command.wait),
     ]
 
-    static let groups: [CommandGroup] = [container, image, network, system, volume, builder]
+    static let groups: [CommandGroup] = [container, image, manifest, network, system, volume, builder]
 
     private static let container = CommandGroup(
         name: "container", summary: "Manage containers",
@@ -49,12 +51,18 @@ enum CommandTree {
         name: "image", summary: "Manage images",
         entries: [
             CommandEntry("bootstrap", make: Command.bootstrap), CommandEntry("build", make: Command.build),
+            CommandEntry("diff", make: Command.compareImages),
             CommandEntry("history", make: Command.history), CommandEntry("import", make: Command.importImage),
             CommandEntry("inspect", make: Command.inspectImage), CommandEntry("load", make: Command.load),
             CommandEntry("ls", "list", make: Command.images), CommandEntry("prune", make: Command.pruneImages),
+            CommandEntry("pull", make: Command.pull), CommandEntry("push", make: Command.push),
             CommandEntry("rm", "remove", make: Command.removeImage), CommandEntry("save", make: Command.save),
             CommandEntry("tag", make: Command.tag),
         ])
+
+    private static let manifest = CommandGroup(
+        name: "manifest", summary: "Look at manifests of registries",
+        entries: [CommandEntry("inspect", make: Command.inspectManifest)])
 
     private static let network = CommandGroup(
         name: "network", summary: "Manage networks",
@@ -74,6 +82,7 @@ enum CommandTree {
     private static let system = CommandGroup(
         name: "system", summary: "Manage the engine",
         entries: [
+            CommandEntry("check", make: Command.checkSystem),
             CommandEntry("df", make: Command.diskUsage), CommandEntry("events", make: Command.events),
             CommandEntry("info", make: Command.info), CommandEntry("prune", make: Command.pruneSystem),
         ])

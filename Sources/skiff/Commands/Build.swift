@@ -44,8 +44,9 @@ extension Command {
             query += call[HostFlags.addHost].map { ("extrahosts", $0) }
             query.append(("buildargs", buildArguments(call[buildArgument], call.program.environment)))
             query.append(("labels", object(EnvironmentList.labels(call[label]).mapValues(JSONValue.string))))
-            let request = EngineRequest(
+            var request = EngineRequest(
                 .post, "/build", query: query, body: .stream(type: "application/x-tar", next: context.next))
+            request.headers = try await Logins(call.program.environment).allHeader()
             let display = BuildDisplay(isQuiet: call[quiet])
             let id = try await call.program.engine.open(request) { try await display.show($0) }
             if call[quiet], let id { try call.program.print(id) }

@@ -63,11 +63,17 @@ struct ContainerCreation: Sendable {
 
     private func getImage() async throws {
         let reference = try Reference(call.arguments[0]).withDefaultTag()
-        let (name, tag) = (reference.name, reference.digest?.description ?? reference.tag ?? "")
-        let request = EngineRequest(
-            .post, "/images/create",
-            query: [("fromImage", name), ("tag", tag), ("platform", call[ContainerFlags.platform])])
         let progress = ProgressDisplay(stream: .error, isQuiet: call[ContainerFlags.quiet])
-        _ = try await engine.open(request) { try await progress.show($0) }
+        do {
+            try await ImagePull(program: call.program, platform: call[ContainerFlags.platform]).run(reference, progress)
+        } catch let error as CommandFailure {
+            // The command decides what its failure is reported as.
+            throw ImageMissing(description: error.message)
+        }
     }
+}
+
+/// The image could not be had.
+private struct ImageMissing: Error, CustomStringConvertible {
+    let description: String
 }

@@ -1,0 +1,224 @@
+import Blocking
+import FoundationEssentials
+import Linux
+import Logging
+public import OCI
+public import Registry
+import Store
+import SystemPackage
+
+/// What came with a pull.
+public struct PulledImage: Sendable, Equatable {
+    public let image: Image
+    /// Of what the name stands for at the registry: a manifest, or an index of several.
+    public let digest: Digest
+    /// The name meant another image before, or none.
+    public let isNew: Bool
+}
+
+/// Hears of each layer, by the digest of its blob (pull) or its diff id (push). Called from any thread; must not wait.
+public typealias TransferProgress = @Sendable (Digest, TransferStep) -> Void
+
+extension ImageStore {
+    /// `docker pull` of one name: the manifest, the image for the platform if it is an index, its configuration and those
+    /// layers that are not in the store, several at a time. The mirrors of the registry are asked first.
+    ///
+    /// A pull that breaks off leaves what it has, and the next one goes on from there. `found` is called with the digests of
+    /// the layers' blobs before the first transfer.
+    public func pull(
+        _ reference: Reference, from registries: Registries, _ credentials: RegistryCredentials, platform: Platform? = nil,
+        progress: @escaping TransferProgress, found: @escaping @Sendable ([Digest]) -> Void = { _ in }
+    ) async throws -> PulledImage {
+        let reference = reference.withDefaultTag()
+        let sources = registries.sources(of: reference, credentials)
+        for source in sources.dropLast() {
+            do {
+                let pull = ImagePull(
+                    images: self, reference: reference, repository: try await source.connect(for: .pull), domain: "mirror:\(source.host)",
+                    configuration: registries.configuration, platform: platform, progress: progress, found: found)
+                return try await pull.run()
+            } catch let error as RegistryError {
+                logger.warning(
+                    "mirror cannot be used, asking the next", metadata: ["mirror": "\(source.host)", "error": "\(error)"])
+            }
+        }
+        let registry = registries.registry(of: reference, credentials)
+        let pull = ImagePull(
+            images: self, reference: reference, repository: try await registry.connect(for: .pull), domain: reference.domain,
+            configuration: registries.configuration, platform: platform, progress: progress, found: found)
+        return try await pull.run()
+    }
+
+    /// Forgets what broken-off pulls have left for their continuation, except those that are under way.
+    public func discardUnfinishedPulls() async throws {
+        try await blocking {
+            let layers = try self.transfers.stopKeeping(before: nil)
+            try sweepDownloads(self.downloads, olderThan: 0, self.logger)
+            _ = try self.layers.removeUnusedNow(among: layers)
+        }
+    }
+}
+
+/// One pull from one place.
+private struct ImagePull: Sendable {
+    let images: ImageStore
+    let reference: Reference
+    let repository: RepositoryClient
+    let domain: String
+    let configuration: RegistryConfiguration
+    let platform: Platform?
+    let progress: TransferProgress
+    let found: @Sendable ([Digest]) -> Void
+
+    private static let configBytes = 8 << 20
+
+    func run() async throws -> PulledImage {
+        let top = try await repository.manifest(ManifestName(reference))
+        let (fetched, manifest) = try await choose(top)
+        guard MediaType.isConfig(manifest.config.mediaType) else {
+            throw RegistryError(.unsupported, "unsupported media type: \(manifest.config.mediaType.prefix(200)) is no configuration of an image")
+        }
+        let configBytes = try await repository.blob(manifest.config, limit: Self.configBytes)
+        let config = try decodeDocument(ImageConfig.self, from: configBytes, "image configuration")
+        try check(config, manifest)
+        let diffIDs = config.rootfs.diffIDs
+        found(manifest.layers.map(\.digest))
+        do {
+            let image = try await images.layers.holding(diffIDs) {
+                try await fetchLayers(manifest.layers, diffIDs)
+                return try await add(configBytes, fetched, top.digest)
+            }
+            return PulledImage(image: image.image, digest: top.digest, isNew: image.isNew)
+        } catch let error as SystemError where error.errno == .noSpace {
+            // Nobody can go on with this before there is room.
+            try await giveRoom(diffIDs)
+            throw error
+        }
+    }
+
+    private func giveRoom(_ layers: [Digest]) async throws {
+        let images = images
+        try await blocking { try images.transfers.stopKeeping(layers) }
+        try await images.layers.removeUnused(among: layers)
+    }
+
+    /// The manifest itself, or that of an index which fits the machine or what was asked for.
+    private func choose(_ top: FetchedManifest) async throws -> (FetchedManifest, Manifest) {
+        var fetched = top
+        for _ in 0..<4 {
+            switch fetched.document {
+            case .manifest(let manifest): return (fetched, manifest)
+            case .index(let index):
+                let wanted = platform ?? .host
+                guard let entry = index.entry(for: wanted) else {
+                    throw ImageError.noMatch(
+                        "no matching manifest for \(wanted) in the manifest list entries")
+                }
+                fetched = try await repository.manifest(.digest(entry.digest), expected: entry)
+            }
+        }
+        throw RegistryError(.invalidReply, "invalid manifest: indexes within indexes")
+    }
+
+    private func check(_ config: ImageConfig, _ manifest: Manifest) throws {
+        guard config.os == Platform.host.os else {
+            throw RegistryError(.unsupported, "image operating system \"\(config.os.prefix(40))\" cannot be used on this platform")
+        }
+        if let platform, platform.architecture != config.architecture {
+            throw ImageError.noMatch(
+                "image with reference \(reference.familiarString) was found but does not match the specified platform: "
+                    + "wanted \(platform), actual: \(config.platform)")
+        }
+        guard config.rootfs.type == "layers", config.rootfs.diffIDs.count == manifest.layers.count else {
+            throw RegistryError(.invalidReply, "layers from manifest don't match image configuration")
+        }
+        for layer in manifest.layers {
+            guard LayerMediaType.isKnown(layer.mediaType) else {
+                throw RegistryError(.unsupported, "unsupported media type \(layer.mediaType.prefix(200)) of a layer")
+            }
+            guard layer.digest.algorithm == .sha256 else {
+                throw RegistryError(.unsupported, "unsupported digest algorithm of layer \(layer.digest)")
+            }
+        }
+        guard config.rootfs.diffIDs.allSatisfy({ $0.algorithm == .sha256 }) else {
+            throw RegistryError(.unsupported, "unsupported digest algorithm of a diff id")
+        }
+    }
+
+    private func fetchLayers(_ layers: [Descriptor], _ diffIDs: [Digest]) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            var seen: Set<Digest> = []
+            for (layer, diffID) in zip(layers, diffIDs) {
+                if try await images.layers.exists(diffID) {
+                    progress(layer.digest, .alreadyExists)
+                    continue
+                }
+                guard seen.insert(diffID).inserted else { continue }
+                progress(layer.digest, .waiting)
+                group.addTask { try await fetch(layer, diffID) }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private func fetch(_ layer: Descriptor, _ diffID: Digest) async throws {
+        let (images, progress) = (images, progress)
+        try await images.fetches.run(diffID, listener: { progress(layer.digest, $0) }) { tell in
+            try await images.downloadSlots.take { () async throws -> Void in
+                // Somebody may have built, loaded or pulled it while we stood in line.
+                if try await images.layers.exists(diffID) { return tell(.pulled) }
+                try await LayerFetch(
+                    layers: images.layers, transfers: images.transfers, downloads: images.downloads, descriptor: layer,
+                    diffID: diffID, repository: repository, domain: domain, configuration: configuration, tell: tell
+                ).run()
+            }
+        }
+    }
+
+    private func add(_ configBytes: [UInt8], _ fetched: FetchedManifest, _ digest: Digest) async throws -> (image: Image, isNew: Bool) {
+        let (images, reference, domain, repository) = (images, reference, domain, repository)
+        return try await blocking {
+            let before = try? images.find("\(reference.digest.map { reference.with($0) } ?? reference)").image.id  // Absent, mostly.
+            let names = reference.digest == nil ? [reference, reference.with(digest)] : [reference.with(digest)]
+            let image = try images.add(configBytes: configBytes, references: names)
+            let manifest = ImageManifest(bytes: fetched.bytes, mediaType: fetched.mediaType, domain: domain, repository: repository.path)
+            try images.transfers.note(manifest, of: image.id)
+            try images.transfers.stopKeeping(image.layers)
+            return (image, before != image.id)
+        }
+    }
+}
+
+/// The forms in which layers come.
+enum LayerMediaType {
+    private static let known: Set<String> = [
+        MediaType.layer, MediaType.layerGzip, MediaType.layerZstd, MediaType.dockerLayer, MediaType.dockerLayerGzip,
+        "application/vnd.docker.image.rootfs.diff.tar.zstd",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    ]
+
+    static func isKnown(_ type: String) -> Bool { known.contains(type) }
+
+    /// The same compression under the name that goes with Docker's manifests or with OCI's.
+    static func converted(_ type: String, isOCI: Bool) -> String {
+        if type.hasSuffix("zstd") { return isOCI ? MediaType.layerZstd : "application/vnd.docker.image.rootfs.diff.tar.zstd" }
+        if type.hasSuffix("gzip") { return isOCI ? MediaType.layerGzip : MediaType.dockerLayerGzip }
+        return isOCI ? MediaType.layer : MediaType.dockerLayer
+    }
+}
+
+/// Removes halves of blobs to which nobody has come back for so many seconds.
+func sweepDownloads(_ directory: FilePath, olderThan seconds: Int64, _ logger: Logger) throws {
+    let now = Timestamp.now().seconds
+    let opened = try OwnedFD.open(directory, [.readOnly, .directory])
+    for name in try namesInDirectory(opened) {
+        guard let metadata = try fstatatIfExists(opened, name), now - metadata.modified.seconds >= seconds else { continue }
+        do {
+            try unlinkat(opened, name)
+        } catch {
+            logger.warning("left-over of a pull cannot be removed", metadata: ["name": "\(name)", "error": "\(error)"])
+        }
+    }
+}

@@ -1,0 +1,208 @@
+import Blocking
+import FoundationEssentials
+import Linux
+public import OCI
+public import Registry
+import Store
+
+/// What a registry has now.
+public struct PushedImage: Sendable, Equatable {
+    public let tag: String
+    /// Of the manifest.
+    public let digest: Digest
+    public let size: Int
+}
+
+extension ImageStore {
+    /// `docker push` of one name: the layers that the registry does not have, the configuration, and the manifest last.
+    ///
+    /// `found` is called with the diff ids of the layers, the topmost first, before anything is sent.
+    public func push(
+        _ reference: Reference, to registries: Registries, _ credentials: RegistryCredentials,
+        progress: @escaping TransferProgress, found: @escaping @Sendable ([Digest]) -> Void = { _ in }
+    ) async throws -> PushedImage {
+        guard let tag = reference.tag, reference.digest == nil else {
+            throw ImageError.invalid("cannot push a digest reference")
+        }
+        let image = try await blocking { try self.find("\(reference)").image }
+        let repository = try await registries.registry(of: reference, credentials).connect(for: .push)
+        let push = ImagePush(
+            images: self, image: image, reference: reference, tag: tag, repository: repository, configuration: registries.configuration,
+            progress: progress)
+        found(image.layers.reversed())
+        return try await layers.holding(image.layers) { try await push.run() }
+    }
+
+    /// The names of images in a repository, those with a tag.
+    public func references(in repository: Reference) async throws -> [Reference] {
+        try await list().flatMap(\.references).filter { $0.name == repository.name && $0.tag != nil && $0.digest == nil }
+            .sorted { "\($0)" < "\($1)" }
+    }
+}
+
+/// One push.
+private struct ImagePush: Sendable {
+    let images: ImageStore
+    let image: Image
+    let reference: Reference
+    let tag: String
+    let repository: RepositoryClient
+    let configuration: RegistryConfiguration
+    let progress: TransferProgress
+
+    func run() async throws -> PushedImage {
+        if try await repository.blobSize(image.id) == nil {
+            try await repository.upload(image.configBytes, digest: image.id)
+        }
+        let (images, image) = (images, image)
+        let known = try await blocking { try images.transfers.manifest(of: image.id) }
+        let manifest: ImageManifest
+        if let known, try await hasBlobs(of: known) {
+            manifest = known
+        } else {
+            manifest = try made(of: try await sendLayers(), isOCI: known?.mediaType == MediaType.manifest)
+        }
+        try await repository.putManifest(manifest.bytes, mediaType: manifest.mediaType, as: .tag(tag))
+        return try await note(manifest)
+    }
+
+    private func note(_ manifest: ImageManifest) async throws -> PushedImage {
+        let digest = Digest.sha256(of: manifest.bytes)
+        let (images, image, reference, repository) = (images, image, reference, repository)
+        try await blocking {
+            try images.name(image.id, reference.with(digest))
+            let here = ImageManifest(
+                bytes: manifest.bytes, mediaType: manifest.mediaType, domain: reference.domain, repository: repository.path)
+            try images.transfers.note(here, of: image.id)
+        }
+        return PushedImage(tag: tag, digest: digest, size: manifest.bytes.count)
+    }
+
+    /// Whether the repository has all layers in the form in which the image came, or can take them over from where it came
+    /// from: then its manifest, and with it its digest, stays the same.
+    private func hasBlobs(of known: ImageManifest) async throws -> Bool {
+        guard let manifest = try? JSONDecoder().decode(Manifest.self, from: Data(known.bytes)),  // Our own row; at worst a new one is made.
+            manifest.config.digest == image.id, manifest.layers.count == image.layers.count
+        else { return false }
+        var steps: [Digest: TransferStep] = [:]
+        for (blob, layer) in zip(manifest.layers, image.layers) where steps[layer] == nil {
+            if try await repository.blobSize(blob.digest) != nil {
+                steps[layer] = .layerExists
+            } else if known.domain == reference.domain, known.repository != repository.path,
+                try await repository.mount(blob.digest, from: known.repository)
+            {
+                steps[layer] = .mounted(from: known.repository)
+            } else {
+                return false
+            }
+        }
+        for (layer, step) in steps { progress(layer, step) }
+        return true
+    }
+
+    /// The forms in which the registry has the layers now, base first.
+    private func sendLayers() async throws -> [LayerBlob] {
+        let sent = try await withThrowingTaskGroup(of: LayerBlob.self) { group in
+            for layer in Set(image.layers) {
+                group.addTask {
+                    try await images.uploadSlots.take {
+                        try await LayerPush(
+                            layers: images.layers, transfers: images.transfers, layer: layer, repository: repository,
+                            domain: reference.domain, configuration: configuration, tell: { progress(layer, $0) }
+                        ).run()
+                    }
+                }
+            }
+            return try await group.reduce(into: [Digest: LayerBlob]()) { $0[$1.diffID] = $1 }
+        }
+        return image.layers.compactMap { sent[$0] }
+    }
+
+    /// A manifest of the kind that the image came with, Docker's when there is none to follow.
+    private func made(of blobs: [LayerBlob], isOCI: Bool) throws -> ImageManifest {
+        let config = Descriptor(
+            mediaType: isOCI ? MediaType.config : MediaType.dockerConfig, digest: image.id, size: Int64(image.configBytes.count))
+        let layers = blobs.map {
+            Descriptor(mediaType: LayerMediaType.converted($0.mediaType, isOCI: isOCI), digest: $0.digest, size: $0.size)
+        }
+        let mediaType = isOCI ? MediaType.manifest : MediaType.dockerManifest
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let bytes = Array(try encoder.encode(Manifest(mediaType: mediaType, config: config, layers: layers)))
+        return ImageManifest(bytes: bytes, mediaType: mediaType, domain: reference.domain, repository: repository.path)
+    }
+}
+
+/// Sees to it that a repository has one layer.
+private struct LayerPush: Sendable {
+    let layers: LayerStore
+    let transfers: TransferRecords
+    let layer: Digest
+    let repository: RepositoryClient
+    let domain: String
+    let configuration: RegistryConfiguration
+    let tell: @Sendable (TransferStep) -> Void
+
+    func run() async throws -> LayerBlob {
+        let forms = try await blocking { [transfers, layer] in try transfers.blobs(of: layer) }
+        for form in forms where try await repository.blobSize(form.digest) != nil {
+            tell(.layerExists)
+            try await note(form)
+            return form
+        }
+        for form in forms {
+            guard let source = try await mount(form) else { continue }
+            tell(.mounted(from: source))
+            try await note(form)
+            return form
+        }
+        return try await upload()
+    }
+
+    /// The repository that gave the blob.
+    private func mount(_ form: LayerBlob) async throws -> String? {
+        let others = try await blocking { [transfers, domain] in try transfers.repositories(of: form.digest, domain: domain) }
+        for other in others.prefix(4) where other != repository.path {
+            if try await repository.mount(form.digest, from: other) { return other }
+            try await blocking { [transfers, domain] in try transfers.forget(form.digest, domain: domain, repository: other) }
+        }
+        return nil
+    }
+
+    private func upload() async throws -> LayerBlob {
+        let total = try await blocking { [layers, layer] in try layers.tarLength(layer) }
+        var wait = BackOff(configuration)
+        while true {
+            do {
+                let form = try await uploadOnce(total)
+                try await note(form)
+                tell(.pushed)
+                return form
+            } catch let error as RegistryError where error.isTransient {
+                try await wait.next(after: error)
+            }
+        }
+    }
+
+    private func uploadOnce(_ total: Int64) async throws -> LayerBlob {
+        let tell = tell
+        tell(.pushing(current: 0, total: total))
+        let packed = try CompressedLayer(layer, of: layers) { tell(.pushing(current: $0, total: total)) }
+        do {
+            try await repository.upload({ try await packed.next() }, finish: { try packed.finished().digest })
+            let made = try packed.finished()
+            try await packed.stop()
+            return LayerBlob(
+                digest: made.digest, diffID: layer, size: made.size, mediaType: MediaType.dockerLayerGzip, isMadeHere: true)
+        } catch {
+            try await packed.stop()
+            throw error
+        }
+    }
+
+    private func note(_ form: LayerBlob) async throws {
+        try await blocking { [transfers, domain, repository] in
+            try transfers.note(form, domain: domain, repository: repository.path)
+        }
+    }
+}

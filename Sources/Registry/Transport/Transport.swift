@@ -1,0 +1,130 @@
+import AsyncHTTPClient
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// Sends single requests: knows certificates, proxies and time limits, but neither credentials nor redirects.
+final class Transport: Sendable {
+    let configuration: RegistryConfiguration
+    private let group: any EventLoopGroup
+    private let clients = Mutex<[ProxySettings.Proxy?: HTTPClient]>([:])
+    private let tls = Mutex<[Origin: TLSConfiguration]>([:])
+
+    init(_ configuration: RegistryConfiguration, group: any EventLoopGroup) {
+        self.configuration = configuration
+        self.group = group
+    }
+
+    /// Closes all connections. To be called before the last owner lets go.
+    func shutdown() async throws {
+        let all = clients.withLock { clients in
+            defer { clients = [:] }
+            return Array(clients.values)
+        }
+        for client in all { try await client.shutdown() }
+    }
+
+    /// Returns with the head of the answer. Errors of the connection are `RegistryError`s of the kind `connection`.
+    func send(
+        _ method: HTTPMethod, _ address: WebAddress, headers: HTTPHeaders, body: HTTPClientRequest.Body? = nil
+    ) async throws -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: address.description)
+        request.method = method
+        request.headers = headers
+        request.headers.replaceOrAdd(name: "User-Agent", value: "docker/28.2.2 (skiff)")
+        request.body = body
+        if address.origin.scheme == "https" { request.tlsConfiguration = try trust(address.origin) }
+        do {
+            return try await client(configuration.proxies.proxy(for: address.origin)).execute(request, deadline: .distantFuture)
+        } catch {
+            throw Self.translated(error, method, address)
+        }
+    }
+
+    /// Any error of a connection in words, with the request that it ended.
+    static func translated(_ error: any Error, _ method: HTTPMethod, _ address: WebAddress) -> any Error {
+        if error is CancellationError || error is RegistryError { return error }
+        if let error = error as? HTTPClientError, error == .cancelled { return CancellationError() }
+        return RegistryError(.connection, "\(shown(method, address)): \(reason(error))")
+    }
+
+    /// `Get "https://registry.example/v2/"`
+    static func shown(_ method: HTTPMethod, _ address: WebAddress) -> String {
+        "\(method.rawValue.prefix(1))\(method.rawValue.dropFirst().lowercased()) \"\(address.shown)\""
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        let text = "\(error)"
+        if text.contains("WRONG_VERSION_NUMBER") || text.contains("HTTP_REQUEST") {
+            return "http: server gave HTTP response to HTTPS client"
+        }
+        if text.contains("CERTIFICATE_VERIFY_FAILED") || text.contains("unableToValidateCertificate") || text.contains("noCertificateToValidate") {
+            return "tls: failed to verify certificate: certificate is not trusted for this host"
+        }
+        switch error {
+        case let error as HTTPClientError:
+            switch error {
+            case .connectTimeout, .tlsHandshakeTimeout, .readTimeout, .writeTimeout, .getConnectionFromPoolTimeout:
+                return "i/o timeout (\(error.shortDescription))"
+            case .remoteConnectionClosed: return "EOF"
+            default: return error.shortDescription
+            }
+        case let error as NIOConnectionError:
+            if let last = error.connectionErrors.last { return "dial tcp \(error.host):\(error.port): \(reason(last.error))" }
+            return "dial tcp: lookup \(error.host): no such host"
+        case let error as IOError: return reason(errno: error.errnoCode)
+        default: return text
+        }
+    }
+
+    private static func reason(errno: CInt) -> String {
+        switch errno {
+        case 111: "connect: connection refused"
+        case 104: "connection reset by peer"
+        case 110: "i/o timeout"
+        case 113: "connect: no route to host"
+        case 32: "broken pipe"
+        default: "system error \(errno)"
+        }
+    }
+
+    private func trust(_ origin: Origin) throws -> TLSConfiguration {
+        if let known = tls.withLock({ $0[origin] }) { return known }
+        let made: TLSConfiguration
+        do {
+            made = try Trust.configuration(for: origin, configuration)
+        } catch let error as NIOSSLError {
+            throw RegistryError(.refused, "cannot use the certificates for \(origin.authority): \(error)")
+        }
+        tls.withLock { $0[origin] = made }
+        return made
+    }
+
+    private func client(_ proxy: ProxySettings.Proxy?) -> HTTPClient {
+        clients.withLock { clients in
+            if let client = clients[proxy] { return client }
+            let client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: settings(proxy))
+            clients[proxy] = client
+            return client
+        }
+    }
+
+    private func settings(_ proxy: ProxySettings.Proxy?) -> HTTPClient.Configuration {
+        let stall = TimeAmount(configuration.stallTimeout)
+        var settings = HTTPClient.Configuration(
+            redirectConfiguration: .disallow,
+            timeout: .init(connect: min(stall, .seconds(10)), read: stall, write: stall + stall), decompression: .disabled)
+        settings.httpVersion = .http1Only
+        settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 32
+        settings.connectionPool.retryConnectionEstablishment = false
+        if let proxy {
+            let authorization = proxy.authorization.map { secret in
+                HTTPClient.Authorization.basic(credentials: Base64.encoded(Array(secret.reveal().utf8)))
+            }
+            settings.proxy = .server(host: proxy.host, port: proxy.port, authorization: authorization)
+        }
+        return settings
+    }
+}
