@@ -169,9 +169,17 @@ final class TestBundle: Sendable {
             .filter { access($0, F_OK) == 0 }
     }
 
+    /// runc leaves the groups above a container's.
+    private func removeEmptyParents() {
+        guard let hierarchies = try? namesInDirectory(OwnedFD.open("/sys/fs/cgroup", [.readOnly, .directory])) else { return }
+        // Of other containers that live, and of hierarchies where there is none, they stay.
+        for hierarchy in hierarchies { rmdir("/sys/fs/cgroup/\(hierarchy)/skiff-tests") }
+    }
+
     private func remove() {
         _ = try? call(["delete", "--force", id])  // Usually it is gone; what is not shows in the checks below.
         #expect(cgroupsLeft().isEmpty)
+        if runtime == .runc { removeEmptyParents() }
         #expect(!mountedPaths().contains { $0.contains(directory.string) })
         try? removeTree(directory)  // A left-over of a test in the temporary directory does no harm.
     }
