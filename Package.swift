@@ -34,6 +34,13 @@ func module(_ name: String, _ dependencies: [Target.Dependency], exclude: [Strin
 /// Without what nobody calls, and without the names of everything for whoever might look them up: a tenth of the size.
 let lean = ["-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "--no-export-dynamic"]
 
+/// What only the runtime can do without: functions that are the same to the byte, tables for exceptions, and the names
+/// of Unicode's characters.
+let leaner = [
+    "-Xlinker", "--icf=all", "-Xlinker", "--no-eh-frame-hdr", "-Xlinker", "--wrap=_swift_stdlib_getScalarName",
+    "-Xlinker", "--defsym=__wrap__swift_stdlib_getScalarName=abort",
+]
+
 /// Swift's libraries linked statically, the C library dynamically (name resolution needs it).
 /// A module compiled for the shared libraries names only the first row; the rest are what those rest on.
 let staticSwift =
@@ -71,6 +78,7 @@ let package = Package(
     targets: [
         // Level 0
         .target(name: "CLinux"),
+        .target(name: "CWithoutBacktrace"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         module("OCI", []),
@@ -78,21 +86,28 @@ let package = Package(
         // Level 1
         module("Linux", ["CLinux", system]),
         module("DockerAPI", []),
+        // Apart from Linux, so that the runtime links neither the concurrency library nor Dispatch.
+        module("Blocking", ["Linux", "CLinux", system]),
         // Level 2
         module("Archive", ["Linux", "CZlib", "CZstd", system]),
-        module("Store", ["Linux", "OCI", grdb, crypto, system]),
+        module("Store", ["Blocking", "Linux", "OCI", grdb, crypto, system]),
         module("OCIRuntime", ["Linux", "OCI", system]),
         // Level 3
-        module("Registry", ["OCI", "Linux", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, system, logging]),
-        module("Networking", ["Linux", "OCI", "Store", system, logging]),
+        module(
+            "Registry",
+            ["OCI", "Linux", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, system, logging]),
+        module("Networking", ["Blocking", "Linux", "OCI", "Store", system, logging]),
         // Level 4
-        module("Images", ["OCI", "Archive", "Store", "Linux", "Registry", nioCore, crypto, system, logging]),
+        module("Images", ["OCI", "Archive", "Blocking", "Store", "Linux", "Registry", nioCore, crypto, system, logging]),
         // Level 5
-        module("Builder", ["BuildContext", "OCI", "Archive", "Images", "Store", "Linux", crypto, system, logging]),
+        module("Builder", ["BuildContext", "OCI", "Archive", "Images", "Store", "Blocking", "Linux", crypto, system, logging]),
         // Level 6
         module(
             "Engine",
-            ["DockerAPI", "OCI", "Linux", "Archive", "Store", "Networking", "Images", "Registry", "Builder", nioCore, nioPosix, system, logging]),
+            [
+                "DockerAPI", "OCI", "Blocking", "Linux", "Archive", "Store", "Networking", "Images", "Registry", "Builder", nioCore,
+                nioPosix, system, logging,
+            ]),
         // Level 7
         module("EngineServer", ["Engine", "DockerAPI", "Linux", nioCore, nioPosix, nioHTTP1, logging]),
         module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1]),
@@ -100,19 +115,25 @@ let package = Package(
         // The commands are a module of their own: a program's link flags would reach its tests.
         .target(
             name: "SkiffCommands",
-            dependencies: ["DockerAPI", "EngineClient", "Archive", "BuildContext", "OCI", "Linux", nioCore, nioPosix, system],
+            dependencies: ["DockerAPI", "EngineClient", "Archive", "Blocking", "BuildContext", "OCI", "Linux", nioCore, nioPosix, system],
             path: "Sources/skiff", exclude: ["Main.swift"], swiftSettings: strict),
         .executableTarget(
             name: "skiff", dependencies: ["SkiffCommands", "Linux"], path: "Sources/skiff", sources: ["Main.swift"],
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])], linkerSettings: [.unsafeFlags(staticSwift)]),
         program(
-            "skiffd", ["Engine", "EngineServer", "Linux", "Images", "Networking", "Registry", "Store", "OCI", arguments, nioCore, nioPosix, logging, system],
+            "skiffd",
+            [
+                "Engine", "EngineServer", "Blocking", "Linux", "Images", "Networking", "Registry", "Store", "OCI", arguments, nioCore,
+                nioPosix, logging, system,
+            ],
             link: staticFoundation),
-        program("skiff-runtime", ["OCIRuntime", "Linux", "OCI", system], link: ["-static-executable"] + lean),
+        program(
+            "skiff-runtime", ["OCIRuntime", "Linux", "OCI", "CWithoutBacktrace", system],
+            link: ["-static-executable"] + lean + leaner),
         // Tests
         tests("OCITests", ["OCI"]),
         tests("ArchiveTests", ["Archive", "Linux", system]),
-        tests("StoreTests", ["Store", "Linux", "OCI", system]),
+        tests("StoreTests", ["Blocking", "Store", "Linux", "OCI", system]),
         tests("RegistryTests", ["Registry", "OCI", nioCore, nioPosix, nioHTTP1]),
         tests("ImagesTests", ["Images", "OCI"]),
         tests("ImagesRootTests", ["Images", "Archive", "Store", "Linux", "OCI", system]),
@@ -121,7 +142,7 @@ let package = Package(
         tests("OCIRuntimeTests", ["OCIRuntime", "OCI", "Linux"]),
         tests("RuntimeRootTests", ["OCI", "Linux", system]),
         tests("NetworkingTests", ["Networking", "Linux", "Store", logging, system]),
-        tests("NetworkingRootTests", ["Networking", "Linux", "Store", logging, system]),
+        tests("NetworkingRootTests", ["Blocking", "Networking", "Linux", "Store", logging, system]),
         tests("DockerAPITests", ["DockerAPI"]),
         tests("SkiffTests", ["SkiffCommands", "EngineClient", "DockerAPI", "OCI", "Archive", nioCore]),
         tests("BuilderTests", ["BuildContext", "Builder", "Images", "Store", "OCI", "Archive", "Linux", system]),

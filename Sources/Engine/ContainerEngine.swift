@@ -1,3 +1,4 @@
+import Blocking
 import Builder
 public import DockerAPI
 public import Images
@@ -38,7 +39,7 @@ public final class ContainerEngine: Sendable {
         context = EngineContext(
             paths: paths, database: database, images: images, registries: Registries(registries, group: eventLoops),
             networks: BridgeNetworks(database: database, logger: logger, configuration: network), events: events,
-            reaper: SupervisorReaper(), eventLoops: eventLoops, logger: logger, host: try HostFacts.read())
+            reaper: SupervisorReaper(), runtime: try SealedProgram(paths.runtime), eventLoops: eventLoops, logger: logger, host: try HostFacts.read())
         volumes = try await VolumeStore(root: paths.volumes, database: database, events: events)
         identity = try await EngineIdentity.load(paths.dataRoot)
         builds = Build(

@@ -1,4 +1,5 @@
 import Images
+import Linux
 import Logging
 import Networking
 import NIOCore
@@ -14,6 +15,8 @@ struct EngineContext: Sendable {
     let networks: BridgeNetworks
     let events: EventHub
     let reaper: SupervisorReaper
+    /// `skiff-runtime`, which supervises every process.
+    let runtime: SealedProgram
     let eventLoops: any EventLoopGroup
     let logger: Logger
     /// Carries the seccomp profile and everything else that is the same for all containers.

@@ -1,3 +1,4 @@
+import Blocking
 import Linux
 
 /// Runs blocking work in the network namespace that counts as the host's.

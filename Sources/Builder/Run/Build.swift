@@ -1,3 +1,4 @@
+import Blocking
 public import Images
 import Linux
 import OCI

@@ -1,3 +1,4 @@
+import Blocking
 import BuildContext
 import Images
 import Linux

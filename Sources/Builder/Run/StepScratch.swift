@@ -1,3 +1,4 @@
+import Blocking
 import Images
 import Linux
 import OCI

@@ -1,3 +1,4 @@
+import Blocking
 import Builder
 import DockerAPI
 import FoundationEssentials
@@ -49,7 +50,7 @@ struct BuildStepRunner: StepRunner {
         }
         try await configure(record, paths, root)
         let launched = try await SupervisorLaunch(
-            runtime: context.paths.runtime, group: context.eventLoops, reaper: context.reaper
+            runtime: context.runtime, group: context.eventLoops, reaper: context.reaper
         ).run(directory: paths.runtime, arguments: ["--id", step.id], root: root)
         undo.add("end the step") { [reaper = context.reaper] in
             launched.supervisor.close()

@@ -1,4 +1,5 @@
 import Archive
+import Blocking
 import Builder
 public import DockerAPI
 import Images

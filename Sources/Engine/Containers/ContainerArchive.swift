@@ -1,4 +1,5 @@
 import Archive
+import Blocking
 public import DockerAPI
 import Linux
 public import NIOCore

@@ -1,3 +1,4 @@
+import Blocking
 import Linux
 import Logging
 import Store

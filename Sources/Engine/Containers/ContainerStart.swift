@@ -1,3 +1,4 @@
+import Blocking
 import DockerAPI
 import FoundationEssentials
 import Linux
@@ -60,7 +61,7 @@ extension Container {
         let root = try await mounted
         try await writeConfiguration(endpoint, root)
 
-        let launcher = SupervisorLaunch(runtime: context.paths.runtime, group: context.eventLoops, reaper: context.reaper)
+        let launcher = SupervisorLaunch(runtime: context.runtime, group: context.eventLoops, reaper: context.reaper)
         let launched = try await launcher.run(directory: directory, arguments: supervisorArguments(), root: root)
         // The supervisor ends the waiting process when this connection closes before START.
         undo.add("end the supervisor") { [reaper = context.reaper] in

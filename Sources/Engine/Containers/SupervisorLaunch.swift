@@ -1,3 +1,4 @@
+import Blocking
 import Linux
 import NIOCore
 import OCI
@@ -5,7 +6,7 @@ import SystemPackage
 
 /// Starts a supervisor and hears of the process that it made. docs/run.md tells the whole story.
 struct SupervisorLaunch {
-    let runtime: FilePath
+    let runtime: SealedProgram
     let group: any EventLoopGroup
     let reaper: SupervisorReaper
 
@@ -55,7 +56,7 @@ struct SupervisorLaunch {
                 descriptors.append(root.raw)
                 arguments += ["--root-fd", "4"]
             }
-            let pid = try spawn(runtime, arguments: arguments, environment: [], descriptors: descriptors)
+            let pid = try runtime.spawn(arguments: arguments, environment: [], descriptors: descriptors)
             withExtendedLifetime((theirs, root)) {}
             return (ours, pid)
         }

@@ -1,3 +1,4 @@
+import Blocking
 import DockerAPI
 import Linux
 import OCI

@@ -1,3 +1,4 @@
+import Blocking
 import DockerAPI
 import FoundationEssentials
 import Linux
@@ -93,7 +94,7 @@ actor ExecSession {
         ]
         if record.config.AttachStdin == true { arguments.append("--stdin") }
         let launched = try await SupervisorLaunch(
-            runtime: context.paths.runtime, group: context.eventLoops, reaper: context.reaper
+            runtime: context.runtime, group: context.eventLoops, reaper: context.reaper
         ).run(directory: directory, arguments: arguments, root: nil)
         do {
             let attached =

@@ -1,4 +1,5 @@
 import Archive
+import Blocking
 import Linux
 public import NIOCore
 import Synchronization

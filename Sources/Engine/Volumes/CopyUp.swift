@@ -1,4 +1,5 @@
 import Archive
+import Blocking
 import Images
 import Linux
 import OCI

@@ -1,3 +1,4 @@
+import Blocking
 public import DockerAPI
 import FoundationEssentials
 import Linux

@@ -1,3 +1,4 @@
+import Blocking
 import FoundationEssentials
 import Linux
 public import OCI

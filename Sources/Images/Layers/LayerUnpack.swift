@@ -1,4 +1,5 @@
 import Archive
+import Blocking
 public import Linux
 public import OCI
 import Store

@@ -1,4 +1,4 @@
-import Linux
+import Blocking
 import NIOCore
 import OCI
 import Registry

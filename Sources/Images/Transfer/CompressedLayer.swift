@@ -1,5 +1,5 @@
 import Archive
-import Linux
+import Blocking
 import NIOCore
 import OCI
 import Synchronization

@@ -1,4 +1,5 @@
 import Archive
+import Blocking
 import Linux
 import OCI
 import Registry

@@ -1,4 +1,5 @@
 import Archive
+import Blocking
 import FoundationEssentials
 public import Linux
 import OCI

@@ -26,9 +26,19 @@ public struct Capability: RawRepresentable, Sendable, Hashable {
 
     /// The highest number that the running kernel knows. Asks no file: a container's `/proc` may not be one.
     public static func lastOfKernel() -> Capability {
-        let unknown = (0..<UInt(64)).first { clinux_prctl(PR_CAPBSET_READ, $0, 0) < 0 } ?? 64
-        return Capability(rawValue: UInt8(max(unknown, 1) - 1))
+        last
     }
+
+    private static let last: Capability = {
+        // Usually the last that this program knows. The kernel's numbers have no gaps, so the end is found by halving.
+        var (known, unknown) = (0, 64)
+        var probe = names.count - 1
+        while unknown - known > 1 {
+            if clinux_prctl(PR_CAPBSET_READ, UInt(probe), 0) < 0 { unknown = probe } else { known = probe }
+            probe = probe == names.count - 1 && known == probe ? names.count : (known + unknown) / 2
+        }
+        return Capability(rawValue: UInt8(known))
+    }()
 
     private static let names = [
         "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
@@ -90,10 +100,12 @@ public struct CapabilitySets: Sendable, Equatable {
         for number in 0..<UInt(64) where all.rawValue >> UInt64(number) & 1 == 1 {
             let one = CapabilityMask(rawValue: 1 << UInt64(number))
             let isBounding = try check("prctl PR_CAPBSET_READ") { clinux_prctl(PR_CAPBSET_READ, number, 0) }
+            if isBounding == 1 { result.bounding.formUnion(one) }
+            // The kernel keeps the ambient set within these two.
+            guard result.permitted.intersection(result.inheritable).contains(one) else { continue }
             let isAmbient = try check("prctl PR_CAP_AMBIENT_IS_SET") {
                 clinux_prctl(PR_CAP_AMBIENT, UInt(PR_CAP_AMBIENT_IS_SET), number)
             }
-            if isBounding == 1 { result.bounding.formUnion(one) }
             if isAmbient == 1 { result.ambient.formUnion(one) }
         }
         return result

@@ -6,10 +6,12 @@ public import SystemPackage
 /// other one is closed. The program gets a session of its own and default signal handling. Whoever calls has to reap it.
 ///
 /// The program never sees anything of the caller that is not named here, and the caller never forks.
+///
+/// `name` is what the program gets as its own name, in place of its path.
 public func spawn(
-    _ program: FilePath, arguments: [String], environment: [String], descriptors: [Int32]
+    _ program: FilePath, named name: String? = nil, arguments: [String], environment: [String], descriptors: [Int32]
 ) throws(SystemError) -> pid_t {
-    let argv = CStringArray([program.string] + arguments)
+    let argv = CStringArray([name ?? program.string] + arguments)
     let envp = CStringArray(environment)
     return try check("spawn", program.string) {
         program.withPlatformString {

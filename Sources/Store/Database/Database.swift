@@ -1,3 +1,4 @@
+import Blocking
 import GRDB
 import Linux
 public import SystemPackage

@@ -1,4 +1,5 @@
 import Archive
+import Blocking
 import DockerAPI
 import EngineClient
 import FoundationEssentials

@@ -1,3 +1,4 @@
+import Blocking
 import EngineClient
 import FoundationEssentials
 import Linux

@@ -1,3 +1,4 @@
+import Blocking
 import Linux
 
 /// What happens to signals that the client gets while it shows a container.

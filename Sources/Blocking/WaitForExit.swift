@@ -1,22 +1,7 @@
 import CLinux
 import Glibc
+public import Linux
 import SystemPackage
-
-/// How a process ended.
-public enum ExitStatus: Sendable, Equatable {
-    case exited(Int32)
-    case signaled(Int32)
-
-    public var isSuccess: Bool { self == .exited(0) }
-
-    /// The number a shell shows: 128 + signal for a killed process.
-    public var code: Int32 {
-        switch self {
-        case .exited(let code): code
-        case .signaled(let signal): 128 + signal
-        }
-    }
-}
 
 /// Waits for a child of this process and reaps it. When the task is cancelled the child gets `signal` and is still
 /// waited for, so that it is never left behind.

@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import SystemPackage
+import Linux
 
 /// Runs something that may sleep in the kernel (mount, fsync, unpack, wait) away from Swift's concurrency pool, whose
 /// few threads it would stop. At most 64 calls run at a time, later ones wait in line; idle threads end by themselves.

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+public import Linux
 import SystemPackage
 
 /// Signals as values: blocked for the whole process, taken one by one.
