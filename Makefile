@@ -6,12 +6,13 @@ DESTDIR  ?=
 BUILD     = .build/$(CONFIG)
 PROGRAMS  = skiff skiffd skiff-runtime
 
-BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libzstd-dev pkg-config binutils
+BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libisal-dev libzstd-dev pkg-config binutils
 DEMO_PACKAGES  = $(BUILD_PACKAGES) debootstrap curl
-TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static iproute2 nftables python3 python3-venv python3-pip e2fsprogs docker-registry skopeo openssl apache2-utils
+TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static iproute2 nftables python3 python3-venv python3-pip e2fsprogs runc strace uidmap \
+                 skopeo podman umoci docker-registry openssl apache2-utils
 BENCH_PACKAGES = $(TEST_PACKAGES) docker.io runc crun podman
 
-.PHONY: all help deps programs demo test bench lint install clean toolchain
+.PHONY: all help deps programs demo test test-long bench lint install clean toolchain
 
 all: programs
 
@@ -19,6 +20,7 @@ help:
 	@echo 'make          release build of skiff, skiffd and skiff-runtime into bin/'
 	@echo 'make demo     bootstrap a base image, build Examples/hello-app, serve it, show it, clean up'
 	@echo 'make test     every test: units, the real kernel, the real docker client'
+	@echo 'make test-long  the same, with races of a minute each and every failure of a start'
 	@echo 'make bench    our start times beside those of docker, podman, runc and crun'
 	@echo 'make lint     formatting, and whether the documents name files that exist'
 	@echo 'make install  programs, systemd units and completions (PREFIX, DESTDIR)'
@@ -40,9 +42,13 @@ demo: deps-DEMO_PACKAGES
 test: deps-TEST_PACKAGES
 	@scripts/test
 
+test-long: deps-TEST_PACKAGES
+	@SKIFF_LONG_TESTS=1 scripts/test
+
 bench: deps-BENCH_PACKAGES
 	@scripts/build-programs release bin
 	@scripts/bench bin
+	@scripts/bench-images bin
 
 lint: toolchain
 	swift format lint --strict --recursive Package.swift Sources Tests

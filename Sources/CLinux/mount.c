@@ -27,6 +27,10 @@ int clinux_fsconfig(int context, unsigned command, const char *key, const char *
     return (int)syscall(SYS_fsconfig, context, command, key, value, auxiliary);
 }
 
+int clinux_fspick(int directory, const char *path, unsigned flags) {
+    return (int)syscall(SYS_fspick, directory, path, flags);
+}
+
 int clinux_fsmount(int context, unsigned flags, unsigned attributes) {
     return (int)syscall(SYS_fsmount, context, flags, attributes);
 }

@@ -20,7 +20,8 @@ pid_t clinux_clone3(uint64_t flags, int *pidfd, int cgroup) {
     } arguments = {
         .flags = flags | CLONE_PIDFD | (cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
         .pidfd = (uint64_t)(uintptr_t)pidfd,
-        .exit_signal = SIGCHLD,
+        // A child of our own parent tells it as we do.
+        .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
         .cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
     };
     pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);

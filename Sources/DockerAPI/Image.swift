@@ -52,6 +52,8 @@ public struct ImageInspect: Codable, Sendable, Equatable {
     /// What the engine knows about an image beside its content.
     public struct Metadata: Codable, Sendable, Equatable {
         public var LastTagTime: String?
+        /// Ours: when a container or a build last began with the image.
+        public var LastUsedTime: String?
 
         public init() {}
     }

@@ -12,12 +12,20 @@ public struct Image: Sendable, Equatable {
     /// The sizes of the files in all layers.
     public let size: Int64
     public let references: [Reference]
+    /// RFC 3339: when a container or a build last began with it; nil when none has.
+    public let lastUsed: String?
 
     /// RFC 3339, as the configuration says.
     public var created: String? { config.created }
 }
 
-/// What went away with `ImageStore.remove`.
+/// What went away with `ImageStore.remove` and `prune`, and how much room that made on disk.
+public struct RemovedImages: Sendable, Equatable {
+    public var items: [RemovedImage] = []
+    public var bytes: Int64 = 0
+}
+
+/// One name, image or layer that went away.
 public enum RemovedImage: Sendable, Equatable {
     case untagged(String)
     case deleted(String)

@@ -10,7 +10,7 @@ extension ImageStore {
     /// kept without them. Images here do not know parents, so `noPrune` changes nothing.
     public func remove(
         _ nameOrID: String, force: Bool, noPrune: Bool, usedBy: @Sendable (Digest) async -> [String]
-    ) async throws -> [RemovedImage] {
+    ) async throws -> RemovedImages {
         let found = try await find(nameOrID: nameOrID)
         let image = found.image
         let container = await usedBy(image.id).first
@@ -22,14 +22,19 @@ extension ImageStore {
         return try await untag(image.references, of: image, container: container)
     }
 
-    /// Removes images without a name that no container uses; with `all` also those with names.
-    public func prune(all: Bool, usedBy: @Sendable (Digest) async -> [String]) async throws -> [RemovedImage] {
+    /// Removes images without a name that no container uses; with `all` also those with names. Of these only those that
+    /// `isWanted` names.
+    public func prune(
+        all: Bool, where isWanted: @Sendable (Image) -> Bool = { _ in true }, usedBy: @Sendable (Digest) async -> [String]
+    ) async throws -> RemovedImages {
         // Whoever asks for room does not want to go on with a pull that broke off.
         try await discardUnfinishedPulls()
-        var removed: [RemovedImage] = []
-        for image in try await list() where all || !image.references.contains(where: { $0.digest == nil }) {
+        var removed = RemovedImages()
+        for image in try await list() where (all || !image.references.contains(where: { $0.digest == nil })) && isWanted(image) {
             guard await usedBy(image.id).isEmpty else { continue }
-            removed += try await untag(image.references, of: image, container: nil)
+            let gone = try await untag(image.references, of: image, container: nil)
+            removed.items += gone.items
+            removed.bytes += gone.bytes
         }
         return removed
     }
@@ -38,15 +43,16 @@ extension ImageStore {
         try await blocking { try self.find(nameOrID) }
     }
 
-    private func untag(_ references: [Reference], of image: Image, container: String?) async throws -> [RemovedImage] {
+    private func untag(_ references: [Reference], of image: Image, container: String?) async throws -> RemovedImages {
         try await blocking {
-            var removed = references.map { RemovedImage.untagged($0.familiarString) }
+            var removed = RemovedImages(items: references.map { .untagged($0.familiarString) })
             try self.untag(references)
             // Looked at anew: somebody may have given it another name meanwhile.
             guard container == nil, try self.find("\(image.id)").image.references.isEmpty else { return removed }
-            let layers = try self.delete(image)
-            removed.append(.deleted("\(image.id)"))
-            removed += layers.map { .deleted("\($0)") }
+            let freed = try self.delete(image)
+            removed.items.append(.deleted("\(image.id)"))
+            removed.items += freed.layers.map { .deleted("\($0)") }
+            removed.bytes = freed.bytes
             return removed
         }
     }

@@ -24,8 +24,9 @@ public final class ImageStore: Sendable {
     let fetches = SharedWork<Digest, TransferStep>()
     let downloadSlots: Slots
     let uploadSlots: Slots
-    private let blobs: BlobStore
-    private let records: ImageRecords
+    let blobs: BlobStore
+    let records: ImageRecords
+    private let damaged: FilePath
     private let configs = Mutex<[Digest: StoredConfig]>([:])
     /// Held while a configuration and its row come or go together.
     private let changes = Mutex<Void>(())
@@ -38,6 +39,7 @@ public final class ImageStore: Sendable {
     ) async throws {
         self.logger = logger
         temporary = root.appending("tmp")
+        damaged = root.appending("damaged")
         let downloads = root.appending("downloads")
         self.downloads = downloads
         records = database.images
@@ -90,6 +92,11 @@ public final class ImageStore: Sendable {
             guard name.tag != nil else { throw ImageError.invalid("refusing to create a tag with a digest reference") }
             guard try self.records.setReference("\(name)", to: id) else { throw ImageError.notFound("\(id)") }
         }
+    }
+
+    /// Notes that a container or a build begins with the image.
+    public func noteUse(of id: Digest) async throws {
+        try await blocking { try self.records.noteUse(id) }
     }
 
     /// Makes an image of layers that are in the store (`config.rootfs.diffIDs`).
@@ -152,13 +159,30 @@ public final class ImageStore: Sendable {
     }
 
     /// Forgets an image and removes what only it needed. Answers the layers that went.
-    func delete(_ image: Image) throws -> [Digest] {
+    func delete(_ image: Image) throws -> FreedLayers {
         try changes.withLock { _ in
-            try records.delete(image.id)
+            try records.delete([image.id])
             try blobs.delete(image.id)
         }
         _ = configs.withLock { $0.removeValue(forKey: image.id) }
         return try layers.removeUnusedNow(among: image.layers)
+    }
+
+    /// The blobs that rows refer to.
+    func blobsInUse() throws -> Set<Digest> { Set(try records.all().map(\.id)) }
+
+    /// Runs the body while no image comes or goes.
+    func withoutChanges<T>(_ body: () throws -> T) rethrows -> T {
+        try changes.withLock { _ in try body() }
+    }
+
+    /// Moves something out of the way to where nothing looks for it, and answers where that is.
+    func setAside(_ path: FilePath, _ name: String) throws -> FilePath {
+        try makeDirectories(damaged)
+        let place = damaged.appending("\(name)-\(UInt32.random(in: .min ... .max))")
+        try rename(path, to: place)
+        try syncDirectory(damaged)
+        return place
     }
 
     /// `name@sha256:<id>` means the image with that id, if it has the name.
@@ -177,7 +201,7 @@ public final class ImageStore: Sendable {
         if known == nil { configs.withLock { $0[record.id] = config } }
         return Image(
             id: record.id, config: config.value, configBytes: config.bytes, layers: record.layers, size: record.size,
-            references: try record.references.map { try Reference($0) })
+            references: try record.references.map { try Reference($0) }, lastUsed: record.used)
     }
 }
 

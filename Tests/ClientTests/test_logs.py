@@ -3,7 +3,11 @@
 import re
 import select
 import subprocess
+from pathlib import Path
 
+import pytest
+
+from engine import processes
 from waiting import wait_for
 
 TALK = "for i in 1 2 3 4 5; do echo out $i; echo err $i >&2; done"
@@ -108,3 +112,72 @@ def test_two_who_are_attached_see_the_same(cli):
 
 def readable(process):
     return bool(select.select([process.stdout], [], [], 0.1)[0])
+
+
+def numbers(lines):
+    return [int(line) for line in lines]
+
+
+def test_a_full_log_makes_way_and_all_files_are_read_as_one(cli, engine):
+    cli("run", "--name", "talker", "--log-opt", "max-size=10k", "--log-opt", "max-file=4", "busybox", "seq", "1000")
+    path = Path(engine.docker("inspect", "--format", "{{.LogPath}}", "talker").line)
+    files = sorted(path.parent.glob(f"{path.name}*"))
+    assert len(files) == 4 and all(file.stat().st_size <= 10_000 for file in files)
+    kept = numbers(cli("logs", "talker").lines)
+    assert kept == list(range(kept[0], 1001)) and 300 < len(kept) < 1000
+    for count in (1, 100, len(kept) - 1, len(kept) + 50):
+        assert numbers(cli("logs", "--tail", count, "talker").lines) == kept[-count:]
+    cli("rm", "talker")
+    assert not path.parent.exists()
+
+
+def test_one_file_begins_anew(cli):
+    cli("run", "--name", "talker", "--log-opt", "max-size=5k", "busybox", "seq", "500")
+    kept = numbers(cli("logs", "talker").lines)
+    assert kept == list(range(kept[0], 501)) and 0 < len(kept) <= 60
+
+
+def test_a_follower_misses_nothing_when_files_make_way(cli):
+    steps = "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo $i; [ $((i % 40)) = 0 ] && usleep 10000; done; true"
+    cli("run", "-d", "--name", "talker", "--log-opt", "max-size=20k", "--log-opt", "max-file=5", "busybox", "sh", "-c", "read go < /dev/null; " + steps)
+    assert numbers(cli("logs", "-f", "talker").lines)[-1] == 2000
+    seen = numbers(cli("logs", "-f", "talker").lines)
+    assert seen == list(range(seen[0], 2001))
+
+
+def test_a_follower_from_the_beginning_sees_every_line(cli):
+    cli("run", "-d", "-i", "--name", "talker", "--log-opt", "max-size=8k", "--log-opt", "max-file=3", "busybox", "sh")
+    following = cli.start("logs", "-f", "talker", text=True)
+    seen = []
+    with attach(cli, "talker") as writer:
+        for start in range(1, 1001, 50):
+            writer.stdin.write(f"seq {start} {start + 49}\n".encode())
+            writer.stdin.flush()
+            seen += [int(following.stdout.readline()) for _ in range(50)]
+        writer.stdin.close()
+    assert following.communicate(timeout=20)[0] == ""
+    assert seen == list(range(1, 1001))
+
+
+def test_a_log_has_a_limit_of_its_own_accord(engine):
+    engine.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
+    words = next(arguments for pid, arguments in processes() if pid in engine.supervisors())
+    assert words[words.index("--log-size") + 1] == "20000000" and words[words.index("--log-files") + 1] == "5"
+
+
+@pytest.mark.parametrize("options, text", [
+    (("max-size=0",), "max-size must be a positive number"),
+    (("max-size=lots",), "invalid size: 'lots'"),
+    (("max-size=1m", "max-file=0"), "max-file cannot be less than 1"),
+    (("nosuch=1",), "unknown log opt 'nosuch' for json-file log driver"),
+    (("compress=true",), "log opt 'compress=true' is not available"),
+])
+def test_options_that_mean_nothing_are_refused(docker, options, text):
+    flags = [word for option in options for word in ("--log-opt", option)]
+    assert text in docker("create", *flags, "busybox", code=1).err
+
+
+def test_the_driver_local(cli):
+    cli("run", "--name", "talker", "--log-driver", "local", "--log-opt", "max-size=1m", "busybox", "echo", "kept")
+    assert cli("logs", "talker").out == "kept\n"
+    assert cli("inspect", "--format", "{{.HostConfig.LogConfig.Type}} [{{.LogPath}}]", "talker").line == "local []"

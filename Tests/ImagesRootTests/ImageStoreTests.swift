@@ -87,18 +87,20 @@ import Testing
                 try await store.images.remove(two.id.short, force: false, noPrune: false, usedBy: free)
             }
             #expect(
-                try await store.images.remove("three", force: false, noPrune: false, usedBy: free)
+                try await store.images.remove("three", force: false, noPrune: false, usedBy: free).items
                     == [.untagged("three:latest")])
             await #expect(throws: ImageError.self) {
                 try await store.images.remove("two", force: false, noPrune: false) { _ in ["c0ffee"] }
             }
             #expect(
-                try await store.images.remove("two", force: true, noPrune: false) { _ in ["c0ffee"] }
+                try await store.images.remove("two", force: true, noPrune: false) { _ in ["c0ffee"] }.items
                     == [.untagged("two:latest")])
-            #expect(try await store.images.prune(all: false) { _ in ["c0ffee"] }.isEmpty)
-            #expect(try await store.images.prune(all: false, usedBy: free) == [.deleted("\(two.id)"), .deleted("\(top)")])
+            #expect(try await store.images.prune(all: false) { _ in ["c0ffee"] }.items.isEmpty)
+            let pruned = try await store.images.prune(all: false, usedBy: free)
+            #expect(pruned.items == [.deleted("\(two.id)"), .deleted("\(top)")])
+            #expect(pruned.bytes >= 8192)
             #expect(try store.leftovers().layers == ["empty", base.hex])
-            let gone = try await store.images.remove("one", force: false, noPrune: false, usedBy: free)
+            let gone = try await store.images.remove("one", force: false, noPrune: false, usedBy: free).items
             #expect(gone == [.untagged("one:latest"), .deleted("\(one.id)"), .deleted("\(base)")])
             #expect(try store.leftovers().layers == ["empty"])
             #expect(try store.leftovers().temporary.isEmpty)

@@ -6,33 +6,60 @@ import Testing
 
 @Suite("Mount options")
 struct MountOptionsTests {
+    private func parse(_ type: String, _ options: [String], hasOwnUsers: Bool = false) throws -> MountOptions {
+        try MountOptions(.init(destination: "/x", type: type, source: "/y", options: options), hasOwnUsers: hasOwnUsers)
+    }
+
     @Test("attributes, propagation and data are told apart")
     func sorting() throws {
-        let options = try MountOptions(["nosuid", "ro", "rslave", "mode=755", "size=1k", "strictatime"], type: "tmpfs")
+        let options = MountOptions(["nosuid", "ro", "rslave", "mode=755", "size=1k", "strictatime"], type: "tmpfs")
         #expect(options.set == [.noSetUserID, .readOnly, .strictAccessTime])
-        #expect(options.propagation == .slave && options.propagationIsRecursive)
+        #expect(options.propagations == [.init(kind: .slave, isRecursive: true)])
         #expect(options.data == ["mode=755", "size=1k"])
         #expect(!options.isBind)
     }
 
     @Test("the last of two options that contradict each other counts")
-    func lastCounts() throws {
-        let options = try MountOptions(["ro", "rw", "noatime", "relatime"], type: nil)
+    func lastCounts() {
+        let options = MountOptions(["ro", "rw", "noatime", "relatime", "sync", "async", "lazytime", "nolazytime"], type: nil)
         #expect(options.set.isDisjoint(with: [.readOnly, .accessTimes]))
-        #expect(options.clear.contains(.readOnly))
+        #expect(options.clear.contains(.readOnly) && options.switches.isEmpty)
     }
 
     @Test("bind comes from the type or the options, recursive attributes are kept apart")
-    func binds() throws {
-        #expect(try MountOptions([], type: "bind").isBind)
-        let options = try MountOptions(["rbind", "rro", "rprivate"], type: "none")
+    func binds() {
+        #expect(MountOptions([], type: "bind").isBind)
+        let options = MountOptions(["rbind", "rro", "rprivate", "unbindable"], type: "none")
         #expect(options.isBind && options.isRecursive && options.recursiveSet == .readOnly && options.set == [])
-        #expect(options.propagation == .isPrivate)
+        #expect(options.propagations == [.init(kind: .isPrivate, isRecursive: true), .init(kind: .unbindable, isRecursive: false)])
     }
 
-    @Test("what is not supported is refused", arguments: ["tmpcopyup", "idmap", "ridmap"])
-    func unsupported(option: String) {
-        #expect(throws: LaunchError.self) { try MountOptions([option], type: "tmpfs") }
+    @Test("every recursive attribute of the specification is known and reaches no file system")
+    func recursiveAttributes() {
+        let names = [
+            "rro", "rrw", "rnosuid", "rsuid", "rnodev", "rdev", "rnoexec", "rexec", "rnodiratime", "rdiratime", "rrelatime",
+            "rnorelatime", "rnoatime", "ratime", "rstrictatime", "rnostrictatime", "rnosymfollow", "rsymfollow",
+        ]
+        for name in names {
+            let options = MountOptions([name], type: "bind")
+            #expect(options.data.isEmpty && (options.recursiveSet != [] || options.recursiveClear != []), "\(name)")
+        }
+    }
+
+    @Test("one text with several options is several, but for commas behind a backslash and in quotes")
+    func commas() {
+        let options = MountOptions([#"size=1k,mode=700"#, #"lowerdir=/a\,b:/c"#, #"context="u:r:s0:c1,c2""#], type: "tmpfs")
+        #expect(options.data == ["size=1k", "mode=700", #"lowerdir=/a\,b:/c"#, #"context="u:r:s0:c1,c2""#])
+    }
+
+    @Test("options that have no place are refused, and say where")
+    func unsupported() throws {
+        for (type, option) in [("bind", "tmpcopyup"), ("tmpfs", "idmap"), ("bind", "ridmap"), ("tmpfs", "iversion")] {
+            let error = #expect(throws: LaunchError.self) { try parse(type, [option]) }
+            #expect(error?.message.hasPrefix("invalid mount /x: ") == true)
+        }
+        #expect(try parse("bind", ["ridmap"], hasOwnUsers: true).mapping == .recursive)
+        #expect(try parse("ext4", ["iversion"]).data == ["i_version"])
     }
 }
 
@@ -80,18 +107,6 @@ struct LaunchChecks {
         #expect(throws: LaunchError.self) { try plan(.init(args: ["a"], rlimits: [.init(type: "RLIMIT_X", soft: 1, hard: 1)])) }
         let twice = RuntimeSpec.Rlimit(type: "RLIMIT_CORE", soft: 1, hard: 1)
         #expect(throws: LaunchError.self) { try plan(.init(args: ["a"], rlimits: [twice, twice])) }
-    }
-
-    @Test("seccomp rules that this program cannot keep are refused")
-    func seccomp() {
-        let process = RuntimeSpec.Process(args: ["a"])
-        #expect(throws: LaunchError.self) { try plan(process, seccomp: .init(defaultAction: "SCMP_ACT_NOTIFY")) }
-        #expect(throws: LaunchError.self) {
-            try plan(process, seccomp: .init(defaultAction: "SCMP_ACT_ALLOW", flags: ["SECCOMP_FILTER_FLAG_X"]))
-        }
-        #expect(throws: LaunchError.self) {
-            try plan(process, seccomp: .init(defaultAction: "SCMP_ACT_ALLOW", listenerPath: "/x"))
-        }
     }
 
     @Test("messages between parent and child survive the way")

@@ -53,6 +53,21 @@ struct IdentityTests {
         }
     }
 
+    @Test("without capabilities there are none; an exec that names none has the container's", arguments: TestBundle.Runtime.installed)
+    func inherited(runtime: TestBundle.Runtime) throws {
+        try TestBundle.with(runtime) { (bundle: TestBundle) throws in
+            var spec = bundle.spec(Self.show)
+            spec.process.capabilities = nil
+            let fields = status(try bundle.run(spec))
+            for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] { #expect(fields[name] == none, "\(name)") }
+            try bundle.startSleeping(bundle.spec())
+            let process = RuntimeSpec.Process(args: ["sh", "-c", Self.show], env: ["PATH=/bin"])
+            let file = try bundle.write(String(decoding: process.json().serialized(), as: UTF8.self), to: "process.json")
+            let exec = status(try bundle.call(["exec", "--process", file.string, bundle.id]))
+            #expect(exec["CapEff"] == wanted && exec["CapBnd"] == wanted && exec["CapInh"] == none, "\(exec)")
+        }
+    }
+
     @Test("ids that are none are errors", arguments: ["4294967296", "-1", "\"0\"", "1e3", "0x0", "1.5"])
     func wrongIDs(text: String) throws {
         try TestBundle.with { (bundle: TestBundle) throws in

@@ -1,6 +1,7 @@
 import Glibc
 import Linux
 import OCI
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -9,17 +10,34 @@ import Testing
 final class TestBundle: Sendable {
     let directory: FilePath
     let id: String
+    /// The runtime that the bundle is given to.
+    let runtime: Runtime
+    /// A program that calls the runtime, with its arguments; empty: the test itself does.
+    let caller = Mutex<[String]>([])
+
+    /// Ours, and runc where it is installed: what is expected of both proves that the expectation is right.
+    enum Runtime: String, CaseIterable, CustomTestStringConvertible {
+        case skiff = "skiff-runtime"
+        case runc
+
+        var testDescription: String { rawValue }
+
+        var program: FilePath { self == .skiff ? TestBundle.program : "/usr/sbin/runc" }
+
+        static let installed = allCases.filter { $0 == .skiff || access($0.program.string, X_OK) == 0 }
+    }
 
     var rootfs: FilePath { directory.appending("rootfs") }
     private var states: FilePath { directory.appending("states") }
 
-    static func with(_ body: (TestBundle) throws -> Void) throws {
-        let bundle = try TestBundle()
+    static func with(_ runtime: Runtime = .skiff, _ body: (TestBundle) throws -> Void) throws {
+        let bundle = try TestBundle(runtime)
         defer { bundle.remove() }
         try body(bundle)
     }
 
-    private init() throws {
+    private init(_ runtime: Runtime) throws {
+        self.runtime = runtime
         id = "test-\(String(UInt64.random(in: .min ... .max), radix: 36))"
         directory = FilePath("/tmp/skiff-runtime-\(id)")
         try makeDirectories(directory.appending("rootfs").appending("bin"), mode: 0o755)
@@ -27,10 +45,16 @@ final class TestBundle: Sendable {
         for path in [directory, rootfs, rootfs.appending("bin")] { chmod(path.string, 0o755) }
         for name in ["proc", "sys", "dev", "etc", "tmp"] { mkdir(rootfs.appending(name).string, 0o755) }
         try Self.copyBusybox(to: rootfs.appending("bin/busybox"))
-        for name in ["sh", "ls", "cat", "true", "sleep", "id", "mkdir", "touch", "readlink", "grep", "stat", "hostname", "head", "tty"] {
+        for name in Self.commands {
             symlink("busybox", rootfs.appending("bin/\(name)").string)
         }
     }
+
+    private static let commands = [
+        "sh", "ls", "cat", "true", "sleep", "id", "mkdir", "touch", "readlink", "grep", "stat", "hostname", "head", "tty", "chrt",
+        "ionice", "taskset", "uname", "mount", "umount", "ip", "env", "dd", "wc", "rm", "mv", "ln", "chmod", "mknod", "nproc",
+        "awk", "tr", "cut", "echo", "printf", "test", "sort", "cp", "mkfifo", "kill", "ps", "date", "domainname",
+    ]
 
     private static func copyBusybox(to path: FilePath) throws {
         try #require(access("/bin/busybox", X_OK) == 0, "these tests need the static busybox (package busybox-static)")
@@ -48,6 +72,8 @@ final class TestBundle: Sendable {
         return tests.removingLastComponent().appending("skiff-runtime")
     }()
 
+    static let environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
+
     struct Outcome {
         let code: Int32
         let output: String
@@ -59,8 +85,9 @@ final class TestBundle: Sendable {
         let path = directory.appending("output-\(UInt64.random(in: .min ... .max))")
         let output = try OwnedFD.open(path, [.readWrite, .create, .exclusive, .append], mode: 0o644)
         let null = try OwnedFD.open("/dev/null", .readOnly)
+        let words = caller.withLock { $0 } + [runtime.program.string, "--root", states.string] + arguments
         let pid = try spawn(
-            Self.program, arguments: ["--root", states.string] + arguments, environment: ["PATH=/usr/bin:/bin"],
+            FilePath(words[0]), arguments: Array(words.dropFirst()), environment: Self.environment,
             descriptors: [null.raw, output.raw, output.raw] + extraDescriptors)
         let end = try reap(pid)
         let text = try OwnedFD.open(path, .readOnly).readAll(limit: 1 << 20)
@@ -72,13 +99,42 @@ final class TestBundle: Sendable {
     }
 
     func write(_ config: [UInt8]) throws {
-        try writeAtomically(config, to: directory.appending("config.json"), sync: false)
+        try writeAtomically(config, to: directory.appending("config.json"), mode: 0o644, sync: false)
     }
 
     /// `run` with this configuration.
     func run(_ spec: RuntimeSpec, extraDescriptors: [Int32] = []) throws -> Outcome {
         try write(spec)
         return try call(["run", "--bundle", directory.string, id], extraDescriptors: extraDescriptors)
+    }
+
+    /// `run` whose outcome has to be a success; answers the lines.
+    func lines(_ spec: RuntimeSpec) throws -> [String] {
+        let outcome = try run(spec)
+        try #require(outcome.code == 0, "\(outcome.output)")
+        return outcome.lines
+    }
+
+    /// `run` that has to be refused before anything of the container ran; answers what was said.
+    func refusal(_ spec: RuntimeSpec) throws -> String {
+        let outcome = try run(spec)
+        #expect(outcome.code != 0 && !outcome.lines.contains("ran"), "\(outcome.output)")
+        #expect(cgroupsLeft().isEmpty)
+        #expect(try call(["state", id]).code != 0)
+        return outcome.output
+    }
+
+    /// A file beside the root file system.
+    func write(_ text: String, to name: String, mode: UInt32 = 0o644) throws -> FilePath {
+        let path = directory.appending(name)
+        let file = try OwnedFD.open(path, [.writeOnly, .create, .truncate], mode: mode)
+        try file.writeAll(Array(text.utf8))
+        try fchmod(file, mode: mode)
+        return path
+    }
+
+    func read(_ name: String) throws -> String {
+        String(decoding: try OwnedFD.open(directory.appending(name), .readOnly).readAll(limit: 1 << 20), as: UTF8.self)
     }
 
     /// Creates and starts a container that sleeps.
@@ -159,5 +215,11 @@ extension TestBundle {
         spec.linux.cgroupsPath = cgroupPath
         spec.linux.resources = .init(pids: .init(limit: 50), devices: [.init(allow: false, access: "rwm")])
         return spec
+    }
+}
+
+extension Mutex where Value == [String] {
+    func set(_ words: [String]) {
+        withLock { $0 = words }
     }
 }

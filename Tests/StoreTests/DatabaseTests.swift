@@ -90,7 +90,7 @@ private func digest(_ letter: Character) throws -> Digest { try Digest(hex: Stri
             }
             try await database.buildCache.save(key: "k", layer: two, json: Array("{}".utf8))
             let freed = try await blocking {
-                try images.delete(image)
+                try images.delete([image])
                 return try layers.deleteUnused(among: nil, except: [])
             }
             #expect(freed == [one])

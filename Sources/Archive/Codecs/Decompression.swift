@@ -19,7 +19,7 @@ public func decompressing(_ source: any ByteSource, limits: ArchiveLimits = Arch
     let buffered = BufferedSource(source)
     switch Compression(magic: try buffered.peek(4)) {
     case .none: return buffered
-    case .gzip: return try GzipSource(buffered, limits: limits)
+    case .gzip: return GzipSource(buffered, limits: limits)
     case .zstd: return try ZstdSource(buffered, limits: limits)
     }
 }

@@ -57,6 +57,19 @@ public struct TarAttribute: Sendable, Hashable {
     }
 }
 
+extension TarAttribute {
+    /// Whether the attribute belongs to the file wherever it is: capabilities, access lists, what users and programs note.
+    /// Not the notes by which an overlay is controlled, and not this machine's security labels and signatures.
+    var travels: Bool {
+        switch name {
+        case "security.capability", "system.posix_acl_access", "system.posix_acl_default": true
+        default:
+            (name.hasPrefix("user.") && !name.hasPrefix("user.overlay."))
+                || (name.hasPrefix("trusted.") && !name.hasPrefix("trusted.overlay."))
+        }
+    }
+}
+
 /// A part of a file that is not a hole.
 public struct SparseSegment: Sendable, Hashable {
     public var offset: Int64

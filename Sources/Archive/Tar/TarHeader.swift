@@ -8,17 +8,20 @@ enum TarHeader {
     /// Throws unless the sum of all bytes, the checksum itself taken as spaces, is what the header says.
     static func verify(_ block: UnsafeRawBufferPointer) throws {
         let stated = try number(block, 148, 8)
-        var (sum, signedSum): (Int64, Int64) = (0, 0)
-        for (index, byte) in block.enumerated() {
-            let value = (148..<156).contains(index) ? UInt8(ascii: " ") : byte
-            sum += Int64(value)
-            signedSum += Int64(Int8(bitPattern: value))
+        var (sum, signedSum): (Int64, Int64) = (8 * 32, 8 * 32)
+        var index = 0
+        // A plain loop: it runs for each byte of each header of each layer.
+        while index < size {
+            if index == 148 { index = 156 }
+            sum += Int64(block[index])
+            signedSum += Int64(Int8(bitPattern: block[index]))
+            index += 1
         }
         // Some old programs added up signed characters.
         guard stated == sum || stated == signedSum else { throw ArchiveError.malformed("wrong checksum in a tar header") }
     }
 
-    static func isZero(_ block: UnsafeRawBufferPointer) -> Bool { block.allSatisfy { $0 == 0 } }
+    static func isZero(_ block: UnsafeRawBufferPointer) -> Bool { block[0] == 0 && block.allSatisfy { $0 == 0 } }
 
     static func isGNU(_ block: UnsafeRawBufferPointer) -> Bool { block[257..<265].elementsEqual("ustar  \0".utf8) }
 
@@ -63,6 +66,10 @@ enum TarHeader {
         return owner
     }
 
+    /// Whether an entry of this type says something about the archive and is no file: GNU's volume label and list of long
+    /// names, Solaris's extended header.
+    static func isRemark(_ type: UInt8) -> Bool { "VNX".utf8.contains(type) }
+
     /// The kind of a file type letter; nil for those that are no files, and for unknown ones.
     static func kind(_ type: UInt8) -> TarEntry.Kind? {
         switch type {
@@ -71,7 +78,8 @@ enum TarHeader {
         case UInt8(ascii: "2"): .symbolicLink
         case UInt8(ascii: "3"): .characterDevice
         case UInt8(ascii: "4"): .blockDevice
-        case UInt8(ascii: "5"): .directory
+        // `D` is how GNU's incremental archives write a directory; a list of its names is the content.
+        case UInt8(ascii: "5"), UInt8(ascii: "D"): .directory
         case UInt8(ascii: "6"): .fifo
         default: nil
         }

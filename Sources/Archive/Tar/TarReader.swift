@@ -8,6 +8,8 @@ public final class TarReader {
     private let frame: TarFrame?
 
     private var entries = 0
+    /// Of all kinds: extended ones cost time as well.
+    private var headers = 0
     private var totalBytes: Int64 = 0
     /// Of the present entry's content.
     private var contentLeft: Int64 = 0
@@ -31,6 +33,8 @@ public final class TarReader {
                 return try end(extensions)
             }
             try block.withUnsafeBytes { try TarHeader.verify($0) }
+            headers += 1
+            guard headers / 4 <= limits.entries else { throw ArchiveError.tooLarge("more than \(limits.entries) entries") }
             let size = try block.withUnsafeBytes { try TarHeader.number($0, 124, 12) }
             switch block[156] {
             case UInt8(ascii: "x"): extensions.pax = try PaxRecords(parsing: readMeta(size))
@@ -96,6 +100,7 @@ public final class TarReader {
         let stored = try extensions.pax?.number("size") ?? stated
         guard stored >= 0, stored <= limits.totalBytes else { throw ArchiveError.malformed("tar: size of an entry") }
         guard let kind = TarHeader.kind(block[156]) else {
+            guard TarHeader.isRemark(block[156]) else { throw ArchiveError.malformed("tar: entry of unknown type \(block[156])") }
             beginContent(stored)
             return nil
         }
@@ -111,7 +116,7 @@ public final class TarReader {
         }
         // Old archives mark a directory by the slash at the end of its name.
         if kind == .file, entry.path.last == UInt8(ascii: "/") { entry.kind = .directory }
-        beginContent(kind == .file ? stored : 0)
+        beginContent(kind == .file || block[156] == UInt8(ascii: "D") ? stored : 0)
         if entry.kind == .file {
             entry.size = stored
             try readSparse(block, extensions.pax, &entry)

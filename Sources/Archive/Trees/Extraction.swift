@@ -47,7 +47,7 @@ public final class Extraction {
     private var parent: OwnedFD
     private var parentPath: [FileName]? = []
     /// Directories get their times at the end, when nothing changes in them any more.
-    private var directoryTimes: [(path: [FileName], modified: FileMetadata.Time)] = []
+    private var directoryTimes = DirectoryTimes()
 
     /// How much the files hold that were written.
     public private(set) var contentBytes: Int64 = 0
@@ -258,12 +258,17 @@ public final class Extraction {
         let (uid, gid) = owner(entry)
         try fchownat(parent, name, uid: uid, gid: gid)
         try fchmodat(parent, name, mode: entry.mode)
+        var list: [UInt8]?
         for attribute in entry.attributes {
+            if attribute.name == DirectoryTimes.inheritedList {
+                list = attribute.value
+                continue
+            }
             try setAttribute(attribute) { () throws(SystemError) in
                 try setxattrat(parent, name, attribute: attribute.name, value: attribute.value)
             }
         }
-        directoryTimes.append((names(of: entry) + [name], entry.modified))
+        try directoryTimes.append(names(of: entry) + [name], entry.modified, inheritedList: list)
     }
 
     /// A directory stays and gets the new owner and mode; anything else goes.
@@ -331,35 +336,38 @@ public final class Extraction {
         let (uid, gid) = owner(entry)
         try fchown(opened, uid: uid, gid: gid)
         try fchmod(opened, mode: entry.mode)
-        directoryTimes.append(([], entry.modified))
+        try directoryTimes.append([], entry.modified)
     }
 
-    /// Attributes that the file system does not have are left out, as every unpacker does. Those by which an overlay is
-    /// controlled never come from an archive.
+    /// Only what belongs to a file wherever it is (`TarAttribute.travels`). Attributes that the file system or the kind of
+    /// file does not have are left out, as every unpacker does.
     private func setAttribute(_ attribute: TarAttribute, _ set: () throws(SystemError) -> Void) throws {
-        if attribute.name.hasPrefix("trusted.overlay.") || attribute.name.hasPrefix("user.overlay.") { return }
+        guard attribute.travels else { return }
         do {
             try set()
         } catch {
-            guard error.errno == .notSupported else { throw error }
+            // The kernel refuses users' attributes on anything but files and directories.
+            let isForbidden = error.errno == .notPermitted && attribute.name.hasPrefix("user.")
+            guard error.errno == .notSupported || isForbidden else { throw error }
         }
     }
 
     private func setDirectoryTimes() throws {
-        for (path, modified) in directoryTimes.reversed() {
+        try directoryTimes.forEachFromLast { path, modified, list in
             do {
-                try setTime(of: path, modified)
-            } catch {
+                let place = try openDirectory(pathComponents(Array(path))[...], root: root, followingLinks: false)
+                let directory = try reopenDirectory(place)
+                if let list {
+                    try setAttribute(TarAttribute(name: DirectoryTimes.inheritedList, value: list)) { () throws(SystemError) in
+                        try fsetxattr(directory, attribute: DirectoryTimes.inheritedList, value: list)
+                    }
+                }
+                try futimens(directory, modified: modified)
+            } catch let error as SystemError {
                 // Replaced by a later entry: then there is nothing to set.
                 guard error.isOne(of: .noSuchFileOrDirectory, .notDirectory, .tooManySymbolicLinkLevels) else { throw error }
             }
         }
-    }
-
-    private func setTime(of path: [FileName], _ modified: FileMetadata.Time) throws(SystemError) {
-        let place = try openDirectory(path[...], root: root, followingLinks: false)
-        let directory = try reopenDirectory(place)
-        try futimens(directory, modified: modified)
     }
 
     // MARK: White-outs
@@ -387,14 +395,6 @@ public final class Extraction {
         let opened = try reopenDirectory(directory)
         try fsetxattr(opened, attribute: "trusted.overlay.opaque", value: Array("y".utf8))
     }
-}
-
-/// A system call that failed while an entry was unpacked.
-public struct ExtractionError: Error, Sendable, CustomStringConvertible {
-    public let path: String
-    public let cause: SystemError
-
-    public var description: String { "unpack \(path): \(cause)" }
 }
 
 extension SystemError {

@@ -92,9 +92,7 @@ public final class TreeArchive {
             }
             firstNames[inode] = path
         }
-        entry.attributes = try xattrsat(directory, name).filter { isKept($0.name) }.map {
-            TarAttribute(name: $0.name, value: $0.value)
-        }
+        entry.attributes = try xattrsat(directory, name).map { TarAttribute(name: $0.name, value: $0.value) }.filter(\.travels)
         switch entry.kind {
         case .symbolicLink:
             entry.linkTarget = try readlinkat(directory, name)
@@ -152,12 +150,6 @@ public final class TreeArchive {
 
     private func isOpaque(_ attributes: [(name: String, value: [UInt8])]) -> Bool {
         attributes.contains { $0.name == "trusted.overlay.opaque" && $0.value == Array("y".utf8) }
-    }
-
-    /// What belongs to the file wherever it is: not the overlay's own notes, not this machine's security labels.
-    private func isKept(_ attribute: String) -> Bool {
-        attribute == "security.capability" || attribute.hasPrefix("user.")
-            || (attribute.hasPrefix("trusted.") && !attribute.hasPrefix("trusted.overlay."))
     }
 
     private func join(_ prefix: [UInt8], _ name: [UInt8]) -> [UInt8] {

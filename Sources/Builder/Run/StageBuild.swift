@@ -38,7 +38,10 @@ extension BuildRun {
                 }
             }
             arguments.beginStage()
-            return name == "scratch" ? ImageState() : ImageState(try await image(name))
+            if name == "scratch" { return ImageState() }
+            let image = try await image(name)
+            try await build.images.noteUse(of: image.id)
+            return ImageState(image)
         } catch BuildError.invalid(let message) {
             throw BuildError.parse(line: stage.line, message: message)
         }

@@ -9,6 +9,7 @@
 #include "capabilities.h"
 #include "events.h"
 #include "filters.h"
+#include "scheduling.h"
 #include "spawn.h"
 
 #endif

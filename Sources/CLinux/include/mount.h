@@ -16,6 +16,8 @@ int clinux_move_mount(int from, const char *from_path, int to, const char *to_pa
 int clinux_fsopen(const char *type, unsigned flags);
 /// fsconfig(2)
 int clinux_fsconfig(int context, unsigned command, const char *key, const char *value, int auxiliary);
+/// fspick(2)
+int clinux_fspick(int directory, const char *path, unsigned flags);
 /// fsmount(2)
 int clinux_fsmount(int context, unsigned flags, unsigned attributes);
 /// mount_setattr(2)

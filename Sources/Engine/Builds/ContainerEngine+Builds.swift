@@ -1,7 +1,7 @@
 import Archive
 import Blocking
 import Builder
-public import DockerAPI
+import DockerAPI
 import Images
 import Linux
 public import NIOCore
@@ -99,19 +99,6 @@ extension ContainerEngine {
         }
         // A client that went away is noticed by the connection, which cancels the build.
         try? await send(message)
-    }
-
-    /// Forgets what finished steps have left for later builds.
-    public func pruneBuildCache() async throws -> BuildCachePruneResponse {
-        let records = try await context.database.buildCache.all()
-        var sizes: [Digest: Int64] = [:]
-        for layer in records.compactMap(\.layer) { sizes[layer] = try await images.layers.size(layer) ?? 0 }
-        try await context.database.buildCache.delete(keys: records.map(\.key))
-        let removed = try await images.layers.removeUnused(among: Array(sizes.keys))
-        var response = BuildCachePruneResponse()
-        response.CachesDeleted = records.map(\.key)
-        response.SpaceReclaimed = removed.reduce(Int64(0)) { $0 + (sizes[$1] ?? 0) }
-        return response
     }
 }
 

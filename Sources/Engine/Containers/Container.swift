@@ -28,6 +28,8 @@ actor Container {
     /// The restart that a policy has scheduled.
     var scheduledRestart: Task<Void, Never>?
     var restartDelay = RestartBackOff()
+    /// Probes the running container.
+    var healthMonitor: Task<Void, Never>?
     var executions: [String: ExecSession] = [:]
     /// Who waits for a start that is under way to end, either way.
     var startWaiters: [CheckedContinuation<Void, Never>] = []

@@ -35,10 +35,11 @@ struct ContainerCreate {
                 id: id, name: name, image: image, config: config, hostConfig: hostConfig,
                 networking: request.NetworkingConfig, command: command)
             let container = Container(record: record, context: context, volumes: volumes, registry: registry)
+            try await context.images.noteUse(of: image.id)
             try await container.save()
             await registry.add(container, id: id)
             context.events.publish("container", "create", id: id, attributes: record.eventAttributes)
-            return Created(container: container, warnings: warnings(config, request))
+            return Created(container: container, warnings: [])
         } catch {
             await registry.releaseName(name, of: id)
             throw error
@@ -107,6 +108,7 @@ struct ContainerCreate {
                 throw EngineError(.invalidArgument, "invalid environment variable: \(variable)")
             }
         }
+        _ = try HealthCheck(config.Healthcheck, shell: config.Shell?.values)
         if let signal = config.StopSignal, !signal.isEmpty, Signal(signal) == nil {
             throw EngineError(.invalidArgument, "invalid signal: \(signal)")
         }
@@ -115,10 +117,6 @@ struct ContainerCreate {
         }
     }
 
-    private func warnings(_ config: ContainerConfig, _ request: ContainerCreateRequest) -> [String] {
-        guard let test = config.Healthcheck?.Test, !test.isEmpty, test != ["NONE"] else { return [] }
-        return ["The image's health check is not run: health checks are not available in this version."]
-    }
 }
 
 extension ContainerCreateRequest {
@@ -174,7 +172,9 @@ enum ImageDefaults {
         config.Labels = (image.labels ?? [:]).merging(request.Labels ?? [:]) { $1 }
         for port in image.exposedPorts ?? [] { config.ExposedPorts = (config.ExposedPorts ?? [:]).merging([port: EmptyObject()]) { $1 } }
         for volume in image.volumes ?? [] { config.Volumes = (config.Volumes ?? [:]).merging([volume: EmptyObject()]) { $1 } }
-        if config.Healthcheck == nil, let check = image.healthcheck { config.Healthcheck = HealthConfig(check) }
+        if let check = image.healthcheck.map({ HealthConfig($0) }) {
+            config.Healthcheck = config.Healthcheck?.merged(over: check) ?? check
+        }
         return config
     }
 

@@ -66,6 +66,8 @@ extension Container {
     }
 
     private func finish(_ exit: ExitRecord?) async {
+        stopHealthMonitor()
+        record.state.health?.end()
         await context.networks.disconnect(containerID: id)
         record.endpoint = nil
         record.state.status = .exited

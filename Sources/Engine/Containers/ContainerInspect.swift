@@ -16,7 +16,7 @@ extension Container {
         response.ResolvConfPath = paths.resolvConf.string
         response.HostnamePath = paths.hostname.string
         response.HostsPath = paths.hosts.string
-        response.LogPath = record.hostConfig.LogConfig?.Type == "none" ? "" : paths.log.string
+        response.LogPath = record.hostConfig.LogConfig?.Type == "json-file" ? paths.log.string : ""
         response.Name = "/" + record.name
         response.RestartCount = record.state.restartCount
         response.Driver = "overlayfs"
@@ -52,6 +52,7 @@ extension Container {
         state.Error = saved.error
         state.StartedAt = saved.startedAt
         state.FinishedAt = saved.finishedAt
+        state.Health = saved.health?.api
         return state
     }
 
@@ -97,7 +98,9 @@ extension Container {
             HumanDuration.text(seconds: max(0, now - (Timestamp(rfc3339: text)?.seconds ?? now)))
         }
         switch phase {
-        case .running: return "Up \(age(record.state.startedAt))"
+        case .running:
+            let health = record.state.health.map { " (\($0.text))" } ?? ""
+            return "Up \(age(record.state.startedAt))\(health)"
         case .paused: return "Up \(age(record.state.startedAt)) (Paused)"
         case .removing, .removed: return "Removal In Progress"
         case .created, .starting: return "Created"

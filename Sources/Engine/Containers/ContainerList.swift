@@ -80,6 +80,7 @@ struct ContainerList {
             && filters.any("name") { record.name.contains($0.hasPrefix("/") ? String($0.dropFirst()) : $0) }
             && filters.any("status") { $0 == summary.State }
             && filters.any("exited") { $0 == "\(record.state.exitCode)" && record.state.status == .exited }
+            && filters.any("health") { $0 == record.state.health?.status.rawValue ?? "none" }
             && filters.any("network") { $0 == record.hostConfig.NetworkMode }
             && filters.any("ancestor") { ancestor in
                 record.config.Image == ancestor || record.config.Image == "\(ancestor):latest"

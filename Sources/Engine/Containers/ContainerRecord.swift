@@ -44,6 +44,8 @@ struct SavedState: Codable, Sendable {
     var restartCount = 0
     /// A user stopped it: `unless-stopped` and `on-failure` respect that.
     var stoppedByUser = false
+    /// nil for a container that is not probed.
+    var health: HealthState?
 
     static let never = "0001-01-01T00:00:00Z"
 }

@@ -32,6 +32,7 @@ extension Container {
             record.state.error = ""
             record.state.oomKilled = false
             watch(process)
+            startHealthMonitor(isNewLife: true)
             publish("start")
             await saveOrReport()
         } catch {
@@ -62,7 +63,7 @@ extension Container {
         try await writeConfiguration(endpoint, root)
 
         let launcher = SupervisorLaunch(runtime: context.runtime, group: context.eventLoops, reaper: context.reaper)
-        let launched = try await launcher.run(directory: directory, arguments: supervisorArguments(), root: root)
+        let launched = try await launcher.run(directory: directory, arguments: try supervisorArguments(), root: root)
         // The supervisor ends the waiting process when this connection closes before START.
         undo.add("end the supervisor") { [reaper = context.reaper] in
             launched.supervisor.close()
@@ -80,9 +81,12 @@ extension Container {
             pid: launched.pid, supervisor: launched.supervisor, supervisorPID: launched.supervisorPID)
     }
 
-    private func supervisorArguments() -> [String] {
+    private func supervisorArguments() throws -> [String] {
         var arguments = ["--id", id]
-        if record.hostConfig.LogConfig?.Type != "none" { arguments += ["--log", paths.log.string] }
+        let log = try LogOptions(record.hostConfig.LogConfig)
+        if log.driver != .none {
+            arguments += ["--log", paths.log.string, "--log-size", "\(log.maxBytes)", "--log-files", "\(log.maxFiles)"]
+        }
         if record.config.OpenStdin == true { arguments.append("--stdin") }
         if record.config.StdinOnce == true { arguments.append("--stdin-once") }
         return arguments

@@ -110,9 +110,7 @@ struct HostConfigCheck {
                 || !(config.BlkioDeviceReadIOps ?? []).isEmpty || !(config.BlkioDeviceWriteIOps ?? []).isEmpty)
         try refuse("DeviceCgroupRules (--device-cgroup-rule)", when: !(config.DeviceCgroupRules ?? []).isEmpty)
         try refuse("real-time CPU control", when: (config.CpuRealtimePeriod ?? 0) != 0 || (config.CpuRealtimeRuntime ?? 0) != 0)
-        let log = config.LogConfig?.Type ?? ""
-        try refuse("log driver \(log)", when: !["", "json-file", "none"].contains(log))
-        try refuse("log options", when: !(config.LogConfig?.Config ?? [:]).isEmpty)
+        _ = try LogOptions(config.LogConfig)
         let runtime = config.Runtime ?? ""
         guard ["", "skiff-runtime", "runc"].contains(runtime) else {
             throw EngineError(.invalidArgument, "unknown or invalid runtime name: \(runtime)")

@@ -33,9 +33,13 @@ actor ExecSession {
     private let containerDirectory: FilePath
     private(set) var phase = Phase.created {
         didSet {
-            if case .ended = phase { running.store(false, ordering: .relaxed) } else { running.store(true, ordering: .relaxed) }
+            guard case .ended(let code) = phase else { return running.store(true, ordering: .relaxed) }
+            running.store(false, ordering: .relaxed)
+            for waiter in endWaiters { waiter.resume(returning: code) }
+            endWaiters = []
         }
     }
+    private var endWaiters: [CheckedContinuation<Int32, Never>] = []
     /// A copy for those who only list sessions.
     private let running = Atomic(true)
     nonisolated var isRunning: Bool { running.load(ordering: .relaxed) }
@@ -127,6 +131,19 @@ actor ExecSession {
         if case .detached = outcome {
             context.events.publish("container", "exec_detach", id: record.containerID, attributes: ["execID": id])
         }
+    }
+
+    /// The exit code, once the process has ended.
+    func waitForEnd() async -> Int32 {
+        if case .ended(let code) = phase { return code }
+        return await withCheckedContinuation { endWaiters.append($0) }
+    }
+
+    /// Kills the process, when it runs.
+    func kill() async {
+        guard case .running(let running) = phase else { return }
+        // A process that has ended meanwhile has nobody left who could hear of it.
+        try? await running.supervisor.send(.signal, ByteBuffer(integer: UInt32(bitPattern: Signal.kill.rawValue)))
     }
 
     private func watch(_ running: RunningContainer) {

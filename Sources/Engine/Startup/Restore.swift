@@ -107,6 +107,7 @@ extension Container {
             record.endpoint = await context.networks.endpoint(containerID: id) ?? record.endpoint
             watch(process)
             await restoreExecutions()
+            startHealthMonitor(isNewLife: false)
             return true
         } catch {
             logger.info("a container ended while the engine was away", metadata: ["reason": "\(error)"])

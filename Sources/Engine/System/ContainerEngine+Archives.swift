@@ -2,7 +2,7 @@ import Archive
 public import DockerAPI
 import Images
 import Linux
-import OCI
+public import OCI
 
 /// What `docker import` says about the new image.
 public struct ImageImport: Sendable {
@@ -36,9 +36,9 @@ extension ContainerEngine {
 
 extension ContainerEngine {
     /// `docker load`.
-    public func loadImages(_ body: any UploadSource, quiet: Bool, send: @escaping MessageSender) async throws {
+    public func loadImages(_ body: any UploadSource, platform: PlatformChoice?, send: @escaping MessageSender) async throws {
         let images = images
-        let loaded = try await ByteBridge.upload(body, through: { try await images.load(from: $0) })
+        let loaded = try await ByteBridge.upload(body, through: { try await images.load(from: $0, platform: platform) })
         for image in loaded {
             events.publish("image", "load", id: image.image.id.description, attributes: ["name": image.references.first?.familiarString ?? ""])
             var message = JSONMessage()
@@ -48,14 +48,15 @@ extension ContainerEngine {
     }
 
     /// `docker save`. Unknown names fail before anything is sent.
-    public func saveImages(_ names: [String]) async throws -> @Sendable (ByteSender) async throws -> Void {
+    public func saveImages(_ names: [String], platform: PlatformChoice?) async throws -> @Sendable (ByteSender) async throws -> Void {
         guard !names.isEmpty else { throw EngineError(.invalidArgument, "no images to save") }
         for name in names {
             let image = try await images.image(name)
+            if let platform { try image.check(platform, name) }
             events.publish("image", "save", id: image.id.description, attributes: ["name": name])
         }
         let images = images
-        return { send in try await ByteBridge.download(through: { try await images.save(names, to: $0) }, to: send) }
+        return { send in try await ByteBridge.download(through: { try await images.save(names, platform: platform, to: $0) }, to: send) }
     }
 
     /// `docker import` of a stream.

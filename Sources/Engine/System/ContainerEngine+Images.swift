@@ -2,13 +2,14 @@ import Builder
 public import DockerAPI
 import Images
 import Linux
-import OCI
+public import OCI
 
 extension ContainerEngine {
-    private static let imageFilters: Set<String> = ["dangling", "label", "before", "since", "reference", "until"]
+    private static let imageFilters: Set<String> = ["dangling", "label", "label!", "before", "since", "reference", "until"]
 
     public func listImages(all: Bool, filters: Filters) async throws -> [ImageSummary] {
         try filters.check(Self.imageFilters)
+        let until = try filters.until()
         let images = try await images.list()
         var bounds: (before: String?, since: String?) = (nil, nil)
         for name in filters["before"] { bounds.before = try await self.images.image(name).created }
@@ -18,11 +19,12 @@ extension ContainerEngine {
             return filters.any("dangling") { ["true", "1"].contains($0) == image.references.isEmpty }
                 && filters.any("reference") { pattern in image.references.contains { ReferencePattern.matches(pattern, $0) } }
                 && filters.matches(labels: image.config.config?.labels ?? [:])
+                && !filters.excludes(labels: image.config.config?.labels ?? [:]) && image.isCreated(before: until)
                 && bounds.before.map { created < $0 } ?? true && bounds.since.map { created > $0 } ?? true
         }.map(Self.summary)
     }
 
-    private static func summary(_ image: Image) -> ImageSummary {
+    static func summary(_ image: Image) -> ImageSummary {
         var summary = ImageSummary()
         summary.Id = image.id.description
         summary.ParentId = ""
@@ -36,8 +38,9 @@ extension ContainerEngine {
         return summary
     }
 
-    public func inspectImage(_ name: String) async throws -> ImageInspect {
+    public func inspectImage(_ name: String, platform: PlatformChoice? = nil) async throws -> ImageInspect {
         let image = try await images.image(name)
+        if let platform { try image.check(platform, name) }
         var inspect = ImageInspect()
         inspect.Id = image.id.description
         inspect.RepoTags = image.references.filter { $0.tag != nil }.map(\.familiarString)
@@ -58,7 +61,9 @@ extension ContainerEngine {
         var driver = DriverData()
         driver.Name = "overlayfs"
         inspect.GraphDriver = driver
-        inspect.Metadata = ImageInspect.Metadata()
+        var metadata = ImageInspect.Metadata()
+        metadata.LastUsedTime = image.lastUsed
+        inspect.Metadata = metadata
         inspect.Config = ImageConfigResponse(image.config.config ?? ImageConfig.Config())
         return inspect
     }
@@ -110,10 +115,10 @@ extension ContainerEngine {
 
     public func removeImage(_ name: String, force: Bool, noPrune: Bool) async throws -> [ImageDeleteResponseItem] {
         let removed = try await images.remove(name, force: force, noPrune: noPrune, usedBy: containersUsing)
-        return publish(removed)
+        return publish(removed.items)
     }
 
-    private var containersUsing: @Sendable (Digest) async -> [String] {
+    var containersUsing: @Sendable (Digest) async -> [String] {
         { [registry] image in
             var users: [String] = []
             for container in await registry.all() where await container.record.imageID == image.description {
@@ -138,21 +143,29 @@ extension ContainerEngine {
         }
     }
 
+    /// Images without a name that no container uses; with `dangling=false` those with names as well.
     public func pruneImages(_ filters: Filters) async throws -> ImagesPruneResponse {
-        try filters.check(["dangling", "until", "label"])
-        guard filters["until"].isEmpty, filters["label"].isEmpty else {
-            throw EngineError(.notImplemented, "pruning images by age or label is not available in this version of Skiff")
-        }
+        try filters.check(["dangling", "until", "label", "label!"])
         let all = filters["dangling"].contains { ["false", "0"].contains($0) }
-        let before = try await images.list().reduce(into: [String: Int64]()) { $0["\($1.id)"] = $1.size }
-        let removed = try await images.prune(all: all, usedBy: containersUsing)
+        let before = try filters.until()
+        let removed = try await images.prune(
+            all: all,
+            where: { image in
+                let labels = image.config.config?.labels ?? [:]
+                return filters.matches(labels: labels) && !filters.excludes(labels: labels) && image.isCreated(before: before)
+            }, usedBy: containersUsing)
         var response = ImagesPruneResponse()
-        response.ImagesDeleted = publish(removed)
-        response.SpaceReclaimed = removed.reduce(Int64(0)) { total, item in
-            if case .deleted(let id) = item { return total + (before[id] ?? 0) }
-            return total
-        }
+        response.ImagesDeleted = publish(removed.items)
+        response.SpaceReclaimed = removed.bytes
         return response
+    }
+}
+
+extension Image {
+    /// Always when there is no bound. An image without a date counts as old.
+    func isCreated(before bound: Timestamp?) -> Bool {
+        guard let bound else { return true }
+        return (created.flatMap { Timestamp(rfc3339: $0) }?.unixNanoseconds ?? 0) < bound.unixNanoseconds
     }
 }
 

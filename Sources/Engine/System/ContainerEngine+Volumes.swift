@@ -51,9 +51,12 @@ extension ContainerEngine {
         for volume in await volumes.list() {
             let name = volume.Name ?? ""
             let anonymous = volume.Labels?["com.docker.volume.anonymous"] != nil
-            guard !used.contains(name), all || anonymous, filters.matches(labels: volume.Labels ?? [:]) else { continue }
+            let labels = volume.Labels ?? [:]
+            guard !used.contains(name), all || anonymous, filters.matches(labels: labels), !filters.excludes(labels: labels) else {
+                continue
+            }
             let directory = volumes.directory(name)
-            space += try await blocking { try DiskSpace.used(by: directory) }
+            space += try await blocking { try allocatedBytes(of: directory) }
             try await volumes.remove(name)
             deleted.append(name)
         }
@@ -80,16 +83,16 @@ extension ContainerEngine {
 
     public func pruneContainers(_ filters: Filters) async throws -> ContainersPruneResponse {
         try filters.check(["until", "label", "label!"])
-        guard filters["until"].isEmpty, filters["label!"].isEmpty else {
-            throw EngineError(.notImplemented, "pruning containers by age is not available in this version of Skiff")
-        }
+        let before = try filters.until()
         var deleted: [String] = []
         var space: Int64 = 0
         for container in await registry.all() {
-            let labels = await container.record.config.Labels ?? [:]
-            guard await !container.phase.isLive, filters.matches(labels: labels) else { continue }
+            let record = await container.record
+            let labels = record.config.Labels ?? [:]
+            guard await !container.phase.isLive, filters.matches(labels: labels), !filters.excludes(labels: labels) else { continue }
+            if let before, let created = Timestamp(rfc3339: record.created), created >= before { continue }
             let upper = container.paths.upper
-            let size = try await blocking { try DiskSpace.used(by: upper) }
+            let size = try await blocking { try allocatedBytes(of: upper) }
             do {
                 try await container.remove(force: false, removeVolumes: false)
             } catch let error as EngineError where error.kind == .conflict || error.kind == .notFound {
@@ -102,27 +105,5 @@ extension ContainerEngine {
         response.ContainersDeleted = deleted
         response.SpaceReclaimed = space
         return response
-    }
-}
-
-/// What a tree of the engine's takes on disk.
-enum DiskSpace {
-    static func used(by path: FilePath) throws -> Int64 {
-        do {
-            return try used(in: try OwnedFD.open(path, [.readOnly, .directory]))
-        } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
-            return 0
-        }
-    }
-
-    private static func used(in directory: borrowing OwnedFD) throws -> Int64 {
-        var total: Int64 = 0
-        for name in try namesInDirectory(directory) {
-            // A file that goes while we look takes no space.
-            guard let metadata = try fstatatIfExists(directory, name) else { continue }
-            total += metadata.allocatedBytes
-            if metadata.kind == .directory { total += try used(in: try openat(directory, name, [.readOnly, .directory, .noFollow])) }
-        }
-        return total
     }
 }

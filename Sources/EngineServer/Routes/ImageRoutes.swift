@@ -3,6 +3,7 @@ import Engine
 import FoundationEssentials
 import NIOCore
 import NIOHTTP1
+import OCI
 
 /// `/images/…` and `/build`.
 struct ImageRoutes {
@@ -24,13 +25,17 @@ struct ImageRoutes {
                     auth: try request.registryAuth()))
         }
         router.on(.GET, "/images/get") { request in
-            try await Self.save(engine, request.query.all("names").flatMap { $0.split(separator: ",").map(String.init) })
+            try await Self.save(
+                engine, request.query.all("names").flatMap { $0.split(separator: ",").map(String.init) }, request.query.platform())
+        }
+        router.on(.GET, "/images/diff") { request in
+            try .json(await engine.compareImages(request.query["from"] ?? "", request.query["to"] ?? ""))
         }
         router.on(.GET, "/images/{name...}/get") { request in
-            try await Self.save(engine, [request.parameter("name")])
+            try await Self.save(engine, [request.parameter("name")], request.query.platform())
         }
         router.on(.GET, "/images/{name...}/json") { request in
-            try .json(await engine.inspectImage(request.parameter("name")))
+            try .json(await engine.inspectImage(request.parameter("name"), platform: request.query.platform()))
         }
         router.on(.GET, "/images/{name...}/history") { request in
             try .json(await engine.imageHistory(request.parameter("name")))
@@ -59,8 +64,8 @@ struct ImageRoutes {
         let engine = engine
         router.on(.POST, "/images/load") { request in
             let body = request.body
-            let quiet = request.query.flag("quiet")
-            return .messages { send in try await engine.loadImages(body, quiet: quiet, send: send) }
+            let platform = try request.query.platform()
+            return .messages { send in try await engine.loadImages(body, platform: platform, send: send) }
         }
         router.on(.POST, "/images/create") { request in
             let query = request.query
@@ -103,7 +108,18 @@ struct ImageRoutes {
             response.Id = try await engine.commitContainer(query["container"] ?? "", wanted)
             return try .json(response, status: .created)
         }
-        router.on(.POST, "/build/prune") { _ in try .json(await engine.pruneBuildCache()) }
+        router.on(.POST, "/build/prune") { request in
+            var wanted = BuildCachePrune()
+            wanted.all = request.query.flag("all")
+            // One word for it in each generation of the API.
+            let keep = ["reserved-space", "keep-storage", "max-used-space"].lazy.compactMap { request.query[$0] }.first { $0 != "0" }
+            wanted.keepBytes = try keep.map { text in
+                guard let bytes = Int64(text), bytes >= 0 else { throw EngineError(.invalidArgument, "invalid amount of storage: \(text)") }
+                return bytes
+            }
+            wanted.filters = try request.query.filters()
+            return try .json(await engine.pruneBuildCache(wanted))
+        }
         router.on(.POST, "/build") { request in
             var parameters = try BuildQuery(request.query).parameters
             parameters.auth = try request.registryAuth()
@@ -112,20 +128,26 @@ struct ImageRoutes {
         }
     }
 
-    private static func save(_ engine: ContainerEngine, _ names: [String]) async throws -> Response {
-        let write = try await engine.saveImages(names)
+    private static func save(_ engine: ContainerEngine, _ names: [String], _ platform: PlatformChoice?) async throws -> Response {
+        let write = try await engine.saveImages(names, platform: platform)
         return .stream("application/x-tar") { writer in try await write { try await writer.write($0) } }
     }
 }
 
-extension Request {
-    /// What the client shows to registries.
-    func registryAuth() throws -> RegistryAuth {
-        try RegistryAuth(header: headers.first(name: "X-Registry-Auth"), configHeader: headers.first(name: "X-Registry-Config"))
+extension Query {
+    /// The platform that is wanted, as the API writes it (JSON) or as people do; nil when none is.
+    func platform() throws -> PlatformChoice? {
+        guard let text = self["platform"], !text.isEmpty else { return nil }
+        if let choice = PlatformChoice(text) { return choice }
+        // What is neither is told as it came.
+        guard let platform = try? JSONDecoder().decode(OCIPlatform.self, from: Data(text.utf8)), let architecture = platform.architecture,
+            !architecture.isEmpty
+        else { throw EngineError(.invalidArgument, "invalid platform: \(text)") }
+        return PlatformChoice(os: platform.os ?? "linux", architecture: architecture, variant: platform.variant)
     }
 }
 
-/// `platform` as newer clients send it, `{"os":"linux","architecture":"amd64"}`.
+/// `platform` as newer clients send it, `{"os":"linux","architecture":"amd64"}`, or as people write it.
 private enum PlatformParameter {
     static func name(_ text: String?) throws -> String {
         guard let text, !text.isEmpty else { return "" }
@@ -134,6 +156,13 @@ private enum PlatformParameter {
             throw EngineError(.invalidArgument, "invalid platform")
         }
         return [platform.os ?? "linux", platform.architecture, platform.variant].compactMap(\.self).filter { !$0.isEmpty }.joined(separator: "/")
+    }
+}
+
+extension Request {
+    /// What the client shows to registries.
+    func registryAuth() throws -> RegistryAuth {
+        try RegistryAuth(header: headers.first(name: "X-Registry-Auth"), configHeader: headers.first(name: "X-Registry-Config"))
     }
 }
 

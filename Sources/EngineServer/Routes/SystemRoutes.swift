@@ -26,7 +26,17 @@ struct SystemRoutes {
                 engine.version(api: APIVersion.current.description, minimum: APIVersion.minimum.description))
         }
         router.on(.GET, "/info") { _ in try .json(await engine.info()) }
-        router.on(.GET, "/system/df") { _ in try .json(await engine.diskUsage()) }
+        router.on(.GET, "/system/df") { request in
+            let names = request.query.all("type")
+            let parts = try names.map { name in
+                guard let part = DiskUsagePart(rawValue: name) else { throw EngineError(.invalidArgument, "unknown object type: \(name)") }
+                return part
+            }
+            return try .json(await engine.diskUsage(names.isEmpty ? Set(DiskUsagePart.allCases) : Set(parts)))
+        }
+        router.on(.POST, "/system/check") { request in
+            try .json(await engine.checkSystem(repairs: request.query.flag("repair")))
+        }
         router.on(.POST, "/auth") { request in
             try .json(await engine.authenticate(try await request.decode(AuthConfig.self)))
         }

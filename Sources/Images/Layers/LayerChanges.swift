@@ -14,16 +14,25 @@ extension LayerStore {
         return place
     }
 
-    /// Makes a finished place a layer. If the layer exists already, the place is removed.
+    /// Makes a finished place a layer, whose files are on disk before anything says that it exists. If the layer exists
+    /// already, the place is removed.
     func publish(_ place: FilePath, as layer: Digest, size: Int64) throws {
+        // Before the lock, which short calls of others wait for.
+        if try !isWhole(layer) { try syncFilesystem(of: place) }
         try held.withLock { _ in
-            guard try records.size(layer) == nil else { return }
-            // A directory without a row: left by a crash between the two steps below.
+            guard try !isWhole(layer) else { return }
+            // A directory without a row: left by a crash between the steps below.
             if try lstatIfExists(directory(layer)) != nil { try moveAway(layer) }
             try rename(place, to: directory(layer))
+            try syncDirectory(root)
             try records.insert(layer, size: size)
         }
         try removeTree(place)
+    }
+
+    /// Whether a layer has its row and its files. One that lost them, or was found damaged, may come anew and is whole then.
+    func isWhole(_ layer: Digest) throws -> Bool {
+        try records.size(layer) != nil && lstatIfExists(directory(layer)) != nil && lstatIfExists(damageMark(layer)) == nil
     }
 
     /// Removes a place that will not become a layer.
@@ -36,13 +45,18 @@ extension LayerStore {
         }
     }
 
-    func removeUnusedNow(among layers: [Digest]?) throws -> [Digest] {
+    /// Removes the layers that nobody needs, all or among those named.
+    func removeUnusedNow(among layers: [Digest]?) throws -> FreedLayers {
         let (removed, places) = try held.withLock { held in
             let removed = try records.deleteUnused(among: layers, except: Set(held.keys))
             return (removed, try removed.map { try moveAway($0) })
         }
-        for place in places { discard(place) }
-        return removed
+        var freed = FreedLayers(layers: removed, bytes: 0)
+        for place in places {
+            freed.bytes += try allocatedBytes(of: place)
+            discard(place)
+        }
+        return freed
     }
 
     /// At start: removes directories without a row and rows that nobody needs. What has a name that is not ours stays.

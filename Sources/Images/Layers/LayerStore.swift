@@ -38,13 +38,24 @@ public final class LayerStore: Sendable {
 
     func directory(_ layer: Digest) -> FilePath { root.appending(layer.hex) }
 
+    /// Whether the layer is in the store, files and all.
     public func exists(_ layer: Digest) async throws -> Bool {
-        try await blocking { try self.records.size(layer) != nil }
+        try await blocking { try self.isWhole(layer) }
     }
 
     /// The size of the files in a layer, nil when it is not there.
     public func size(_ layer: Digest) async throws -> Int64? {
         try await blocking { try self.records.size(layer) }
+    }
+
+    /// What the layer takes on disk, as `du` says it. Measured once, since layers do not change.
+    public func diskUsage(_ layer: Digest) async throws -> Int64 {
+        try await blocking {
+            if let known = try self.records.disk(layer) { return known }
+            let measured = try allocatedBytes(of: self.directory(layer))
+            try self.records.set(disk: measured, of: layer)
+            return measured
+        }
     }
 
     /// Keeps the layers in place while the body runs, even if the last image with them is removed meanwhile.
@@ -70,7 +81,7 @@ public final class LayerStore: Sendable {
 
     /// Removes layers that no image, no build step and nobody at work needs, all of them or those named. Answers which.
     @discardableResult
-    public func removeUnused(among layers: [Digest]? = nil) async throws -> [Digest] {
+    public func removeUnused(among layers: [Digest]? = nil) async throws -> FreedLayers {
         try await blocking { try self.removeUnusedNow(among: layers) }
     }
 
@@ -86,4 +97,10 @@ public final class LayerStore: Sendable {
             }
         }
     }
+}
+
+/// Layers that went away, and what they took on disk.
+public struct FreedLayers: Sendable, Equatable {
+    public var layers: [Digest]
+    public var bytes: Int64
 }

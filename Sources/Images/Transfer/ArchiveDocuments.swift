@@ -15,34 +15,36 @@ struct SavedManifest: Codable {
 }
 
 extension ArchiveParts {
-    /// The images that the archive describes.
-    func images() throws -> [ArchivedImage] {
-        if hasDocument("manifest.json") { return try savedImages() }
-        if hasDocument("index.json") { return try layoutImages() }
+    /// The images that the archive describes; with a wish only those for that platform.
+    func images(for platform: PlatformChoice?) throws -> [ArchivedImage] {
+        // An archive of several platforms has the others in its index only.
+        if hasDocument("index.json"), platform != nil || !hasDocument("manifest.json") { return try layoutImages(platform) }
+        if hasDocument("manifest.json") { return try savedImages(platform) }
         throw ImageError.invalid("the archive has neither manifest.json nor index.json")
     }
 
-    private func savedImages() throws -> [ArchivedImage] {
+    private func savedImages(_ platform: PlatformChoice?) throws -> [ArchivedImage] {
         let manifests = try decodeDocument([SavedManifest].self, from: document("manifest.json"), "manifest.json")
         return try manifests.map { manifest in
             let references = try (manifest.repoTags ?? []).map { try Reference($0) }
             return try image(configBytes: document(manifest.config), layerPaths: manifest.layers, references)
-        }
+        }.filter { image in platform?.matches(image.config.platform) ?? true }
     }
 
-    private func layoutImages() throws -> [ArchivedImage] {
+    private func layoutImages(_ platform: PlatformChoice?) throws -> [ArchivedImage] {
         let index = try decodeDocument(Index.self, from: document("index.json"), "index.json")
         return try index.manifests.compactMap { descriptor in
-            guard let manifest = try manifest(descriptor, depth: 0) else { return nil }
+            guard let manifest = try manifest(descriptor, platform, depth: 0) else { return nil }
             let config = try document(manifest.config)
             for layer in manifest.layers { try check(layer) }
-            return try image(
+            let found = try image(
                 configBytes: config, layerPaths: manifest.layers.map { Self.path($0.digest) }, name(of: descriptor))
+            return platform?.matches(found.config.platform) ?? true ? found : nil
         }
     }
 
-    /// The manifest for this machine that a descriptor leads to, through an index perhaps; nil when there is none.
-    private func manifest(_ descriptor: Descriptor, depth: Int) throws -> Manifest? {
+    /// The manifest that a descriptor leads to, through an index perhaps; nil when there is none for the platform.
+    private func manifest(_ descriptor: Descriptor, _ platform: PlatformChoice?, depth: Int) throws -> Manifest? {
         if MediaType.isManifest(descriptor.mediaType) {
             let manifest = try decodeDocument(Manifest.self, from: document(descriptor), "manifest")
             guard manifest.mediaType == nil || manifest.mediaType == descriptor.mediaType else {
@@ -54,12 +56,7 @@ extension ArchiveParts {
         guard MediaType.isIndex(descriptor.mediaType) else { return nil }
         guard depth < 4 else { throw ImageError.invalid("indexes within indexes") }
         let index = try decodeDocument(Index.self, from: document(descriptor), "index")
-        let host = Platform.host
-        let fitting = index.manifests.first { entry in
-            entry.platform.map { $0.os == host.os && $0.architecture == host.architecture } ?? false
-        }
-        let single = index.manifests.count == 1 ? index.manifests.first : nil
-        return try (fitting ?? single).flatMap { try manifest($0, depth: depth + 1) }
+        return try index.entry(for: platform).flatMap { try manifest($0, platform, depth: depth + 1) }
     }
 
     /// The name that a layout gives an image, in containerd's annotation or, as skopeo does, in the OCI one.

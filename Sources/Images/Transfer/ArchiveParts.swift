@@ -136,7 +136,7 @@ final class ArchiveParts {
     private func plainLayer(_ path: String, _ size: Int64, _ content: BufferedSource) throws -> Part {
         if let stated = Self.statedDigest(path) {
             hold(stated)
-            if try layers.records.size(stated) != nil {
+            if try layers.isWhole(stated) {
                 guard try HashingSource(content).finish() == stated else {
                     throw ImageError.invalid("\(path) has another digest")
                 }

@@ -22,17 +22,20 @@ extension ImageStore {
     /// itself and its layers plain or compressed with gzip or zstd. Every digest is verified; nothing of an image that
     /// does not fit remains.
     ///
+    /// With `platform` only images for that are taken; without, of an image for several platforms the host's.
     /// `progress` gets a line for each image.
-    public func load(from input: SharedFD, progress: @escaping @Sendable (String) -> Void = { _ in }) async throws
-        -> [LoadedImage]
-    {
+    public func load(
+        from input: SharedFD, platform: PlatformChoice? = nil, progress: @escaping @Sendable (String) -> Void = { _ in }
+    ) async throws -> [LoadedImage] {
         try await blocking {
             let parts = ArchiveParts(self.layers)
             defer { parts.discard() }
             let plain = try decompressing(FileSource(input))
             try parts.read(TarReader(plain))
-            let found = try parts.images()
-            if found.isEmpty { throw ImageError.invalid("the archive has no image") }
+            let found = try parts.images(for: platform)
+            if found.isEmpty {
+                throw ImageError.invalid(platform.map { "the archive has no image for \($0)" } ?? "the archive has no image")
+            }
             return try found.map { image in
                 let loaded = try self.add(image, parts)
                 progress(loaded.message)

@@ -9,9 +9,11 @@ import SystemPackage
 extension ImageStore {
     /// `docker save`: writes images with their layers as one tar that is an OCI layout and has Docker's `manifest.json`.
     /// The layers have exactly the bytes of their diff ids, which is verified while they are written. Needs little memory.
-    public func save(_ names: [String], to output: SharedFD) async throws {
+    /// With `platform` an image for another one is an error.
+    public func save(_ names: [String], platform: PlatformChoice? = nil, to output: SharedFD) async throws {
         try await blocking {
             let found = try names.map { try self.find($0) }
+            if let platform { for (one, name) in zip(found, names) { try one.image.check(platform, name) } }
             let held = found.flatMap(\.image.layers)
             self.layers.hold(held)
             defer { self.layers.release(held) }
@@ -33,6 +35,15 @@ extension ImageStore {
             }
         }
         return groups
+    }
+}
+
+extension Image {
+    /// Throws Docker's complaint unless the image is for that platform.
+    public func check(_ wanted: PlatformChoice, _ name: String) throws {
+        guard !wanted.matches(config.platform) else { return }
+        throw ImageError.invalid(
+            "image with reference \(name) was found but does not provide the specified platform (\(wanted))")
     }
 }
 

@@ -22,10 +22,10 @@ public struct Cgroup: Sendable, Equatable {
     /// is made anew. On failure nothing is left.
     public static func create(path: String, resources: Resources = Resources()) throws(SystemError) -> Cgroup {
         let layout = try CgroupLayout.detect()
-        let cgroup = Cgroup(path: try normalized(path), layout: layout, wanted: { $0 != .cpuset || resources.choosesProcessors })
+        let cgroup = Cgroup(path: try normalized(path), layout: layout, wanted: resources.wants)
         var made: [FilePath] = []
         do {
-            try cgroup.makeDirectories(&made)
+            try cgroup.makeDirectories(&made, for: resources)
             try cgroup.apply(resources)
             try cgroup.apply(devices: resources.devices)
         } catch {
@@ -105,8 +105,7 @@ extension Cgroup {
         case .two(let root): trees = .two(root.appending(String(path.dropFirst())))
         case .one(let roots):
             trees = .one(
-                roots.filter { $0.key != .blkio && wanted($0.key) }
-                    .mapValues { $0.appending(String(path.dropFirst())) })
+                roots.filter { wanted($0.key) }.mapValues { $0.appending(String(path.dropFirst())) })
         }
     }
 
@@ -133,14 +132,14 @@ extension Cgroup {
     }
 
     /// `made` gets each directory of the group itself, so that a failure takes away no other's.
-    private func makeDirectories(_ made: inout [FilePath]) throws(SystemError) {
+    private func makeDirectories(_ made: inout [FilePath], for resources: Resources) throws(SystemError) {
         let cpuset: FilePath? = if case .one(let all) = trees { all[.cpuset] } else { nil }
         for directory in directories {
             let chain = chain(directory)
             try Self.makeDirectory(chain)
             made.append(directory)
             if directory == cpuset { for member in chain { try Self.inheritProcessors(member) } }
-            if case .two = trees { try Self.delegateControllers(chain) }
+            if case .two = trees { try Self.delegateControllers(chain, resources) }
         }
     }
 
@@ -170,7 +169,7 @@ extension Cgroup {
         try check("mkdir", path.string) { path.withPlatformString { Glibc.mkdir($0, 0o755) } }
     }
 
-    private static func exists(_ path: FilePath) -> Bool {
+    static func exists(_ path: FilePath) -> Bool {
         path.withPlatformString { access($0, F_OK) } == 0
     }
 
@@ -182,10 +181,14 @@ extension Cgroup {
     }
 
     /// Version 2: each group above the container's own hands down the controllers that it has itself.
-    private static func delegateControllers(_ chain: [FilePath]) throws(SystemError) {
+    private static func delegateControllers(_ chain: [FilePath], _ resources: Resources) throws(SystemError) {
         guard let top = chain.first else { return }
+        var wanted = ["cpu", "cpuset", "memory", "pids", "io"]
+        for name in ["hugetlb", "rdma", "misc"] {
+            let isLimited = CgroupController(rawValue: name).map(resources.wants) ?? false
+            if isLimited || resources.unified.keys.contains(where: { $0.hasPrefix("\(name).") }) { wanted.append(name) }
+        }
         for parent in [top.removingLastComponent()] + chain.dropLast() {
-            let wanted = ["cpu", "cpuset", "memory", "pids", "io"]
             let offered = try read(parent.appending("cgroup.controllers")).split(separator: " ")
             let given = try read(parent.appending("cgroup.subtree_control")).split(separator: " ")
             for name in offered where !given.contains(name) && wanted.contains(String(name)) {

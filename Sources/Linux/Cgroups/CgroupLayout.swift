@@ -4,10 +4,9 @@ import SystemPackage
 
 /// A part of the kernel that accounts for and limits the processes of a cgroup.
 enum CgroupController: String, Sendable, CaseIterable {
-    case cpu, cpuacct, cpuset, memory, devices, freezer, pids, blkio
-
-    /// Made for every container: limits by default, statistics, pause and kill need them.
-    static let always: [CgroupController] = [.memory, .cpu, .cpuacct, .pids, .devices, .freezer]
+    case cpu, cpuacct, cpuset, memory, devices, freezer, pids, blkio, hugetlb, rdma
+    case networkClass = "net_cls"
+    case networkPriority = "net_prio"
 }
 
 /// Where this machine keeps its cgroups: one tree for everything (version 2), or one tree for each controller (version 1,

@@ -4,8 +4,14 @@ import SystemPackage
 
 extension Cgroup {
     func apply(_ resources: Resources) throws(SystemError) {
+        if let limit = resources.kernelMemory, limit != 0, limit != -1 {
+            throw SystemError(errno: .notSupported, call: "limit kernel memory (memory.kernel) of", subject: path)
+        }
         switch trees {
         case .one:
+            if !resources.unified.isEmpty {
+                throw SystemError(errno: .notSupported, call: "invalid configuration: cannot use unified on cgroup v1:", subject: path)
+            }
             try applyMemoryOne(resources)
             try applyProcessorsOne(resources)
         case .two:
@@ -17,101 +23,93 @@ extension Cgroup {
         if let limit = resources.pidsLimit, limit != 0 {
             try Self.write(limit > 0 ? "\(limit)" : "max", to: try file(.pids, "pids.max"))
         }
+        try applyDeviceLimits(resources)
+        if case .two(let directory) = trees { try Self.apply(unified: resources.unified, to: directory) }
     }
 
     // MARK: Version 1
 
-    private func applyMemoryOne(_ resources: Resources) throws(SystemError) {
-        if resources.memoryLimit != nil || resources.memorySwap != nil { try applyMemoryAndSwapOne(resources) }
-        if let reservation = resources.memoryReservation {
-            try Self.write("\(reservation)", to: try file(.memory, "memory.soft_limit_in_bytes"))
-        }
-        if let swappiness = resources.memorySwappiness, swappiness >= 0 {
-            try Self.write("\(swappiness)", to: try file(.memory, "memory.swappiness"))
-        }
-        if let disable = resources.disableOOMKiller, disable {
-            try Self.write("1", to: try file(.memory, "memory.oom_control"))
-        }
-    }
-
-    /// The kernel never lets the limit of memory and swap be below that of memory, so growing and shrinking take
-    /// different orders.
-    private func applyMemoryAndSwapOne(_ resources: Resources) throws(SystemError) {
-        let memory = try file(.memory, "memory.limit_in_bytes")
-        let both = try file(.memory, "memory.memsw.limit_in_bytes")
-        // Memory without a limit makes no sense below a limit of memory and swap.
-        let swap = resources.memorySwap ?? (resources.memoryLimit == -1 ? -1 : nil)
-        let hasSwapAccount = both.withPlatformString { access($0, F_OK) } == 0
-        guard let swap, swap != 0, hasSwapAccount || swap > 0 else {
-            if let limit = resources.memoryLimit { try Self.write("\(limit)", to: memory) }
-            return
-        }
-        let current = try Self.readNumber(both) ?? .max
-        if swap == -1 || UInt64(swap) > current {
-            try Self.write("\(swap)", to: both)
-            if let limit = resources.memoryLimit { try Self.write("\(limit)", to: memory) }
-        } else {
-            if let limit = resources.memoryLimit { try Self.write("\(limit)", to: memory) }
-            try Self.write("\(swap)", to: both)
-        }
-    }
-
     private func applyProcessorsOne(_ resources: Resources) throws(SystemError) {
-        if let shares = resources.cpuShares, shares != 0 {
-            try Self.write("\(shares)", to: try file(.cpu, "cpu.shares"))
+        // A group that runs only when nobody else wants to has no shares, so it leaves that state first and enters it last.
+        if resources.cpuIdle == 0 { try Self.write("0", to: try file(.cpu, "cpu.idle")) }
+        if let shares = resources.cpuShares, shares != 0 { try applyShares(shares) }
+        if let period = resources.realtimePeriod, period != 0 {
+            try Self.write("\(period)", to: try file(.cpu, "cpu.rt_period_us"))
         }
+        if let runtime = resources.realtimeRuntime, runtime != 0 {
+            try Self.write("\(runtime)", to: try file(.cpu, "cpu.rt_runtime_us"))
+        }
+        try applyQuotaOne(resources)
+        if let idle = resources.cpuIdle, idle != 0 { try Self.write("\(idle)", to: try file(.cpu, "cpu.idle")) }
+    }
+
+    /// The kernel takes what is too much or too little and makes something else of it; that is told.
+    private func applyShares(_ shares: Int64) throws(SystemError) {
+        let file = try file(.cpu, "cpu.shares")
+        try Self.write("\(shares)", to: file)
+        let present = Int64(try Self.read(file)) ?? shares
+        if present != shares {
+            let word = shares > present ? "maximum" : "minimum"
+            throw SystemError(errno: .invalidArgument, call: "the \(word) allowed cpu-shares is", subject: "\(present)")
+        }
+    }
+
+    private func applyQuotaOne(_ resources: Resources) throws(SystemError) {
         let quota = resources.cpuQuota.flatMap { $0 == 0 ? nil : "\($0)" }
         let period = resources.cpuPeriod.flatMap { $0 == 0 ? nil : "\($0)" }
-        guard quota != nil || period != nil else { return }
+        guard quota != nil || period != nil || resources.cpuBurst != nil else { return }
         let quotaFile = try file(.cpu, "cpu.cfs_quota_us")
         let periodFile = try file(.cpu, "cpu.cfs_period_us")
+        let writeBurst = { () throws(SystemError) in
+            if let burst = resources.cpuBurst { try Self.write("\(burst)", to: try file(.cpu, "cpu.cfs_burst_us")) }
+        }
+        // Never more than the quota: the new one may fit the present quota only, or the new quota only.
+        let burstIsSet = try Self.unlessInvalid(writeBurst)
         var periodIsSet = period == nil
         if let period {
-            do {
-                try Self.write(period, to: periodFile)
-                periodIsSet = true
-            } catch {
-                // A parent's limit may allow the new period only together with the new quota.
-                if error.errno != .invalidArgument || quota == nil { throw error }
-            }
+            // A parent's limit may allow the new period only together with the new quota.
+            periodIsSet = try Self.unlessInvalid { () throws(SystemError) in try Self.write(period, to: periodFile) }
+            if !periodIsSet, quota == nil { try Self.write(period, to: periodFile) }
         }
         if let quota { try Self.write(quota, to: quotaFile) }
         if let period, !periodIsSet { try Self.write(period, to: periodFile) }
+        if !burstIsSet { try writeBurst() }
+    }
+
+    /// False when the kernel answers that the value does not fit the others (`EINVAL`).
+    private static func unlessInvalid(_ body: () throws(SystemError) -> Void) throws(SystemError) -> Bool {
+        do {
+            try body()
+            return true
+        } catch {
+            if error.errno == .invalidArgument { return false }
+            throw error
+        }
     }
 
     // MARK: Version 2
 
-    private func applyMemoryTwo(_ resources: Resources) throws(SystemError) {
-        func text(_ value: Int64) -> String { value < 0 ? "max" : "\(value)" }
-        if let swap = resources.memorySwap, swap != 0 {
-            let limit = resources.memoryLimit ?? 0
-            if swap > 0, limit <= 0 || swap < limit {
-                throw SystemError(errno: .invalidArgument, call: "memory and swap limit \(swap)", subject: path)
-            }
-            try Self.write(swap < 0 ? "max" : "\(swap - limit)", to: try file(.memory, "memory.swap.max"))
-        } else if resources.memoryLimit == -1 {
-            try Self.write("max", to: try file(.memory, "memory.swap.max"))
-        }
-        if let limit = resources.memoryLimit, limit != 0 {
-            try Self.write(text(limit), to: try file(.memory, "memory.max"))
-        }
-        if let reservation = resources.memoryReservation, reservation != 0 {
-            try Self.write(text(reservation), to: try file(.memory, "memory.low"))
-        }
-        if resources.disableOOMKiller == true {
-            throw SystemError(errno: .notSupported, call: "disable oom killer", subject: path)
-        }
-    }
-
     private func applyProcessorsTwo(_ resources: Resources) throws(SystemError) {
+        if (resources.realtimeRuntime ?? 0) != 0 || (resources.realtimePeriod ?? 0) != 0 {
+            throw SystemError(errno: .notSupported, call: "limit real-time processes (cpu.realtimeRuntime) with cgroup v2 in", subject: path)
+        }
+        if resources.cpuIdle == 0 { try Self.write("0", to: try file(.cpu, "cpu.idle")) }
         if let shares = resources.cpuShares, shares != 0 {
             try Self.write("\(Self.weight(shares: shares))", to: try file(.cpu, "cpu.weight"))
         }
+        let burstFile = try file(.cpu, "cpu.max.burst")
+        let writeBurst = { () throws(SystemError) in
+            if let burst = resources.cpuBurst { try Self.write("\(burst)", to: burstFile) }
+        }
+        let burstIsSet = try Self.unlessInvalid(writeBurst)
         let quota = resources.cpuQuota ?? 0
         let period = resources.cpuPeriod ?? 0
-        guard quota != 0 || period != 0 else { return }
-        let limit = quota > 0 ? "\(quota)" : "max"
-        try Self.write(period > 0 ? "\(limit) \(period)" : limit, to: try file(.cpu, "cpu.max"))
+        if quota != 0 || period != 0 {
+            let limit = quota > 0 ? "\(quota)" : "max"
+            try Self.write(period > 0 ? "\(limit) \(period)" : limit, to: try file(.cpu, "cpu.max"))
+        }
+        if !burstIsSet { try writeBurst() }
+        if let idle = resources.cpuIdle, idle != 0 { try Self.write("\(idle)", to: try file(.cpu, "cpu.idle")) }
     }
 
     /// Shares (2...262144, usually 1024) as weight (1...10000, usually 100), along the curve through these three points
@@ -121,5 +119,16 @@ extension Cgroup {
         if shares >= 262_144 { return 10_000 }
         let exponent = log2(Double(shares))
         return Int(ceil(pow(10, (exponent * exponent + 125 * exponent) / 612 - 7.0 / 34)))
+    }
+
+    /// Each file gets its value line by line; a name is one of the group's own directory.
+    private static func apply(unified: [String: String], to directory: FilePath) throws(SystemError) {
+        for (name, value) in unified.sorted(by: { $0.key < $1.key }) {
+            guard name.contains("."), !name.contains("/"), name != ".", name != "..", !name.utf8.contains(0) else {
+                throw SystemError(
+                    errno: .invalidArgument, call: "unified resource must be a file name of the form CONTROLLER.PARAMETER:", subject: name)
+            }
+            for line in value.split(separator: "\n") { try write(String(line), to: directory.appending(name)) }
+        }
     }
 }

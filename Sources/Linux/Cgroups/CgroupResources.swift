@@ -25,6 +25,29 @@ extension Cgroup {
         public var pidsLimit: Int64?
         /// Applied in order, the last matching rule counts. Empty leaves all devices open.
         public var devices: [DeviceRule]
+        /// Microseconds beyond the quota.
+        public var cpuBurst: Int64?
+        /// 1: only processor time that nobody else wants.
+        public var cpuIdle: Int64?
+        /// Microseconds for real-time processes in each period; only version 1 knows it.
+        public var realtimeRuntime: Int64?
+        /// Microseconds.
+        public var realtimePeriod: Int64?
+        /// Bytes of the kernel's own memory, a limit that no kernel of today has: anything but -1 is an error.
+        public var kernelMemory: Int64?
+        /// Bytes in buffers of TCP sockets; only version 1 knows it.
+        public var kernelTCPMemory: Int64?
+        /// Version 2: a memory limit below what is in use is an error, where the kernel would kill.
+        public var checksUsage = false
+        public var blockIO = BlockIO()
+        public var hugepages: [HugepageLimit] = []
+        /// The class of the group's packets; only version 1 knows it.
+        public var networkClass: UInt32?
+        /// By interface; only version 1 knows them.
+        public var networkPriorities: [NetworkPriority] = []
+        public var rdma: [RdmaLimit] = []
+        /// Files of version 2 and what to write to them, after everything else.
+        public var unified: [String: String] = [:]
 
         public init(
             memoryLimit: Int64? = nil, memoryReservation: Int64? = nil, memorySwap: Int64? = nil,
@@ -48,6 +71,84 @@ extension Cgroup {
 
         /// Whether processors or memory nodes are to be chosen.
         var choosesProcessors: Bool { !(cpus ?? "").isEmpty || !(memoryNodes ?? "").isEmpty }
+
+        /// Whether a group with these limits needs the controller. Some cost time at every start and are made only when
+        /// they have something to do.
+        func wants(_ controller: CgroupController) -> Bool {
+            switch controller {
+            case .cpu, .cpuacct, .memory, .devices, .freezer, .pids: true
+            case .cpuset: choosesProcessors
+            case .blkio: blockIO != BlockIO()
+            case .hugetlb: !hugepages.isEmpty
+            case .rdma: !rdma.isEmpty
+            case .networkClass: networkClass != nil
+            case .networkPriority: !networkPriorities.isEmpty
+            }
+        }
+    }
+
+    /// Limits on what goes to and from disks.
+    public struct BlockIO: Sendable, Equatable {
+        public struct Device: Sendable, Equatable {
+            public var major: UInt32
+            public var minor: UInt32
+            /// A weight, or a rate in a second.
+            public var value: UInt64
+
+            public init(major: UInt32, minor: UInt32, value: UInt64) {
+                self.major = major
+                self.minor = minor
+                self.value = value
+            }
+        }
+
+        /// 10...1000
+        public var weight: UInt32?
+        public var leafWeight: UInt32?
+        public var deviceWeights: [Device] = []
+        public var deviceLeafWeights: [Device] = []
+        public var readBytes: [Device] = []
+        public var writeBytes: [Device] = []
+        public var readOperations: [Device] = []
+        public var writeOperations: [Device] = []
+
+        public init() {}
+    }
+
+    /// Bytes in pages of one size; -1 is no limit.
+    public struct HugepageLimit: Sendable, Equatable {
+        /// As the kernel names it in file names: `2MB`.
+        public var pageSize: String
+        public var limit: Int64
+
+        public init(pageSize: String, limit: Int64) {
+            self.pageSize = pageSize
+            self.limit = limit
+        }
+    }
+
+    /// The priority that packets of the group get on an interface.
+    public struct NetworkPriority: Sendable, Equatable {
+        public var interface: String
+        public var priority: UInt32
+
+        public init(interface: String, priority: UInt32) {
+            self.interface = interface
+            self.priority = priority
+        }
+    }
+
+    /// Handles and objects of an RDMA device; nil is no limit.
+    public struct RdmaLimit: Sendable, Equatable {
+        public var device: String
+        public var handles: UInt32?
+        public var objects: UInt32?
+
+        public init(device: String, handles: UInt32? = nil, objects: UInt32? = nil) {
+            self.device = device
+            self.handles = handles
+            self.objects = objects
+        }
     }
 
     /// Opens or closes device files for the processes of a cgroup, whatever the mode of the file says.

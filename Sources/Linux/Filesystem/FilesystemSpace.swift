@@ -17,3 +17,11 @@ public struct FilesystemSpace: Sendable, Equatable {
         availableBytes = UInt64(status.f_bavail) * UInt64(status.f_frsize)
     }
 }
+
+/// Whether nothing can be written through the mount that the descriptor lies in.
+public func isReadOnly(_ place: borrowing OwnedFD) throws(SystemError) -> Bool {
+    let raw = place.raw
+    var status = statvfs()
+    try check("fstatvfs") { fstatvfs(raw, &status) }
+    return status.f_flag & UInt(ST_RDONLY) != 0
+}

@@ -13,11 +13,11 @@ public struct Inotify: ~Copyable, Sendable {
     /// The number to wait for with poll: readable when something happened.
     public var raw: Int32 { descriptor.raw }
 
-    /// Watches a file for writes. The number names the watch in `readEvents`.
+    /// Watches a file for writes, and for being renamed. The number names the watch in `readEvents`.
     public func watchWrites(_ path: FilePath) throws(SystemError) -> Int32 {
         let raw = descriptor.raw
         return try check("inotify_add_watch", path.string) {
-            path.withPlatformString { inotify_add_watch(raw, $0, UInt32(IN_MODIFY) | UInt32(IN_CLOSE_WRITE)) }
+            path.withPlatformString { inotify_add_watch(raw, $0, UInt32(IN_MODIFY | IN_CLOSE_WRITE | IN_MOVE_SELF)) }
         }
     }
 

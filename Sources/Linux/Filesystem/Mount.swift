@@ -47,6 +47,15 @@ public enum Mount {
         try openTree(AT_FDCWD, path.string, flags: openTreeClone | (recursive ? atRecursive : 0))
     }
 
+    /// Changes options of the file system that is mounted at a place, for everybody who has it mounted (remount).
+    public static func reconfigure(_ place: borrowing OwnedFD, options: [String]) throws(SystemError) {
+        let raw = place.raw
+        let context = OwnedFD(adopting: try check("fspick") { clinux_fspick(raw, "", 0x1 | 0x8) })
+        for option in options { try configure(context, option: option) }
+        let configuration = context.raw
+        try check("fsconfig reconfigure") { clinux_fsconfig(configuration, 7, nil, nil, 0) }
+    }
+
     /// Puts a detached mount onto a place, which has to be a directory for a directory and a file for a file.
     /// The descriptor stays usable and then is the attached mount's root.
     public static func attach(_ mount: borrowing OwnedFD, to target: borrowing OwnedFD) throws(SystemError) {

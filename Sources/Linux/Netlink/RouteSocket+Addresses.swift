@@ -26,11 +26,22 @@ extension RouteSocket {
     /// The addresses of all devices, both families.
     public mutating func addresses() throws(SystemError) -> [LinkAddress] {
         var addresses: [LinkAddress] = []
-        let message = NetlinkMessage(
-            type: RouteSocket.Message.getAddress, flags: .request, purpose: "list addresses",
-            familyHeader: [UInt8](repeating: 0, count: 8))
-        for reply in try socket.dump(message) {
+        for reply in try socket.dump(.listAddresses) {
             if let address = try LinkAddress(reply) { addresses.append(address) }
+        }
+        return addresses
+    }
+
+    /// The addresses of a device that somebody gave it for the whole world: neither those that it made up itself nor those
+    /// of one cable or this machine.
+    public mutating func permanentAddresses(of link: UInt32) throws(SystemError) -> [IPPrefix] {
+        var addresses: [IPPrefix] = []
+        for reply in try socket.dump(.listAddresses) {
+            guard let address = try LinkAddress(reply), address.link == link else { continue }
+            let flags = try reply.attributes(after: 8).integer(AddressAttribute.flags) ?? UInt32(reply.payload[2])
+            let isPermanent = flags & 0x80 != 0  // IFA_F_PERMANENT
+            let isGlobal = reply.payload[3] == 0  // RT_SCOPE_UNIVERSE
+            if isPermanent && isGlobal { addresses.append(address.prefix) }
         }
         return addresses
     }
@@ -45,6 +56,12 @@ enum AddressAttribute {
 
 extension NetlinkMessage {
     private static let withoutDuplicateDetection: UInt32 = 2
+
+    fileprivate static var listAddresses: NetlinkMessage {
+        NetlinkMessage(
+            type: RouteSocket.Message.getAddress, flags: .request, purpose: "list addresses",
+            familyHeader: [UInt8](repeating: 0, count: 8))
+    }
 
     /// `struct ifaddrmsg`: u8 family, u8 prefix length, u8 flags, u8 scope, u32 index.
     static func addAddress(_ prefix: IPPrefix, to link: UInt32) -> NetlinkMessage {

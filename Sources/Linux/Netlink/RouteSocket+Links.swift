@@ -107,6 +107,15 @@ extension RouteSocket {
         try socket.perform(message)
     }
 
+    /// Moves the device to another network namespace, under a new name; `%d` in it becomes the first free number. It is
+    /// down afterwards and has lost its addresses.
+    public mutating func move(_ link: UInt32, to namespace: borrowing OwnedFD, name: String) throws(SystemError) {
+        var message = NetlinkMessage.link(RouteSocket.Message.newLink, [], "move link \(link)", index: link)
+        message.put(LinkAttribute.name, name)
+        message.put(LinkAttribute.namespace, namespace.raw)
+        try socket.perform(message)
+    }
+
     /// Not an error when the device is gone already: those of a container end with its namespace.
     public mutating func deleteLink(_ link: UInt32) throws(SystemError) {
         do {

@@ -29,6 +29,9 @@ public struct Capability: RawRepresentable, Sendable, Hashable {
         last
     }
 
+    /// Mounting, namespaces and much else.
+    public static let systemAdministration = Capability(rawValue: 21)
+
     private static let last: Capability = {
         // Usually the last that this program knows. The kernel's numbers have no gaps, so the end is found by halving.
         var (known, unknown) = (0, 64)
@@ -109,6 +112,13 @@ public struct CapabilitySets: Sendable, Equatable {
             if isAmbient == 1 { result.ambient.formUnion(one) }
         }
         return result
+    }
+
+    /// The effective set of the calling thread alone.
+    public static func effectiveNow() throws(SystemError) -> CapabilityMask {
+        var data = clinux_capabilities()
+        try check("capget") { clinux_capget(&data) }
+        return CapabilityMask(rawValue: data.effective)
     }
 
     /// Takes every capability that the kernel knows and `bounding` lacks from the calling thread's bounding set, for

@@ -21,6 +21,12 @@ public struct Namespaces: OptionSet, Sendable {
         try check("unshare") { Glibc.unshare(flags) }
     }
 
+    /// The name below `/proc/PID/ns` for each kind, users first.
+    public static let names: [(name: String, kind: Namespaces)] = [
+        ("user", .user), ("mnt", .mount), ("pid", .pid), ("net", .network), ("ipc", .ipc), ("uts", .uts),
+        ("cgroup", .cgroup), ("time", .time),
+    ]
+
     /// Joins the namespace of a descriptor below `/proc/PID/ns`, or these kinds of namespaces of a process by its pidfd
     /// (setns(2)).
     public func join(_ descriptor: borrowing OwnedFD) throws(SystemError) {
@@ -37,9 +43,13 @@ public enum CloneSide: ~Copyable {
 
 /// Duplicates the calling process, which must have one thread only: both sides go on from here, the child in new
 /// namespaces of the given kinds, and in a cgroup of version 2 where one is given. Ends the child with `endProcess`.
-public func cloneProcess(_ namespaces: Namespaces, cgroupDirectory: Int32? = nil) throws(SystemError) -> CloneSide {
+/// With `asSibling` the new process is not the caller's child but its parent's.
+public func cloneProcess(_ namespaces: Namespaces, cgroupDirectory: Int32? = nil, asSibling: Bool = false)
+    throws(SystemError) -> CloneSide
+{
     var pidfd: Int32 = -1
-    let pid = try check("clone3") { clinux_clone3(namespaces.rawValue, &pidfd, cgroupDirectory ?? -1) }
+    let flags = namespaces.rawValue | (asSibling ? UInt64(CLONE_PARENT) : 0)
+    let pid = try check("clone3") { clinux_clone3(flags, &pidfd, cgroupDirectory ?? -1) }
     return pid == 0 ? .child : .parent(pid: pid, pidfd: OwnedFD(adopting: pidfd))
 }
 

@@ -18,9 +18,10 @@ public enum Identity {
         try check("setdomainname", name) { setdomainname(name, name.utf8.count) }
     }
 
-    /// Real, effective and saved ids alike; groups first, since later there is no right to do so.
-    public static func setUser(_ uid: UInt32, group gid: UInt32, additionalGroups: [UInt32]) throws(SystemError) {
-        try setGroups(additionalGroups)
+    /// Real, effective and saved ids alike; groups first, since later there is no right to do so. Additional groups that
+    /// are nil stay as they are.
+    public static func setUser(_ uid: UInt32, group gid: UInt32, additionalGroups: [UInt32]?) throws(SystemError) {
+        if let additionalGroups { try setGroups(additionalGroups) }
         try check("setresgid", "\(gid)") { setresgid(gid, gid, gid) }
         try check("setresuid", "\(uid)") { setresuid(uid, uid, uid) }
     }

@@ -46,18 +46,49 @@ extension ProgramFile {
     /// mount of the file, with the same arguments, environment and descriptors. Then this call does not return.
     public static func shield(arguments: [String]) throws(SystemError) {
         let file = try OwnedFD.open("/proc/self/exe", .path)
-        var status = statvfs()
-        try check("fstatvfs", "/proc/self/exe") { fstatvfs(file.raw, &status) }
-        if status.f_flag & UInt(ST_RDONLY) != 0 {
-            // Executed by descriptor, the process would be listed under the descriptor's number. Kept at most 15 bytes.
-            let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
-            try check("prctl PR_SET_NAME") { name.withCString { clinux_prctl(PR_SET_NAME, UInt(bitPattern: $0), 0) } }
-            return
+        if try isReadOnly(file) { return try keepName(arguments) }
+        do throws(SystemError) {
+            let mount = try Mount.clone(of: file, recursive: false)
+            try Mount.setAttributes(mount, set: .readOnly)
+            // The mount goes with this descriptor, so that nobody can make it writable again; the running file stays.
+            try executeAgain(mount, arguments)
+        } catch {
+            if error.errno != .notPermitted { throw error }
+            try shieldFromOwner(arguments)
         }
-        let mount = try Mount.clone(of: file, recursive: false)
-        try Mount.setAttributes(mount, set: .readOnly)
-        // The mount goes with this descriptor, so that nobody can make it writable again; the running file stays.
+    }
+
+    /// An ordinary user may not mount. What such a user starts can write the file only if the user can: then the process
+    /// executes itself again from a copy in memory that nobody can change any more.
+    private static func shieldFromOwner(_ arguments: [String]) throws(SystemError) {
+        let file = try OwnedFD.open("/proc/self/exe", .readOnly)
+        let raw = file.raw
+        if fcntl(raw, fcntlGetSeals) & sealAgainstWriting != 0 { return try keepName(arguments) }
+        if try fstat(file).uid != geteuid(), faccessat(AT_FDCWD, "/proc/self/exe", W_OK, AT_EACCESS) != 0 { return }
+        let copy = try memoryFile("program")
+        let target = copy.raw
+        while try check("sendfile", "", { sendfile(target, raw, nil, 64 << 20) }) > 0 {}
+        try check("fchmod") { Glibc.fchmod(target, 0o555) }
+        try check("fcntl F_ADD_SEALS") { fcntl(target, fcntlAddSeals, sealAgainstAll) }
+        try executeAgain(copy, arguments)
+    }
+
+    private static func executeAgain(_ file: borrowing OwnedFD, _ arguments: [String]) throws(SystemError) {
         let argv = CStringArray(arguments)
-        try check("execve", "/proc/self/exe") { execve("/proc/self/fd/\(mount.raw)", argv.pointers, environ) }
+        let path = "/proc/self/fd/\(file.raw)"
+        try check("execve", "/proc/self/exe") { execve(path, argv.pointers, environ) }
+    }
+
+    /// Executed by descriptor, the process would be listed under the descriptor's number. Kept at most 15 bytes.
+    private static func keepName(_ arguments: [String]) throws(SystemError) {
+        let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+        try check("prctl PR_SET_NAME") { name.withCString { clinux_prctl(PR_SET_NAME, UInt(bitPattern: $0), 0) } }
     }
 }
+
+// Swift does not see these, since they are made by macros (fcntl(2)).
+private let fcntlAddSeals: Int32 = 1033
+private let fcntlGetSeals: Int32 = 1034
+private let sealAgainstWriting: Int32 = 8
+/// Against growing, shrinking, writing and other seals.
+private let sealAgainstAll: Int32 = 15

@@ -9,9 +9,11 @@ public struct SeccompProfile: Sendable, Equatable {
         case killProcess
         case trap
         case trace(UInt16)
+        /// Another process is asked, see `SeccompProgram.installWithListener`.
+        case notify
 
         /// By libseccomp's name; `errno` goes with `SCMP_ACT_ERRNO` and `SCMP_ACT_TRACE`, EPERM being usual. nil for what
-        /// is no action or is not supported (`SCMP_ACT_NOTIFY`).
+        /// is no action.
         public init?(name: String, errno: UInt32?) {
             let data = UInt16(truncatingIfNeeded: errno ?? 1)
             switch name {
@@ -22,15 +24,24 @@ public struct SeccompProfile: Sendable, Equatable {
             case "SCMP_ACT_KILL_PROCESS": self = .killProcess
             case "SCMP_ACT_TRAP": self = .trap
             case "SCMP_ACT_TRACE": self = .trace(data)
+            case "SCMP_ACT_NOTIFY": self = .notify
             default: return nil
             }
         }
 
-        /// The call is made in the end.
+        /// Whether the action has a number of its own to give.
+        public var hasErrno: Bool {
+            switch self {
+            case .errno, .trace: true
+            case .allow, .log, .killThread, .killProcess, .trap, .notify: false
+            }
+        }
+
+        /// The call is made in the end, whatever anybody says.
         var isPermissive: Bool {
             switch self {
             case .allow, .log, .trace: true
-            case .errno, .killThread, .killProcess, .trap: false
+            case .errno, .killThread, .killProcess, .trap, .notify: false
             }
         }
 
@@ -39,6 +50,7 @@ public struct SeccompProfile: Sendable, Equatable {
             switch self {
             case .allow: 0x7FFF_0000
             case .log: 0x7FFC_0000
+            case .notify: 0x7FC0_0000
             case .trace(let data): 0x7FF0_0000 | UInt32(data)
             case .errno(let data): 0x0005_0000 | UInt32(data)
             case .trap: 0x0003_0000
@@ -53,6 +65,14 @@ public struct SeccompProfile: Sendable, Equatable {
         // The architecture's own name.
         // swift-format-ignore: AlwaysUseLowerCamelCase
         case x86_64, x32, x86, aarch64, arm
+
+        /// Those that OCI names and no machine of this program can run: their calls never happen here.
+        public static let foreign: Set<String> = [
+            "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64",
+            "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_S390",
+            "SCMP_ARCH_S390X", "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64", "SCMP_ARCH_RISCV64", "SCMP_ARCH_LOONGARCH64",
+            "SCMP_ARCH_M68K", "SCMP_ARCH_SH", "SCMP_ARCH_SHEB",
+        ]
 
         /// By libseccomp's name; nil for architectures whose calls this program does not know.
         public init?(name: String) {
@@ -142,6 +162,9 @@ public struct SeccompProfile: Sendable, Equatable {
     public var architectures: [Architecture]
     /// For one call, a rule without conditions goes before those with conditions, then the first one counts.
     public var rules: [Rule]
+
+    /// Whether somebody has to answer calls.
+    public var needsListener: Bool { rules.contains { $0.action == .notify } }
 
     public init(defaultAction: Action, architectures: [Architecture] = [], rules: [Rule] = []) {
         self.defaultAction = defaultAction

@@ -17,6 +17,8 @@ public struct SeccompProgram: Sendable, Equatable {
         public static let log = Flags(rawValue: 2)
         /// Without the slow defence against speculation that a filter otherwise switches on.
         public static let allowSpeculation = Flags(rawValue: 4)
+        /// A process whose call is being answered can be killed, but not interrupted by other signals. Only with a listener.
+        public static let waitKillable = Flags(rawValue: 32)
 
         /// By the name of OCI; nil for others.
         public init?(name: String) {
@@ -24,6 +26,7 @@ public struct SeccompProgram: Sendable, Equatable {
             case "SECCOMP_FILTER_FLAG_TSYNC": self = .synchronizeThreads
             case "SECCOMP_FILTER_FLAG_LOG": self = .log
             case "SECCOMP_FILTER_FLAG_SPEC_ALLOW": self = .allowSpeculation
+            case "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": self = .waitKillable
             default: return nil
             }
         }
@@ -62,8 +65,20 @@ public struct SeccompProgram: Sendable, Equatable {
 
     /// Binds the calling thread, and all that it starts, for ever. Needs `no_new_privs` or CAP_SYS_ADMIN.
     public func install(_ flags: Flags = []) throws(SystemError) {
+        let flags = flags.subtracting(.waitKillable)
         try check("seccomp") {
             clinux_seccomp_set_filter(flags.rawValue, instructions, UInt16(instructions.count))
         }
+    }
+
+    /// The same for a filter with the action `notify`. The descriptor hears of the calls and answers them, see
+    /// seccomp_unotify(2); when nobody has it any more they fail with `ENOSYS`.
+    public func installWithListener(_ flags: Flags = []) throws(SystemError) -> OwnedFD {
+        // SECCOMP_FILTER_FLAG_NEW_LISTENER; together with TSYNC a failure must not look like a descriptor (TSYNC_ESRCH).
+        let flags = flags.rawValue | 8 | (flags.contains(.synchronizeThreads) ? 16 : 0)
+        return OwnedFD(
+            adopting: try check("seccomp") {
+                clinux_seccomp_set_filter(flags, instructions, UInt16(instructions.count))
+            })
     }
 }

@@ -133,6 +133,10 @@ struct JSONWriter {
         if let unsigned { members.append((key, .int(Int64(unsigned)))) }
     }
 
+    mutating func add(_ key: String, _ wide: UInt64?) {
+        if let wide { members.append((key, Int64(exactly: wide).map(JSONValue.int) ?? .unsigned(wide))) }
+    }
+
     mutating func add(_ key: String, _ bool: Bool?) {
         if let bool { members.append((key, .bool(bool))) }
     }

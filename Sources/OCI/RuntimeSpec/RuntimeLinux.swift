@@ -14,13 +14,18 @@ extension RuntimeSpec {
         public var readonlyPaths: [String]
         public var mountLabel: String?
         public var timeOffsets: TimeOffsets?
+        public var netDevices: [NetDevice]
+        public var personality: Personality?
+        public var memoryPolicy: MemoryPolicy?
+        public var intelRdt: IntelRdt?
 
         public init(
             namespaces: [Namespace] = [], uidMappings: [IDMapping] = [], gidMappings: [IDMapping] = [],
             devices: [Device] = [], cgroupsPath: String? = nil, resources: Resources? = nil,
             rootfsPropagation: String? = nil, seccomp: Seccomp? = nil, sysctl: [String: String] = [:],
             maskedPaths: [String] = [], readonlyPaths: [String] = [], mountLabel: String? = nil,
-            timeOffsets: TimeOffsets? = nil
+            timeOffsets: TimeOffsets? = nil, netDevices: [NetDevice] = [], personality: Personality? = nil,
+            memoryPolicy: MemoryPolicy? = nil, intelRdt: IntelRdt? = nil
         ) {
             self.namespaces = namespaces
             self.uidMappings = uidMappings
@@ -35,6 +40,10 @@ extension RuntimeSpec {
             self.readonlyPaths = readonlyPaths
             self.mountLabel = mountLabel
             self.timeOffsets = timeOffsets
+            self.netDevices = netDevices
+            self.personality = personality
+            self.memoryPolicy = memoryPolicy
+            self.intelRdt = intelRdt
         }
     }
 
@@ -131,6 +140,10 @@ extension RuntimeSpec.Linux {
                 boottime: try reader.object("boottime", RuntimeSpec.TimeOffsets.Offset.init(reader:)),
                 monotonic: try reader.object("monotonic", RuntimeSpec.TimeOffsets.Offset.init(reader:)))
         }
+        netDevices = try RuntimeSpec.NetDevice.table(reader.value("netDevices"), reader)
+        personality = try reader.object("personality", RuntimeSpec.Personality.init(reader:))
+        memoryPolicy = try reader.object("memoryPolicy", RuntimeSpec.MemoryPolicy.init(reader:))
+        intelRdt = try reader.object("intelRdt", RuntimeSpec.IntelRdt.init(reader:))
     }
 
     func json() -> JSONValue {
@@ -153,6 +166,10 @@ extension RuntimeSpec.Linux {
             offsets.add("monotonic", timeOffsets.monotonic?.json())
             writer.add("timeOffsets", offsets.value)
         }
+        writer.add("netDevices", RuntimeSpec.NetDevice.json(netDevices))
+        writer.add("personality", personality?.json())
+        writer.add("memoryPolicy", memoryPolicy?.json())
+        writer.add("intelRdt", intelRdt?.json())
         return writer.value
     }
 }

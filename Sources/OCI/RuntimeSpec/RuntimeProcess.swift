@@ -7,19 +7,24 @@ extension RuntimeSpec {
         public var args: [String]
         public var env: [String]
         public var cwd: String
-        /// nil: the process keeps what the runtime has.
+        /// nil: none; of a process that joins a container, those of its first one.
         public var capabilities: Capabilities?
         public var rlimits: [Rlimit]
         public var noNewPrivileges: Bool
         public var oomScoreAdj: Int64?
         public var apparmorProfile: String?
         public var selinuxLabel: String?
+        public var scheduler: Scheduler?
+        public var ioPriority: IOPriority?
+        /// Of processes that join the container later; its first one takes no notice.
+        public var execCPUAffinity: ExecCPUAffinity?
 
         public init(
             terminal: Bool = false, consoleSize: ConsoleSize? = nil, user: User = User(), args: [String] = [],
             env: [String] = [], cwd: String = "/", capabilities: Capabilities? = nil, rlimits: [Rlimit] = [],
             noNewPrivileges: Bool = false, oomScoreAdj: Int64? = nil, apparmorProfile: String? = nil,
-            selinuxLabel: String? = nil
+            selinuxLabel: String? = nil, scheduler: Scheduler? = nil, ioPriority: IOPriority? = nil,
+            execCPUAffinity: ExecCPUAffinity? = nil
         ) {
             self.terminal = terminal
             self.consoleSize = consoleSize
@@ -33,6 +38,9 @@ extension RuntimeSpec {
             self.oomScoreAdj = oomScoreAdj
             self.apparmorProfile = apparmorProfile
             self.selinuxLabel = selinuxLabel
+            self.scheduler = scheduler
+            self.ioPriority = ioPriority
+            self.execCPUAffinity = execCPUAffinity
         }
     }
 
@@ -115,6 +123,9 @@ extension RuntimeSpec.Process {
         oomScoreAdj = try reader.int("oomScoreAdj")
         apparmorProfile = try reader.string("apparmorProfile")
         selinuxLabel = try reader.string("selinuxLabel")
+        scheduler = try reader.object("scheduler", RuntimeSpec.Scheduler.init(reader:))
+        ioPriority = try reader.object("ioPriority", RuntimeSpec.IOPriority.init(reader:))
+        execCPUAffinity = try reader.object("execCPUAffinity", RuntimeSpec.ExecCPUAffinity.init(reader:))
     }
 
     public func json() -> JSONValue {
@@ -135,6 +146,9 @@ extension RuntimeSpec.Process {
         writer.add("oomScoreAdj", oomScoreAdj)
         writer.add("apparmorProfile", apparmorProfile)
         writer.add("selinuxLabel", selinuxLabel)
+        writer.add("scheduler", scheduler?.json())
+        writer.add("ioPriority", ioPriority?.json())
+        writer.add("execCPUAffinity", execCPUAffinity?.json())
         return writer.value
     }
 }

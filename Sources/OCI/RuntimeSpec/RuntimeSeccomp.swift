@@ -6,12 +6,14 @@ extension RuntimeSpec {
         public var architectures: [String]
         public var flags: [String]
         public var syscalls: [Syscall]
-        /// A socket that wants the notification descriptor; Skiff refuses to start such a container.
+        /// A socket whose owner answers the calls with the action `SCMP_ACT_NOTIFY`.
         public var listenerPath: String?
+        /// Goes to that socket as it is.
+        public var listenerMetadata: String?
 
         public init(
             defaultAction: String, defaultErrnoRet: UInt32? = nil, architectures: [String] = [], flags: [String] = [],
-            syscalls: [Syscall] = [], listenerPath: String? = nil
+            syscalls: [Syscall] = [], listenerPath: String? = nil, listenerMetadata: String? = nil
         ) {
             self.defaultAction = defaultAction
             self.defaultErrnoRet = defaultErrnoRet
@@ -19,6 +21,7 @@ extension RuntimeSpec {
             self.flags = flags
             self.syscalls = syscalls
             self.listenerPath = listenerPath
+            self.listenerMetadata = listenerMetadata
         }
     }
 
@@ -65,6 +68,7 @@ extension RuntimeSpec.Seccomp {
         flags = try reader.strings("flags")
         syscalls = try reader.objects("syscalls", RuntimeSpec.Syscall.init(reader:))
         listenerPath = try reader.string("listenerPath")
+        listenerMetadata = try reader.string("listenerMetadata")
     }
 
     public func json() -> JSONValue {
@@ -74,6 +78,7 @@ extension RuntimeSpec.Seccomp {
         writer.add("architectures", architectures)
         writer.add("flags", flags)
         writer.add("listenerPath", listenerPath)
+        writer.add("listenerMetadata", listenerMetadata)
         writer.add("syscalls", syscalls.map { $0.json() })
         return writer.value
     }

@@ -11,8 +11,11 @@ public struct RuntimeSpec: Sendable, Equatable {
     public var annotations: [String: String]
     public var linux: Linux
 
+    /// The newest version of the specification that this program knows.
+    public static let newestVersion = "1.3.0"
+
     public init(
-        ociVersion: String = "1.2.1", process: Process = Process(), root: Root = Root(), hostname: String? = nil,
+        ociVersion: String = newestVersion, process: Process = Process(), root: Root = Root(), hostname: String? = nil,
         domainname: String? = nil, mounts: [Mount] = [], hooks: Hooks? = nil, annotations: [String: String] = [:],
         linux: Linux = Linux()
     ) {
@@ -45,12 +48,20 @@ public struct RuntimeSpec: Sendable, Equatable {
         public var type: String?
         public var source: String?
         public var options: [String]
+        /// How the owners of the source's files appear in the container.
+        public var uidMappings: [IDMapping]
+        public var gidMappings: [IDMapping]
 
-        public init(destination: String, type: String? = nil, source: String? = nil, options: [String] = []) {
+        public init(
+            destination: String, type: String? = nil, source: String? = nil, options: [String] = [],
+            uidMappings: [IDMapping] = [], gidMappings: [IDMapping] = []
+        ) {
             self.destination = destination
             self.type = type
             self.source = source
             self.options = options
+            self.uidMappings = uidMappings
+            self.gidMappings = gidMappings
         }
     }
 
@@ -78,12 +89,14 @@ public struct RuntimeSpec: Sendable, Equatable {
 
     public struct Hook: Sendable, Equatable {
         public var path: String
+        /// The first one is the program's own name.
         public var args: [String]
-        public var env: [String]
+        /// nil: the environment of the place where it runs.
+        public var env: [String]?
         /// Seconds.
         public var timeout: Int64?
 
-        public init(path: String, args: [String] = [], env: [String] = [], timeout: Int64? = nil) {
+        public init(path: String, args: [String] = [], env: [String]? = nil, timeout: Int64? = nil) {
             self.path = path
             self.args = args
             self.env = env
@@ -139,6 +152,8 @@ extension RuntimeSpec.Mount {
         type = try reader.string("type")
         source = try reader.string("source")
         options = try reader.strings("options")
+        uidMappings = try reader.objects("uidMappings", RuntimeSpec.IDMapping.init(reader:))
+        gidMappings = try reader.objects("gidMappings", RuntimeSpec.IDMapping.init(reader:))
     }
 
     func json() -> JSONValue {
@@ -147,6 +162,8 @@ extension RuntimeSpec.Mount {
         writer.add("type", type)
         writer.add("source", source)
         writer.add("options", options)
+        writer.add("uidMappings", uidMappings.map { $0.json() })
+        writer.add("gidMappings", gidMappings.map { $0.json() })
         return writer.value
     }
 }
@@ -177,7 +194,7 @@ extension RuntimeSpec.Hook {
     init(reader: JSONReader) throws(JSONError) {
         path = try reader.required("path", try reader.string("path"))
         args = try reader.strings("args")
-        env = try reader.strings("env")
+        env = reader.value("env") == nil ? nil : try reader.strings("env")
         timeout = try reader.int("timeout")
     }
 
@@ -185,7 +202,7 @@ extension RuntimeSpec.Hook {
         var writer = JSONWriter()
         writer.add("path", path)
         writer.add("args", args)
-        writer.add("env", env)
+        writer.add("env", env.map { .array($0.map(JSONValue.string)) })
         writer.add("timeout", timeout)
         return writer.value
     }

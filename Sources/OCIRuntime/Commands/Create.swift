@@ -46,7 +46,8 @@ struct ContainerCreation {
     let bundle: FilePath
     let spec: RuntimeSpec
     let directory: FilePath
-    let cgroup: Cgroup
+    /// nil for an ordinary user who has none to give.
+    let cgroup: Cgroup?
 
     /// Reads the bundle and makes the state directory and the cgroup.
     init(root: RuntimeRoot, id: String, bundle: FilePath) throws {
@@ -63,11 +64,26 @@ struct ContainerCreation {
             guard path.split(separator: ":", omittingEmptySubsequences: false).count != 3 else {
                 throw RuntimeError("cgroupsPath \(path) is one of systemd, which is not supported")
             }
-            cgroup = try Cgroup.create(
-                path: path.isEmpty ? "/\(id)" : path, resources: try Cgroup.Resources(spec.linux.resources))
+            cgroup = try Self.makeCgroup(path.isEmpty ? "/\(id)" : path, try Cgroup.Resources(spec.linux.resources))
         } catch {
             try? removeTree(directory)  // The first error is the one to tell.
             throw error
+        }
+    }
+
+    /// Without limits to keep a container can do without a group of its own, where its user may not make one.
+    private static func makeCgroup(_ path: String, _ resources: Cgroup.Resources) throws -> Cgroup? {
+        do throws(SystemError) {
+            return try Cgroup.create(path: path, resources: resources)
+        } catch {
+            let isRefused = [.permissionDenied, .notPermitted, .readOnlyFileSystem].contains(error.errno)
+            guard isRefused, CurrentProcess.effectiveUserID != 0 else { throw error }
+            var limits = resources
+            limits.devices = []
+            guard limits == Cgroup.Resources() else {
+                throw RuntimeError("rootless needs no limits when no permission is granted for cgroups: \(error)")
+            }
+            return nil
         }
     }
 
@@ -88,15 +104,11 @@ struct ContainerCreation {
     func launch(_ request: ProcessRequest, gate: Int32?, diesWithParent: Bool) throws -> Launched {
         let terminal = spec.process.terminal
         let created = Timestamp.now().description
-        let hooks = (spec.hooks?.prestart ?? []) + (spec.hooks?.createRuntime ?? [])
-        let runHooks: @Sendable (Int32) throws -> Void = { pid in
-            try HookRun.runAll(hooks, state: try state(pid: pid, created: created).json(status: .created))
-        }
         var launched = try launchContainer(
             spec,
             LaunchOptions(
                 id: id, stdio: terminal ? .terminal : .descriptors(input: 0, output: 1, error: 2), bundle: bundle,
-                cgroup: cgroup, diesWithParent: diesWithParent, gate: gate, afterClone: hooks.isEmpty ? nil : runHooks,
+                cgroup: cgroup, diesWithParent: diesWithParent, gate: gate,
                 preservedDescriptors: request.preservedDescriptors))
         do {
             try launched.waitUntilReady()
@@ -112,16 +124,18 @@ struct ContainerCreation {
     private func state(pid: Int32, created: String) throws -> ContainerState {
         ContainerState(
             id: id, ociVersion: spec.ociVersion, pid: pid, startTime: try processStartTime(pid), bundle: bundle.string,
-            rootfs: bundle.pushing(FilePath(spec.root.path)).string, created: created, cgroupPath: cgroup.path,
+            rootfs: bundle.pushing(FilePath(spec.root.path)).string, created: created, cgroupPath: cgroup?.path ?? "",
             annotations: spec.annotations)
     }
 
     /// Removes everything; the processes have to be gone or dying.
     func remove() {
         // Only clean-up: what cannot be removed now, `delete --force` removes.
-        if !spec.hasOwnPidNamespace { try? cgroup.killAll() }
-        try? cgroup.remove()
+        if !spec.hasOwnPidNamespace { try? cgroup?.killAll() }
+        try? cgroup?.remove()
         try? removeTree(directory)
+        spec.removeResourceDirectory(id)
+        ReportedState(spec, LaunchOptions(id: id, stdio: .terminal, bundle: bundle)).runPoststop(spec)
     }
 }
 
@@ -159,7 +173,7 @@ extension RuntimeRoot {
             throw isMissing ? RuntimeError("cannot start an already running container") : error
         }
         try gate.writeAll([0])
-        try HookRun.runAll(try config(id).hooks?.poststart ?? [], state: state.json(status: .running))
+        try runPoststart(state, try config(id))
     }
 
     /// `run`: create and start; without `detach` it stays until the end and answers the exit code.
@@ -173,8 +187,7 @@ extension RuntimeRoot {
             do {
                 let foreground = try ForegroundTerminal(launched.takeTerminal())
                 try launched.open()
-                let hooks = creation.spec.hooks?.poststart ?? []
-                if !hooks.isEmpty { try HookRun.runAll(hooks, state: try load(id).json(status: .running)) }
+                if creation.spec.hooks != nil { try runPoststart(try load(id), creation.spec) }
                 guard let signals else { return 0 }
                 let end = try foreground.wait(for: launched, signals: signals)
                 if !keep { creation.remove() }

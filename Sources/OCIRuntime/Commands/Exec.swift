@@ -1,5 +1,6 @@
 import Linux
 public import OCI
+import SystemPackage
 
 extension RuntimeRoot {
     /// The process of an exec without a description of its own: the container's, with other arguments.
@@ -25,10 +26,11 @@ extension RuntimeRoot {
             try request.check(terminal: process.terminal, staysAlone: request.detach)
             let signals = request.detach ? nil : HeldSignals(try SignalDescriptor())
             var launched = try launchExec(
-                process, in: state.pid, seccomp: try config(id).linux.seccomp,
+                process, in: state.pid, of: try config(id),
                 LaunchOptions(
                     id: id, stdio: process.terminal ? .terminal : .descriptors(input: 0, output: 1, error: 2),
-                    cgroup: try Cgroup.open(path: state.cgroupPath), diesWithParent: false,
+                    bundle: FilePath(state.bundle), cgroup: try state.cgroupPath.isEmpty ? nil : Cgroup.open(path: state.cgroupPath),
+                    diesWithParent: false,
                     preservedDescriptors: request.preservedDescriptors))
             do {
                 try launched.waitUntilReady()

@@ -43,15 +43,14 @@ extension RuntimeRoot {
         case let status: throw RuntimeError("cannot delete container \(id) that is not stopped: \(status.rawValue)")
         }
         let spec = try? config(id)  // An unreadable configuration must not keep the container.
-        let hooks = spec?.hooks?.poststop ?? []
         if let cgroup = try? Cgroup.open(path: state.cgroupPath) {  // Gone already: then there is nothing to remove.
             if spec?.hasOwnPidNamespace != true { try cgroup.killAll() }
             try cgroup.remove()
         }
         try removeTree(directory(id))
-        for hook in hooks {
-            // The container is gone, whatever its hooks say.
-            try? HookRun.run(hook, state: state.json(status: .stopped))
+        if let spec {
+            spec.removeResourceDirectory(id)
+            ReportedState(state).runPoststop(spec)
         }
     }
 

@@ -2,94 +2,126 @@ import Linux
 import OCI
 import SystemPackage
 
-/// What the first process of a container does between the clone and its program, in this order.
+/// What the first process of a container does between the clone and its program, in this order. docs/runtime.md says why.
 struct ContainerInit {
     let plan: ContainerPlan
 
     private var spec: RuntimeSpec { plan.spec }
+    private var namespaces: NamespacePlan { plan.namespaces }
 
     func run(_ channel: borrowing Channel) throws {
-        try Identity.hideFromOthers()
+        // Who is hidden is out of reach for an ordinary user's id tables as well.
+        if plan.isPrivileged { try Identity.hideFromOthers() }
         try Identity.startSession()
-        if !plan.newNamespaces.contains(.user) { try plan.options.cgroup?.enterFromChild() }
+        if !namespaces.new.contains(.user) && !namespaces.needsJoiningFirst { try plan.options.cgroup?.enterFromChild() }
         if plan.waitsForParent, try channel.receive() == nil { endProcess(1) }
-        if plan.newNamespaces.contains(.user) { try Identity.setUser(0, group: 0, additionalGroups: []) }
+        let allowsGroups = try becomeRoot()
+        if !plan.isPrivileged { try Identity.hideFromOthers() }
         try enterNamespaces()
         Identity.setUmask(0)
         if let hostname = spec.hostname { try Identity.setHostname(hostname) }
         if let domainname = spec.domainname { try Identity.setDomainname(domainname) }
+        try plan.tuning.apply()
 
-        let process = ProcessInit(plan: plan.process, options: plan.options)
-        try attachRoot()
-        try MountSetup(plan: plan).makeAll(in: plan.root.fd)
-        try makeDevices()
-        try process.prepareStreams(root: plan.root.fd, withConsole: true, channel: channel)
-        try switchRoot()
-        try Sysctl.apply(spec.linux.sysctl, namespaces: plan.allNamespaces)
-        try HiddenPaths.makeReadOnly(spec.linux.readonlyPaths, root: plan.root.fd)
-        try HiddenPaths.mask(spec.linux.maskedPaths, root: plan.root.fd)
-        if spec.root.readonly { try Mount.setAttributes(plan.root.fd, set: .readOnly) }
-        try spreadMounts()
-        try process.finish(root: plan.root.fd, channel: channel)
+        let process = ProcessInit(plan: plan.process, options: plan.options, allowsGroups: allowsGroups)
+        let sources = try plan.sources ?? HostSources(spec, plan.mountOptions, namespaces, plan.options)
+        let root = sources.root
+        try attachRoot(root.fd)
+        try MountSetup(plan: plan, sources: sources).makeAll(in: root.fd)
+        if spec.needsDevices(sources.mounts) { try makeDevices(sources) }
+        try runHooks(channel)
+        try process.prepareStreams(root: root.fd, withConsole: true, channel: channel)
+        try switchRoot(root.fd)
+        try Sysctl.apply(spec.linux.sysctl, namespaces: namespaces.all)
+        try HiddenPaths.makeReadOnly(spec.linux.readonlyPaths, root: root.fd)
+        try HiddenPaths.mask(spec.linux.maskedPaths, root: root.fd)
+        try makeRootReadOnly(root.fd)
+        try spreadMounts(root.fd)
+        try process.finish(root: root.fd, channel: channel) { environment in
+            let hooks = HookRun(.startContainer, of: spec, environment: environment)
+            if !hooks.hooks.isEmpty { try hooks.runAll(plan.state.json(.created, pid: processID())) }
+        }
+    }
+
+    /// In a namespace of users. Answers whether groups can be chosen there.
+    private func becomeRoot() throws -> Bool {
+        guard namespaces.separatesUsers else { return true }
+        let allowsGroups = try IDMappings.allowGroups("self")
+        try Identity.setUser(0, group: 0, additionalGroups: allowsGroups ? [] : nil)
+        return allowsGroups
     }
 
     /// Those that could not be made by the clone: joined ones, the cgroup namespace (its root is the group that the
     /// process is in by now), and a time namespace whose clocks are set before anybody is in it.
     private func enterNamespaces() throws {
-        for (kind, namespace) in plan.joinedNamespaces where kind != .pid { try kind.join(namespace.fd) }
-        if plan.newNamespaces.contains(.cgroup) { try Namespaces.cgroup.unshare() }
-        guard plan.newNamespaces.contains(.time), let offsets = spec.linux.timeOffsets else { return }
+        if !namespaces.needsJoiningFirst {
+            for (kind, namespace) in namespaces.joined where kind != .pid { try kind.join(namespace.fd) }
+        }
+        if namespaces.new.contains(.cgroup) { try Namespaces.cgroup.unshare() }
+        guard namespaces.new.contains(.time), let offsets = spec.linux.timeOffsets else { return }
         try Namespaces.time.unshare()
         var text = ""
         for (clock, offset) in [("boottime", offsets.boottime), ("monotonic", offsets.monotonic)] {
             if let offset { text += "\(clock) \(offset.seconds) \(offset.nanoseconds)\n" }
         }
-        let file = try OwnedFD.open("/proc/self/timens_offsets", .writeOnly)
-        try file.writeAll(Array(text.utf8))
+        do throws(SystemError) {
+            try OwnedFD.open("/proc/self/timens_offsets", .writeOnly).writeAll(Array(text.utf8))
+        } catch {
+            throw LaunchError(message: "unable to set timeOffsets: \(error.errno.goText)")
+        }
     }
 
     /// Cuts the tie to the host's mounts and puts the root on top of the present one: no directory of the host is used.
-    private func attachRoot() throws {
+    /// Only for hooks, which know the root by its path, it lies there.
+    private func attachRoot(_ root: borrowing OwnedFD) throws {
         let present = try OwnedFD.open("/", [.path, .directory])
         try Mount.setAttributes(present, propagation: .isPrivate, recursive: true)
-        try Mount.attach(plan.root.fd, to: present)
+        guard plan.hasHooksInMounts, plan.options.rootMount == nil else { return try Mount.attach(root, to: present) }
+        let path = plan.options.bundle.pushing(FilePath(spec.root.path))
+        let place = try OwnedFD.open(path, [.path, .directory])
+        let (wanted, found) = (try fstat(root), try fstat(place))
+        guard wanted.inode == found.inode, wanted.device == found.device else {
+            throw LaunchError(message: "\(path) was exchanged during the start")
+        }
+        try Mount.attach(root, to: place)
     }
 
-    private func makeDevices() throws {
-        // A /dev that is the host's own is left alone.
-        if plan.mounts.contains(where: { $0.source != nil && FilePath($0.mount.destination).lexicallyNormalized() == "/dev" }) {
-            return
-        }
+    private func makeDevices(_ sources: HostSources) throws {
         for device in DeviceNode.all(for: spec) {
-            try device.make(in: plan.root.fd, bound: plan.boundDevices[device.path])
+            try device.make(in: sources.root.fd, bound: sources.devices[device.path])
         }
-        try DeviceLinks.make(in: plan.root.fd)
+        try DeviceLinks.make(in: sources.root.fd)
     }
 
-    private func switchRoot() throws {
+    /// First those of the runtime, then those that look at the container's mounts from inside.
+    private func runHooks(_ channel: borrowing Channel) throws {
+        if plan.hasRuntimeHooks {
+            try channel.send(LaunchMessage.mounted.bytes)
+            if try channel.receive() == nil { endProcess(1) }
+        }
+        let hooks = HookRun(.createContainer, of: spec)
+        if !hooks.hooks.isEmpty { try hooks.runAll(plan.state.json(.creating, pid: processID())) }
+    }
+
+    private func switchRoot(_ root: borrowing OwnedFD) throws {
         let old = try OwnedFD.open("/", [.path, .directory])
-        try Identity.pivotRoot(to: plan.root.fd)
+        try Identity.pivotRoot(to: root)
         try Identity.changeDirectory(old)
         try Mount.detach(".")
-        try Identity.changeDirectory(plan.root.fd)
+        try Identity.changeDirectory(root)
     }
 
-    private func spreadMounts() throws {
-        guard let wanted = spec.linux.rootfsPropagation, !wanted.isEmpty else { return }
-        let isRecursive = wanted.hasPrefix("r")
-        guard let propagation = MountPropagation(name: isRecursive ? String(wanted.dropFirst()) : wanted) else {
-            throw LaunchError(message: "rootfsPropagation=\(wanted) is not supported")
-        }
-        if propagation == .slave || propagation == .isPrivate { return }
-        try Mount.setAttributes(plan.root.fd, propagation: propagation, recursive: isRecursive)
+    private func makeRootReadOnly(_ root: borrowing OwnedFD) throws {
+        guard spec.root.readonly else { return }
+        try Mount.setAttributes(root, set: .readOnly)
+        guard try isReadOnly(root) else { throw LaunchError(message: "root.readonly: the root can still be written") }
     }
-}
 
-extension ContainerPlan {
-    /// The process may not begin before the parent has written its id mappings or run the hooks.
-    var waitsForParent: Bool { newNamespaces.contains(.user) || options.afterClone != nil }
-
-    var allNamespaces: Namespaces {
-        joinedNamespaces.reduce(newNamespaces) { $0.union($1.kind) }
+    /// A root is a slave of the host's mounts unless it is to be something else.
+    private func spreadMounts(_ root: borrowing OwnedFD) throws {
+        guard let wanted = spec.linux.rootfsPropagation, let propagation = MountPropagation(option: wanted),
+            propagation != .slave
+        else { return }
+        try Mount.setAttributes(root, propagation: propagation, recursive: wanted.hasPrefix("r"))
     }
 }

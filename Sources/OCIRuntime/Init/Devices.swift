@@ -30,6 +30,19 @@ struct DeviceNode {
         DeviceNode(path: "/dev/\($0.0)", type: "c", major: $0.1, minor: $0.2, mode: 0o666, uid: 0, gid: 0)
     }
 
+    /// The device of the host by the same path, to be bound. It has to be the one that is meant.
+    func openOnHost() throws -> OwnedFD {
+        do {
+            let device = try Mount.clone(of: FilePath(path), recursive: false)
+            guard matches(try fstat(device)) else {
+                throw LaunchError(message: "\(path) of the host is not the device \(type) \(major):\(minor)")
+            }
+            return device
+        } catch let error as SystemError {
+            throw LaunchError(message: "device \(path) of the host cannot be bound: \(error.errno.goText)")
+        }
+    }
+
     /// Makes the node, or binds the host's, which is given where nodes cannot be made.
     func make(in root: borrowing OwnedFD, bound: HeldFD?) throws {
         if let bound {

@@ -1,7 +1,8 @@
 import Linux
 import SystemPackage
 
-/// Paths of the kernel's file systems that a container must not read, or not write.
+/// Paths of the kernel's file systems that a container must not read, or not write. Each is looked at again by its path
+/// after it was covered: if anybody has exchanged what lies there meanwhile, the container does not start.
 enum HiddenPaths {
     /// Covers directories with an empty file system and files with the null device. Missing paths are fine.
     static func mask(_ paths: [String], root: borrowing OwnedFD) throws {
@@ -10,6 +11,7 @@ enum HiddenPaths {
         var isAttached = false
         let empty = try Mount.filesystem(
             type: "tmpfs", options: ["mode=555"], attributes: [.readOnly, .noSetUserID, .noDevices, .noExecution])
+        let emptyDevice = try fstat(empty).device
         for path in paths {
             guard let target = try open(path, root: root) else { continue }
             if try fstat(target).kind != .directory {
@@ -19,6 +21,11 @@ enum HiddenPaths {
             } else {
                 try Mount.attach(empty, to: target)
                 isAttached = true
+            }
+            guard let covered = try open(path, root: root) else { throw notInForce("maskedPaths", path) }
+            let status = try fstat(covered)
+            guard isNull(status) || (status.kind == .directory && status.device == emptyDevice) else {
+                throw notInForce("maskedPaths", path)
             }
         }
     }
@@ -30,7 +37,14 @@ enum HiddenPaths {
             let copy = try Mount.clone(of: target, recursive: true)
             try Mount.setAttributes(copy, set: .readOnly, recursive: true)
             try Mount.attach(copy, to: target)
+            guard let covered = try open(path, root: root), try isReadOnly(covered) else {
+                throw notInForce("readonlyPaths", path)
+            }
         }
+    }
+
+    private static func notInForce(_ field: String, _ path: String) -> LaunchError {
+        LaunchError(message: "\(field): \(path) is not covered after it was mounted")
     }
 
     private static func open(_ path: String, root: borrowing OwnedFD) throws(SystemError) -> OwnedFD? {
@@ -44,10 +58,13 @@ enum HiddenPaths {
     /// The container's own null device, and no other file that somebody put in its place.
     private static func openNull(_ root: borrowing OwnedFD) throws -> OwnedFD {
         let null = try PathInRoot.open("/dev/null", root: root, flags: [.path, .noFollow])
-        let status = try fstat(null)
-        guard status.kind == .characterDevice, status.deviceMajor == 1, status.deviceMinor == 3 else {
+        guard isNull(try fstat(null)) else {
             throw LaunchError(message: "/dev/null of the container is not the null device")
         }
         return null
+    }
+
+    private static func isNull(_ status: FileMetadata) -> Bool {
+        status.kind == .characterDevice && status.deviceMajor == 1 && status.deviceMinor == 3
     }
 }

@@ -5,9 +5,10 @@ import SystemPackage
 /// Makes the mounts of the configuration, in order, inside the root.
 struct MountSetup {
     let plan: ContainerPlan
+    let sources: HostSources
 
     func makeAll(in root: borrowing OwnedFD) throws {
-        for planned in plan.mounts {
+        for planned in sources.mounts {
             do {
                 try make(planned, root: root)
             } catch let error as SystemError {
@@ -18,10 +19,11 @@ struct MountSetup {
         }
     }
 
-    private func make(_ planned: ContainerPlan.PlannedMount, root: borrowing OwnedFD) throws {
+    private func make(_ planned: HostSources.PlannedMount, root: borrowing OwnedFD) throws {
         let destination = planned.mount.destination
+        if planned.options.isRemount { return try remount(planned, root: root) }
         if let source = planned.source {
-            try Self.checkInsideProc(destination)
+            try Self.checkInsideProc(destination, source: source)
             let target =
                 planned.sourceIsDirectory
                 ? try MountTarget.directory(destination, root: root) : try MountTarget.file(destination, root: root)
@@ -46,25 +48,61 @@ struct MountSetup {
         }
     }
 
-    private func attachNew(_ planned: ContainerPlan.PlannedMount, data: [String], to target: borrowing OwnedFD) throws {
-        let mount = planned.mount
+    private func attachNew(_ planned: HostSources.PlannedMount, data: [String], to target: borrowing OwnedFD) throws {
+        let (mount, options) = (planned.mount, planned.options)
+        let type = mount.type ?? "none"
         // Some file systems do not know options of theirs that only the old way of mounting needs.
-        let data = mount.type == "devpts" ? data.filter { $0 != "newinstance" } : data
+        var data = type == "devpts" ? data.filter { $0 != "newinstance" } : data
+        data += options.switches
+        let attributes = options.set.union(options.recursiveSet)
+        // A file system on a device has to know that nothing may be written there.
+        if attributes.contains(.readOnly), !Self.isVirtual.contains(type) { data.append("ro") }
+        if let label = label(for: type) { data.append("context=\(label)") }
+        // What is copied in has to be written before the mount is closed to that.
+        let isCopied = options.copiesUp
         let made = try Mount.filesystem(
-            type: mount.type ?? "none", source: mount.source, options: data,
-            attributes: planned.options.set.union(planned.options.recursiveSet))
-        if let propagation = planned.options.propagation {
-            try Mount.setAttributes(made, propagation: propagation)
+            type: type, source: mount.source, options: data, attributes: isCopied ? attributes.subtracting(.readOnly) : attributes)
+        if isCopied {
+            try CopyUp.run(from: target, to: made)
+            if attributes.contains(.readOnly) { try Mount.setAttributes(made, set: .readOnly) }
         }
+        for wanted in options.propagations { try Mount.setAttributes(made, propagation: wanted.kind) }
         try Mount.attach(made, to: target)
+        if type == "mqueue", let label = plan.mountLabel {
+            try fsetxattr(try reopenDirectory(made), attribute: "security.selinux", value: Array(label.utf8) + [0])
+        }
+    }
+
+    private static let isVirtual: Set<String> = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"]
+
+    /// File systems of the kernel have labels of their own.
+    private func label(for type: String) -> String? {
+        ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"].contains(type) ? nil : plan.mountLabel
+    }
+
+    /// `remount` with `bind` changes the mount at the destination, without it the whole file system.
+    private func remount(_ planned: HostSources.PlannedMount, root: borrowing OwnedFD) throws {
+        let options = planned.options
+        let place = try PathInRoot.open(planned.mount.destination, root: root, flags: .path)
+        if !options.isBind {
+            var data = options.data + options.switches
+            if options.set.contains(.readOnly) { data.append("ro") }
+            if options.clear.contains(.readOnly) { data.append("rw") }
+            try Mount.reconfigure(place, options: data)
+        }
+        try options.apply(to: place)
+        for wanted in options.propagations {
+            try Mount.setAttributes(place, propagation: wanted.kind, recursive: wanted.isRecursive)
+        }
     }
 
     /// Version 2: the group itself. Version 1: a small file system with the group's directory of each hierarchy.
-    private func makeCgroup(_ planned: ContainerPlan.PlannedMount, root: borrowing OwnedFD) throws {
+    private func makeCgroup(_ planned: HostSources.PlannedMount, root: borrowing OwnedFD) throws {
         let attributes = planned.options.set
         let target = try MountTarget.directory(planned.mount.destination, root: root)
         if let whole = planned.cgroups.first, whole.name.isEmpty {
-            try Mount.setAttributes(whole.source.fd, set: attributes, propagation: .isPrivate)
+            let isForeign = plan.options.cgroup == nil
+            try Mount.setAttributes(whole.source.fd, set: attributes, propagation: isForeign ? .slave : .isPrivate, recursive: isForeign)
             return try Mount.attach(whole.source.fd, to: target)
         }
         let top = try Mount.filesystem(
@@ -83,9 +121,11 @@ struct MountSetup {
     }
 
     /// Nothing may cover files of procfs except those that tell of resources (lxcfs does so) and two harmless switches.
-    private static func checkInsideProc(_ destination: String) throws(LaunchError) {
+    /// Over procfs as a whole there may be a procfs.
+    private static func checkInsideProc(_ destination: String, source: HeldFD? = nil) throws {
         let path = FilePath(destination).lexicallyNormalized().string
         guard path == "/proc" || path.hasPrefix("/proc/"), !coverable.contains(path) else { return }
+        if path == "/proc", let source, try FileSystemKind(of: source.fd) == .proc, try fstat(source.fd).inode == 1 { return }
         throw LaunchError(message: "\"\(destination)\" cannot be mounted because it is inside /proc")
     }
 
@@ -93,4 +133,9 @@ struct MountSetup {
         "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime",
         "/proc/loadavg", "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
     ]
+}
+
+extension ContainerPlan {
+    /// Of the files that the container's file systems show.
+    var mountLabel: String? { spec.linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 } }
 }

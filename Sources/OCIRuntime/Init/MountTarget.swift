@@ -8,6 +8,14 @@ enum MountTarget {
     }
 
     static func file(_ path: String, root: borrowing OwnedFD) throws(SystemError) -> OwnedFD {
+        let place = try existingFile(path, root: root)
+        if try fstat(place).kind == .directory {
+            throw SystemError(errno: .notDirectory, call: "mount a file onto the directory", subject: path)
+        }
+        return place
+    }
+
+    private static func existingFile(_ path: String, root: borrowing OwnedFD) throws(SystemError) -> OwnedFD {
         do {
             return try PathInRoot.open(path, root: root, flags: .path)
         } catch  where error.errno == .noSuchFileOrDirectory {

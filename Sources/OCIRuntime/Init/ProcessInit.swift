@@ -7,6 +7,8 @@ import SystemPackage
 struct ProcessInit {
     let plan: ProcessPlan
     let options: LaunchOptions
+    /// False in a namespace of users where groups cannot be chosen.
+    let allowsGroups: Bool
 
     private var process: RuntimeSpec.Process { plan.process }
 
@@ -45,18 +47,18 @@ struct ProcessInit {
         try arrange([peer.raw, peer.raw, peer.raw])
     }
 
-    /// Becomes the container's user, tells that everything is ready, waits, and executes the program.
-    func finish(root: borrowing OwnedFD, channel: borrowing Channel) throws {
-        for (limit, soft, hard) in plan.limits { try limit.set(soft: soft, hard: hard) }
+    /// Becomes the container's user, tells that everything is ready, waits, runs `beforeProgram` with the environment, and
+    /// executes the program.
+    func finish(
+        root: borrowing OwnedFD, channel: borrowing Channel, beforeProgram: ([String]) throws -> Void = { _ in }
+    ) throws {
+        try setLimits()
         try enterWorkingDirectory(root)
-        var environment = process.env
-        if !environment.contains(where: { $0.hasPrefix("HOME=") && $0 != "HOME=" }) {
-            environment.removeAll { $0 == "HOME=" }
-            environment.append("HOME=\(HomeDirectory.find(uid: process.user.uid, root: root))")
-        }
-        if let profile = process.apparmorProfile, !profile.isEmpty { try AppArmor.prepare(profile) }
+        let environment = environment(root)
+        try plan.labels.apply()
+        if options.newKeyring { try Identity.startKeyring() }
         Identity.setUmask(process.user.umask ?? 0o022)
-        try becomeUser()
+        try becomeUser(channel)
         let name = process.args[0]
         let program = try ProgramLookup.find(name, environment: environment)
         // For `--init` the engine binds this program, read-only, to that one place.
@@ -64,12 +66,46 @@ struct ProcessInit {
             throw LaunchError(exitCode: 126, message: "exec: \"\(name)\": permission denied")
         }
         if options.diesWithParent { try Identity.dieWithParent() }
+        // A listener is told by way of the parent, which may be gone after this.
+        let installsEarly = !process.noNewPrivileges || plan.needsListener
+        if process.noNewPrivileges && installsEarly { try installFilter(channel) }
         try channel.send(LaunchMessage.ready.bytes)
         try waitForRelease(channel)
-        if process.noNewPrivileges { try plan.seccomp?.install(plan.seccompFlags) }
+        try beforeProgram(environment)
+        if !installsEarly { try installFilter(channel) }
         let errno = execute(program, arguments: process.args, environment: environment)
         throw LaunchError(
             exitCode: errno == .noSuchFileOrDirectory ? 127 : 126, message: "exec \(program): \(errno.goText)")
+    }
+
+    private func setLimits() throws {
+        for (limit, soft, hard) in plan.limits { try limit.set(soft: soft, hard: hard) }
+        do throws(SystemError) {
+            try plan.scheduling?.apply()
+        } catch {
+            throw LaunchError(message: "error setting scheduler: \(error.errno.goText)")
+        }
+        do throws(SystemError) {
+            try plan.ioPriority?.apply()
+        } catch {
+            throw LaunchError(message: "failed to set io priority: \(error.errno.goText)")
+        }
+    }
+
+    private func environment(_ root: borrowing OwnedFD) -> [String] {
+        var environment = process.env
+        if !environment.contains(where: { $0.hasPrefix("HOME=") && $0 != "HOME=" }) {
+            environment.removeAll { $0 == "HOME=" }
+            environment.append("HOME=\(HomeDirectory.find(uid: process.user.uid, root: root))")
+        }
+        return environment
+    }
+
+    private func installFilter(_ channel: borrowing Channel) throws {
+        guard let seccomp = plan.seccomp else { return }
+        guard plan.needsListener else { return try seccomp.install(plan.seccompFlags) }
+        let listener = try seccomp.installWithListener(plan.seccompFlags)
+        try channel.send(LaunchMessage.seccomp.bytes, descriptor: listener)
     }
 
     private func waitForRelease(_ channel: borrowing Channel) throws {
@@ -106,29 +142,17 @@ struct ProcessInit {
     }
 
     /// Without `no_new_privs` only a privileged process may install a filter, so it comes before the rights go.
-    private func becomeUser() throws {
-        if process.noNewPrivileges { try Identity.forbidNewPrivileges() } else { try plan.seccomp?.install(plan.seccompFlags) }
+    private func becomeUser(_ channel: borrowing Channel) throws {
+        if process.noNewPrivileges { try Identity.forbidNewPrivileges() } else { try installFilter(channel) }
         let user = process.user
-        guard let capabilities = plan.capabilities else {
-            return try Identity.setUser(user.uid, group: user.gid, additionalGroups: user.additionalGids)
+        if !allowsGroups, !user.additionalGids.isEmpty {
+            throw LaunchError(message: "cannot set any additional groups in a rootless container")
         }
-        try capabilities.applyBounding()
+        let groups = allowsGroups ? user.additionalGids : nil
+        try plan.capabilities.applyBounding()
         try CapabilitySets.keepOverUserChange(true)
-        try Identity.setUser(user.uid, group: user.gid, additionalGroups: user.additionalGids)
+        try Identity.setUser(user.uid, group: user.gid, additionalGroups: groups)
         try CapabilitySets.keepOverUserChange(false)
-        try capabilities.apply()
-    }
-}
-
-/// Tells AppArmor which profile the next program gets.
-enum AppArmor {
-    static func prepare(_ profile: String) throws {
-        let proc = try Mount.filesystem(type: "proc", attributes: [.noSetUserID, .noDevices, .noExecution])
-        do {
-            let file = try PathInRoot.open("/thread-self/attr/apparmor/exec", root: proc, flags: .writeOnly)
-            try file.writeAll(Array("exec \(profile)".utf8))
-        } catch {
-            throw LaunchError(message: "apparmor failed to apply profile: \(error.errno.goText)")
-        }
+        try plan.capabilities.apply()
     }
 }

@@ -6,11 +6,14 @@ enum Sysctl {
     static func apply(_ settings: [String: String], namespaces: Namespaces) throws {
         guard !settings.isEmpty else { return }
         // A procfs of our own, since what lies at /proc may be anything by now.
-        let proc = try Mount.filesystem(type: "proc", attributes: [.noSetUserID, .noDevices, .noExecution])
+        let procfs = try Procfs()
         for (key, value) in settings.sorted(by: { $0.key < $1.key }) {
             let path = try path(of: key, namespaces: namespaces)
-            let file = try PathInRoot.open("/sys/\(path)", root: proc, flags: .writeOnly)
-            try file.writeAll(Array(value.utf8))
+            do throws(SystemError) {
+                try procfs.open("/sys/\(path)", .writeOnly).writeAll(Array(value.utf8))
+            } catch {
+                throw LaunchError(message: "sysctl \"\(key)\": \(error.errno.goText)")
+            }
         }
     }
 

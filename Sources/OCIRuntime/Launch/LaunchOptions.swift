@@ -24,15 +24,14 @@ public struct LaunchOptions: Sendable {
     /// A descriptor from which the ready process reads one byte before it goes on, in place of `Launched.release()`. For a
     /// caller that ends before: the process then does not care about the loss of the caller.
     public var gate: Int32?
-    /// Runs between the making of the namespaces and their filling, with the pid of the process; for hooks.
-    public var afterClone: (@Sendable (Int32) throws -> Void)?
     /// How many descriptors from 3 on the process inherits.
     public var preservedDescriptors: Int
+    /// Whether the process gets a session keyring of its own, in place of the caller's.
+    public var newKeyring: Bool
 
     public init(
         id: String, stdio: Stdio, rootMount: Int32? = nil, bundle: FilePath = "/", cgroup: Cgroup? = nil,
-        diesWithParent: Bool = true, gate: Int32? = nil, afterClone: (@Sendable (Int32) throws -> Void)? = nil,
-        preservedDescriptors: Int = 0
+        diesWithParent: Bool = true, gate: Int32? = nil, preservedDescriptors: Int = 0, newKeyring: Bool = true
     ) {
         self.id = id
         self.stdio = stdio
@@ -41,8 +40,8 @@ public struct LaunchOptions: Sendable {
         self.cgroup = cgroup
         self.diesWithParent = diesWithParent
         self.gate = gate
-        self.afterClone = afterClone
         self.preservedDescriptors = preservedDescriptors
+        self.newKeyring = newKeyring
     }
 }
 

@@ -3,6 +3,10 @@ public import Linux
 /// A process that was cloned for a container and prepares itself there.
 ///
 ///     parent                         child
+///       |  ---- begin -----------------> |   (only when it waits for the parent's part: id tables, network devices)
+///       |  <--- mounted ---------------- |   (only with hooks of the runtime)
+///       |  ---- begin -----------------> |   (the hooks have run)
+///       |  <--- seccomp + descriptor --- |   (only with a listener: passed on to it at once)
 ///       |  <--- terminal + descriptor -- |   (only when it was asked for)
 ///       |  <--- ready ------------------ |   everything is set up, the program exists
 ///       |  ---- go --------------------> |   `release()`
@@ -14,6 +18,8 @@ public struct Launched: ~Copyable, Sendable {
     public let pidfd: OwnedFD
     /// The side of the terminal that is not the container's; arrives before `.ready`.
     public private(set) var terminal: OwnedFD?
+    /// Who gets the descriptor of a seccomp filter.
+    var listener: SeccompListener?
     private let channel: Channel
     private var released = false
 
@@ -45,8 +51,35 @@ public struct Launched: ~Copyable, Sendable {
             case .terminal: terminal = message.takeDescriptor()
             case .ready: return .ready
             case .failed(let error): return .failed(error)
-            case nil: return .failed(LaunchError(message: "container process sent an unknown message"))
+            case .seccomp:
+                do { try passOn(message.takeDescriptor()) } catch { return .failed(error) }
+            case .mounted, .cloned, nil:
+                return .failed(LaunchError(message: "container process sent an unknown message"))
             }
+        }
+    }
+
+    /// A process whose calls nobody can answer does not go on.
+    private func passOn(_ descriptor: consuming OwnedFD?) throws(LaunchError) {
+        do throws(LaunchError) {
+            guard let listener, let descriptor else { throw LaunchError(message: "seccomp descriptor without listenerPath") }
+            try listener.send(descriptor, pid: pid)
+        } catch {
+            // It may have ended by itself, which is as good.
+            try? sendSignal(.kill, to: pidfd)
+            throw error
+        }
+    }
+
+    /// Waits until the process has made its mounts.
+    func waitUntilMounted() throws {
+        guard let message = try channel.receive() else {
+            throw LaunchError(message: "container process ended before it was ready")
+        }
+        switch LaunchMessage(message.bytes) {
+        case .mounted: return
+        case .failed(let error): throw error
+        default: throw LaunchError(message: "container process sent an unknown message")
         }
     }
 
@@ -97,12 +130,20 @@ public struct Launched: ~Copyable, Sendable {
 enum LaunchMessage {
     case terminal
     case ready
+    case mounted
+    case seccomp
+    /// From the process in between: the pid of the one that is meant.
+    case cloned(Int32)
     case failed(LaunchError)
 
     init?(_ bytes: [UInt8]) {
         switch bytes.first {
         case UInt8(ascii: "T"): self = .terminal
         case UInt8(ascii: "R"): self = .ready
+        case UInt8(ascii: "M"): self = .mounted
+        case UInt8(ascii: "S"): self = .seccomp
+        case UInt8(ascii: "P") where bytes.count == 5:
+            self = .cloned(bytes.dropFirst().reduce(0) { $0 << 8 | Int32($1) })
         case UInt8(ascii: "E") where bytes.count >= 2:
             let text = String(decoding: bytes.dropFirst(2), as: UTF8.self)
             self = .failed(LaunchError(exitCode: Int32(bytes[1]), message: text))
@@ -114,6 +155,10 @@ enum LaunchMessage {
         switch self {
         case .terminal: [UInt8(ascii: "T")]
         case .ready: [UInt8(ascii: "R")]
+        case .mounted: [UInt8(ascii: "M")]
+        case .seccomp: [UInt8(ascii: "S")]
+        case .cloned(let pid):
+            [UInt8(ascii: "P")] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: pid >> Int32($0)) }
         case .failed(let error):
             [UInt8(ascii: "E"), UInt8(truncatingIfNeeded: error.exitCode)] + error.message.utf8.prefix(16384)
         }

@@ -6,14 +6,23 @@ struct ProcessPlan {
     let process: RuntimeSpec.Process
     let seccomp: SeccompProgram?
     let seccompFlags: SeccompProgram.Flags
-    let capabilities: CapabilitySets?
+    let capabilities: CapabilitySets
+    /// Some calls are left to somebody else.
+    let needsListener: Bool
     let limits: [(limit: ResourceLimit, soft: UInt64?, hard: UInt64?)]
+    let scheduling: Scheduling?
+    let ioPriority: IOPriority?
+    let affinity: ExecAffinity
+    let labels: Labels
     /// The runtime's own file, which a container must never execute.
     let ownProgram: ProgramFile
     /// But for this place, where the engine has bound it to be the container's init; nil when it has not.
     let initPath: String?
 
-    init(_ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?, initPath: String? = nil) throws {
+    /// With `hasOwnUsers` the process comes into a user namespace, where it has every right at first.
+    init(
+        _ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?, initPath: String? = nil, hasOwnUsers: Bool = false
+    ) throws {
         self.initPath = initPath
         guard !process.args.isEmpty else { throw LaunchError(message: "args must not be empty") }
         guard process.cwd.hasPrefix("/") else {
@@ -22,25 +31,24 @@ struct ProcessPlan {
         for text in process.args + process.env + [process.cwd] where text.utf8.contains(0) {
             throw LaunchError(message: "process has a zero byte in its arguments, environment or directory")
         }
-        guard (process.selinuxLabel ?? "").isEmpty else { throw LaunchError(message: "selinuxLabel is not supported") }
         self.process = process
-        self.seccomp = try seccomp.map { try SeccompProgram.compile(try SeccompProfile($0)) }
-        var flags: SeccompProgram.Flags = []
-        for name in seccomp?.flags ?? [] {
-            guard let flag = SeccompProgram.Flags(name: name) else {
-                throw LaunchError(message: "seccomp flag \(name) is not supported")
-            }
-            flags.formUnion(flag)
-        }
-        seccompFlags = flags
-        capabilities = try process.capabilities.map(Self.sets)
+        let profile = try seccomp.map { try SeccompProfile($0) }
+        self.seccomp = try profile.map { try SeccompProgram.compile($0) }
+        needsListener = profile?.needsListener ?? false
+        seccompFlags = try SeccompProgram.Flags(seccomp?.flags ?? [])
+        capabilities = try Self.sets(process.capabilities ?? RuntimeSpec.Capabilities(), hasOwnUsers: hasOwnUsers)
         limits = try Self.limits(process.rlimits)
+        scheduling = try process.scheduler.map { try Scheduling($0) }
+        ioPriority = try process.ioPriority.map { try IOPriority($0) }
+        affinity = try ExecAffinity(process.execCPUAffinity)
+        labels = try Labels(process)
         ownProgram = try ProgramFile.current()
     }
 
     /// The sets, without what the runtime itself lacks: it could not give that away.
-    private static func sets(_ wanted: RuntimeSpec.Capabilities) throws -> CapabilitySets {
-        let own = try CapabilitySets.current()
+    private static func sets(_ wanted: RuntimeSpec.Capabilities, hasOwnUsers: Bool) throws -> CapabilitySets {
+        let all = CapabilityMask.all()
+        let own = hasOwnUsers ? CapabilitySets(bounding: all, permitted: all) : try CapabilitySets.current()
         func mask(_ names: [String]) -> CapabilityMask { CapabilityMask(names.compactMap { Capability(name: $0) }) }
         let permitted = mask(wanted.permitted).intersection(own.permitted)
         return CapabilitySets(
@@ -65,38 +73,5 @@ struct ProcessPlan {
             result.append((limit, UInt64(exactly: wanted.soft), UInt64(exactly: wanted.hard)))
         }
         return result
-    }
-}
-
-extension SeccompProfile {
-    /// The profile of a configuration. What this program does not know makes it fail, except names of system calls.
-    init(_ seccomp: RuntimeSpec.Seccomp) throws(LaunchError) {
-        guard (seccomp.listenerPath ?? "").isEmpty else {
-            throw LaunchError(message: "seccomp listenerPath is not supported")
-        }
-        var rules: [Rule] = []
-        for rule in seccomp.syscalls {
-            var conditions: [Condition] = []
-            for argument in rule.args {
-                guard
-                    let condition = Condition(
-                        argument: Int(argument.index), name: argument.op, value: argument.value,
-                        valueTwo: argument.valueTwo)
-                else { throw LaunchError(message: "invalid seccomp argument \(argument.index) \(argument.op)") }
-                conditions.append(condition)
-            }
-            rules.append(
-                Rule(names: rule.names, action: try Self.action(rule.action, rule.errnoRet), conditions: conditions))
-        }
-        self.init(
-            defaultAction: try Self.action(seccomp.defaultAction, seccomp.defaultErrnoRet),
-            architectures: seccomp.architectures.compactMap { Architecture(name: $0) }, rules: rules)
-    }
-
-    private static func action(_ name: String, _ errno: UInt32?) throws(LaunchError) -> Action {
-        guard let action = Action(name: name, errno: errno) else {
-            throw LaunchError(message: "seccomp action \(name) is not supported")
-        }
-        return action
     }
 }

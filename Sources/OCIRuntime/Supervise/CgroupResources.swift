@@ -7,7 +7,6 @@ extension Cgroup.Resources {
     init(_ resources: RuntimeSpec.Resources?) throws(LaunchError) {
         self.init()
         guard let resources else { return }
-        guard resources.unified.isEmpty else { throw LaunchError(message: "cgroup: unified resources are not supported") }
         memoryLimit = resources.memory?.limit
         memoryReservation = resources.memory?.reservation
         memorySwap = resources.memory?.swap
@@ -19,8 +18,51 @@ extension Cgroup.Resources {
         cpus = resources.cpu?.cpus
         memoryNodes = resources.cpu?.mems
         pidsLimit = resources.pids?.limit
+        kernelMemory = resources.memory?.kernel
+        kernelTCPMemory = resources.memory?.kernelTCP
+        checksUsage = resources.memory?.checkBeforeUpdate ?? false
+        cpuBurst = resources.cpu?.burst
+        cpuIdle = resources.cpu?.idle
+        realtimeRuntime = resources.cpu?.realtimeRuntime
+        realtimePeriod = resources.cpu?.realtimePeriod
+        if let limits = resources.blockIO { blockIO = try Self.blockIO(limits) }
+        hugepages = resources.hugepageLimits.map { Cgroup.HugepageLimit(pageSize: $0.pageSize, limit: $0.limit) }
+        networkClass = resources.network?.classID
+        networkPriorities = (resources.network?.priorities ?? []).map {
+            Cgroup.NetworkPriority(interface: $0.name, priority: $0.priority)
+        }
+        rdma = resources.rdma.map { Cgroup.RdmaLimit(device: $0.device, handles: $0.hcaHandles, objects: $0.hcaObjects) }
+        unified = resources.unified
         for rule in resources.devices { devices.append(try Self.rule(rule)) }
         if !devices.isEmpty { devices += Self.usualDevices }
+    }
+
+    private static func blockIO(_ limits: RuntimeSpec.BlockIO) throws(LaunchError) -> Cgroup.BlockIO {
+        func device(_ major: Int64, _ minor: Int64, _ value: UInt64) throws(LaunchError) -> Cgroup.BlockIO.Device {
+            guard let major = UInt32(exactly: major), let minor = UInt32(exactly: minor) else {
+                throw LaunchError(message: "invalid device number \(major):\(minor) in blockIO")
+            }
+            return Cgroup.BlockIO.Device(major: major, minor: minor, value: value)
+        }
+        func rates(_ devices: [RuntimeSpec.ThrottleDevice]) throws(LaunchError) -> [Cgroup.BlockIO.Device] {
+            var result: [Cgroup.BlockIO.Device] = []
+            for one in devices { result.append(try device(one.major, one.minor, one.rate)) }
+            return result
+        }
+        var result = Cgroup.BlockIO()
+        result.weight = limits.weight
+        result.leafWeight = limits.leafWeight
+        for one in limits.weightDevice {
+            if let weight = one.weight { result.deviceWeights.append(try device(one.major, one.minor, UInt64(weight))) }
+            if let weight = one.leafWeight {
+                result.deviceLeafWeights.append(try device(one.major, one.minor, UInt64(weight)))
+            }
+        }
+        result.readBytes = try rates(limits.throttleReadBpsDevice)
+        result.writeBytes = try rates(limits.throttleWriteBpsDevice)
+        result.readOperations = try rates(limits.throttleReadIOPSDevice)
+        result.writeOperations = try rates(limits.throttleWriteIOPSDevice)
+        return result
     }
 
     private static func rule(_ rule: RuntimeSpec.DeviceRule) throws(LaunchError) -> Cgroup.DeviceRule {

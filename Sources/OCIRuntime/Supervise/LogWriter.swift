@@ -21,19 +21,22 @@ final class LogWriter {
     /// Docker's; longer lines are cut.
     static let longestText = 16 << 10
 
-    private let file: OwnedFD
+    private var file: LogFile
     private var clock = LogClock()
     /// The beginning of an unfinished line, of each stream.
     private var unfinished: [[UInt8]] = [[], []]
     /// The time of the first part of a line that was cut, which counts for its other parts too.
     private var partTime: [[UInt8]?] = [nil, nil]
     private var buffer: [UInt8] = []
+    private let largestWrite: Int
     private let report: (SystemError) -> Void
 
     /// Appends to a file. `report` is called at the first write that fails; later ones are lost silently, and the
     /// container goes on.
-    init(_ path: FilePath, report: @escaping (SystemError) -> Void) throws(SystemError) {
-        file = try OwnedFD.open(path, [.writeOnly, .append, .create], mode: 0o640)
+    init(_ path: FilePath, _ limits: LogFile.Limits?, report: @escaping (SystemError) -> Void) throws(SystemError) {
+        file = try LogFile(path, limits)
+        // Small files are filled in small steps, so that none gets much larger than it may.
+        largestWrite = min(1 << 16, Int(clamping: (limits?.bytes ?? .max) / 16))
         self.report = report
     }
 
@@ -81,7 +84,7 @@ final class LogWriter {
         append(stream.suffix)
         buffer.append(contentsOf: time)
         append("\"}\n")
-        if buffer.count > 1 << 16 { flush() }
+        if buffer.count > largestWrite { flush() }
     }
 
     private func append(_ text: StaticString) {
@@ -91,7 +94,7 @@ final class LogWriter {
     private func flush() {
         if buffer.isEmpty { return }
         do {
-            try file.writeAll(buffer)
+            try file.write(buffer)
         } catch {
             if !hasReported { report(error) }
             hasReported = true

@@ -14,6 +14,7 @@ struct SuperviseOptions {
     /// Holds config.json; the socket and all files of the supervisor are made here.
     var directory = FilePath("")
     var log: FilePath?
+    var logLimits: LogFile.Limits?
     var rootFD: Int32?
     var controlFD: Int32?
     var stdin = false
@@ -28,6 +29,8 @@ struct SuperviseOptions {
         var isExec = false
         var containerPID: Int32?
         var containerDirectory: FilePath?
+        var logBytes: Int64?
+        var logFiles: Int32?
         var rest = arguments[...]
 
         func value(_ option: String) throws(UsageError) -> String {
@@ -45,6 +48,8 @@ struct SuperviseOptions {
             case "--id": id = try value(option)
             case "--dir": directory = FilePath(try value(option))
             case "--log": log = FilePath(try value(option))
+            case "--log-size": logBytes = Int64(try value(option))
+            case "--log-files": logFiles = try number(option)
             case "--root-fd": rootFD = try number(option)
             case "--control-fd": controlFD = try number(option)
             case "--stdin": stdin = true
@@ -56,6 +61,7 @@ struct SuperviseOptions {
             }
         }
         guard !id.isEmpty, directory.isAbsolute else { throw UsageError(description: "--id and an absolute --dir are needed") }
+        if let logBytes, let logFiles, logFiles > 0 { logLimits = LogFile.Limits(bytes: logBytes, files: Int(logFiles)) }
         if isExec {
             guard let containerPID, let containerDirectory else {
                 throw UsageError(description: "--exec needs --container-pid and --container-dir")

@@ -46,6 +46,8 @@ extension Supervisor {
     }
 
     private func launchContainer(_ spec: RuntimeSpec, _ launch: LaunchOptions) throws -> Launched {
+        // The engine has none, and here nobody would run those that come after the start.
+        if spec.hooks != nil { throw LaunchError(message: "hooks are not supported by the supervisor") }
         var launch = launch
         ownsProcesses = spec.linux.namespaces.contains { $0.type == .pid && $0.path == nil }
         if let path = spec.linux.cgroupsPath, !path.isEmpty {
@@ -64,7 +66,7 @@ extension Supervisor {
         var launch = launch
         if let path = spec.linux.cgroupsPath, !path.isEmpty { launch.cgroup = try Cgroup.open(path: path) }
         state = SupervisedState(spec: spec, options: options, cgroup: launch.cgroup)
-        return try OCIRuntime.launchExec(process, in: exec.containerPID, seccomp: spec.linux.seccomp, launch)
+        return try OCIRuntime.launchExec(process, in: exec.containerPID, of: spec, launch)
     }
 
     private func adopt(_ launched: consuming Launched, _ sources: [OutputSource]) throws {

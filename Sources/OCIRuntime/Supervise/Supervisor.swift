@@ -76,7 +76,7 @@ final class Supervisor {
     private static func openLog(_ options: SuperviseOptions) -> LogWriter? {
         guard options.exec == nil, let path = options.log else { return nil }
         do {
-            return try LogWriter(path) { Self.report("log is not written: \($0)") }
+            return try LogWriter(path, options.logLimits) { Self.report("log is not written: \($0)") }
         } catch {
             report("log is not written: \(error)")
             return nil

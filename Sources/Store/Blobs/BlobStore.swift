@@ -66,5 +66,6 @@ public struct BlobStore: Sendable {
         }
     }
 
-    private func path(_ digest: Digest) -> FilePath { directory.appending(digest.hex) }
+    /// Where the blob is, if it is there.
+    public func path(_ digest: Digest) -> FilePath { directory.appending(digest.hex) }
 }

@@ -9,6 +9,8 @@ public struct BuildCacheRecord: Sendable, Equatable {
     /// RFC 3339, as `used`, the time of the last hit.
     public var created: String
     public var used: String
+    /// How often it was hit.
+    public var uses: Int
     public var json: [UInt8]
 }
 
@@ -34,7 +36,7 @@ public struct BuildCacheRecords: Sendable {
     /// The row of a key, and notes that it was used.
     public func find(key: String) async throws -> BuildCacheRecord? {
         try await pool.write { database in
-            try database.execute(sql: "UPDATE build_cache SET used = ? WHERE key = ?", arguments: [timestamp(), key])
+            try database.execute(sql: "UPDATE build_cache SET used = ?, uses = uses + 1 WHERE key = ?", arguments: [timestamp(), key])
             return try Row.fetchOne(database, sql: "SELECT * FROM build_cache WHERE key = ?", arguments: [key])
                 .map(record)
         }
@@ -60,5 +62,5 @@ public struct BuildCacheRecords: Sendable {
 @Sendable private func record(_ row: Row) throws -> BuildCacheRecord {
     BuildCacheRecord(
         key: row["key"], layer: try (row["diff_id"] as String?).map { try Digest($0) }, created: row["created"],
-        used: row["used"], json: bytes(row, "json"))
+        used: row["used"], uses: row["uses"], json: bytes(row, "json"))
 }

@@ -7,7 +7,8 @@ public import SystemPackage
 /// holding a thread of the concurrency pool.
 ///
 /// A change is on disk, in the sense of surviving the engine's death, when its call returns; a power cut may take back
-/// the last few, never half of one (WAL, `synchronous=NORMAL`).
+/// the last few, never half of one (WAL, `synchronous=NORMAL`). An image that comes, and images and layers that go, are
+/// synced: what was acknowledged stays, and no row comes back whose files were removed.
 public final class Database: Sendable {
     let pool: DatabasePool
 
@@ -40,6 +41,27 @@ public final class Database: Sendable {
     public var layers: LayerRecords { LayerRecords(pool: pool) }
     public var buildCache: BuildCacheRecords { BuildCacheRecords(pool: pool) }
     public var transfers: TransferRecords { TransferRecords(pool: pool) }
+}
+
+extension DatabasePool {
+    /// A transaction that a power cut cannot take back, nor any before it: the log is synced with it.
+    func writeDurably<T>(_ body: (GRDB.Database) throws -> T) throws -> T {
+        try writeWithoutTransaction { database in
+            try database.execute(sql: "PRAGMA synchronous = FULL")
+            // Should this fail, later changes are only safer than they have to be.
+            defer { try? database.execute(sql: "PRAGMA synchronous = NORMAL") }
+            try database.beginTransaction(.immediate)
+            do {
+                let result = try body(database)
+                try database.commit()
+                return result
+            } catch {
+                // The first error is the one to tell; SQLite may have rolled back by itself.
+                try? database.rollback()
+                throw error
+            }
+        }
+    }
 }
 
 /// Why the database refuses something that its caller may want to decide by.

@@ -10,6 +10,8 @@ public struct ImageRecord: Sendable, Equatable {
     public var layers: [Digest]
     /// The sizes of all layers added up.
     public var size: Int64
+    /// RFC 3339: when a container or a build last began with it; nil when none has.
+    public var used: String?
 }
 
 /// The images, their names and their layers. The calls may block; use them in `blocking { }`.
@@ -17,9 +19,9 @@ public struct ImageRecords: Sendable {
     let pool: DatabasePool
 
     /// Adds an image if it is not there, and gives it names, which other images lose.
-    /// `StoreError.layerMissing` when one of its layers is not in the store.
+    /// `StoreError.layerMissing` when one of its layers is not in the store. Synced.
     public func save(id: Digest, layers: [Digest], references: [String]) throws {
-        try pool.write { database in
+        try pool.writeDurably { database in
             let image = id.description
             try database.execute(
                 sql: "INSERT OR IGNORE INTO image (id, added) VALUES (?, ?)", arguments: [image, timestamp()])
@@ -44,6 +46,14 @@ public struct ImageRecords: Sendable {
         }
     }
 
+    /// Notes that a container or a build begins with the image.
+    public func noteUse(_ id: Digest) throws {
+        try pool.write { database in
+            try database.execute(
+                sql: "UPDATE image SET used = ? WHERE id = ?", arguments: [timestamp(), id.description])
+        }
+    }
+
     /// Takes names away.
     public func deleteReferences(_ references: [String]) throws {
         try pool.write { database in
@@ -53,10 +63,21 @@ public struct ImageRecords: Sendable {
         }
     }
 
-    /// Forgets an image with its names.
-    public func delete(_ id: Digest) throws {
-        try pool.write { database in
-            try database.execute(sql: "DELETE FROM image WHERE id = ?", arguments: [id.description])
+    /// Forgets images with their names. Synced, so that the files can go.
+    public func delete(_ ids: [Digest]) throws {
+        try pool.writeDurably { database in
+            for id in ids { try database.execute(sql: "DELETE FROM image WHERE id = ?", arguments: [id.description]) }
+        }
+    }
+
+    /// What SQLite finds wrong with its file, and rows that name what is not there.
+    public func integrityProblems() throws -> [String] {
+        try pool.read { database in
+            let found = try String.fetchAll(database, sql: "PRAGMA integrity_check").filter { $0 != "ok" }
+            let broken = try Row.fetchAll(database, sql: "PRAGMA foreign_key_check").map { row in
+                "a row of \(row["table"] as String? ?? "") names a missing \(row["parent"] as String? ?? "")"
+            }
+            return found + broken
         }
     }
 
@@ -123,6 +144,7 @@ private func records(_ database: GRDB.Database, ids: [String]) throws -> [ImageR
             layers.append(try Digest(row["diff_id"]))
             size += row["size"] as Int64
         }
-        return ImageRecord(id: try Digest(id), references: references, layers: layers, size: size)
+        let used = try String.fetchOne(database, sql: "SELECT used FROM image WHERE id = ?", arguments: [id])
+        return ImageRecord(id: try Digest(id), references: references, layers: layers, size: size, used: used)
     }
 }

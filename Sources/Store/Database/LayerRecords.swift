@@ -22,6 +22,30 @@ public struct LayerRecords: Sendable {
         }
     }
 
+    /// What the layer's directory takes on disk, nil when nobody has measured it.
+    public func disk(_ layer: Digest) throws -> Int64? {
+        try pool.read { database in
+            try Int64.fetchOne(
+                database, sql: "SELECT disk FROM layer WHERE diff_id = ? AND disk IS NOT NULL", arguments: [layer.description])
+        }
+    }
+
+    /// Notes what was measured, or corrects what was noted.
+    public func set(disk: Int64? = nil, size: Int64? = nil, of layer: Digest) throws {
+        try pool.write { database in
+            try database.execute(
+                sql: "UPDATE layer SET disk = coalesce(?, disk), size = coalesce(?, size) WHERE diff_id = ?",
+                arguments: [disk, size, layer.description])
+        }
+    }
+
+    /// Forgets the build steps that made the layer.
+    public func deleteSteps(with layer: Digest) throws {
+        try pool.write { database in
+            try database.execute(sql: "DELETE FROM build_cache WHERE diff_id = ?", arguments: [layer.description])
+        }
+    }
+
     public func all() throws -> [Digest: Int64] {
         try pool.read { database in
             var sizes: [Digest: Int64] = [:]
@@ -33,9 +57,10 @@ public struct LayerRecords: Sendable {
     }
 
     /// Forgets those of the layers that no image and no build step names, except the held ones, and tells which these
-    /// were. With nil it looks at all layers.
+    /// were. With nil it looks at all layers. Synced, so that the files can go.
     public func deleteUnused(among candidates: [Digest]?, except held: Set<Digest>) throws -> [Digest] {
-        try pool.write { database in
+        let looked = candidates.map(Set.init)
+        func removable(_ database: GRDB.Database) throws -> [Digest] {
             let unused = try String.fetchAll(
                 database,
                 sql: """
@@ -43,10 +68,12 @@ public struct LayerRecords: Sendable {
                     AND NOT EXISTS (SELECT 1 FROM build_cache b WHERE b.diff_id = layer.diff_id)
                     AND NOT EXISTS (SELECT 1 FROM kept_layer k WHERE k.diff_id = layer.diff_id)
                     """)
-            let looked = candidates.map(Set.init)
-            let removed = try unused.map { try Digest($0) }.filter { layer in
-                !held.contains(layer) && looked?.contains(layer) != false
-            }
+            return try unused.map { try Digest($0) }.filter { !held.contains($0) && looked?.contains($0) != false }
+        }
+        // Mostly there is nothing, and nothing to sync.
+        guard try !pool.read(removable).isEmpty else { return [] }
+        return try pool.writeDurably { database in
+            let removed = try removable(database)
             for layer in removed {
                 try database.execute(sql: "DELETE FROM layer WHERE diff_id = ?", arguments: [layer.description])
             }

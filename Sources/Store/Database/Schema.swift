@@ -17,6 +17,9 @@ enum Schema {
         migrator.registerMigration("v1") { database in
             try database.execute(sql: images + things + networks)
         }
+        migrator.registerMigration("use of images and layers") { database in
+            try database.execute(sql: use)
+        }
         migrator.registerMigration("transfers") { database in try database.execute(sql: transfers) }
         return migrator
     }
@@ -51,6 +54,14 @@ enum Schema {
             json    TEXT NOT NULL
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX build_cache_by_layer ON build_cache (diff_id);
+
+        """
+
+    /// `disk` is what a layer's directory takes, once it was measured; `used` when a container or a build last began with it.
+    private static let use = """
+        ALTER TABLE layer ADD COLUMN disk INTEGER;
+        ALTER TABLE image ADD COLUMN used TEXT;
+        ALTER TABLE build_cache ADD COLUMN uses INTEGER NOT NULL DEFAULT 0;
 
         """
 

@@ -51,6 +51,7 @@ enum CommandTree {
         name: "image", summary: "Manage images",
         entries: [
             CommandEntry("bootstrap", make: Command.bootstrap), CommandEntry("build", make: Command.build),
+            CommandEntry("diff", make: Command.compareImages),
             CommandEntry("history", make: Command.history), CommandEntry("import", make: Command.importImage),
             CommandEntry("inspect", make: Command.inspectImage), CommandEntry("load", make: Command.load),
             CommandEntry("ls", "list", make: Command.images), CommandEntry("prune", make: Command.pruneImages),
@@ -81,6 +82,7 @@ enum CommandTree {
     private static let system = CommandGroup(
         name: "system", summary: "Manage the engine",
         entries: [
+            CommandEntry("check", make: Command.checkSystem),
             CommandEntry("df", make: Command.diskUsage), CommandEntry("events", make: Command.events),
             CommandEntry("info", make: Command.info), CommandEntry("prune", make: Command.pruneSystem),
         ])

@@ -1,5 +1,6 @@
 import DockerAPI
 import EngineClient
+import FoundationEssentials
 
 extension Command {
     static func diskUsage() -> Command {
@@ -11,7 +12,14 @@ extension Command {
         ) { call in
             let usage = try await call.program.engine.get(SystemDataUsageResponse.self, EngineRequest(.get, "/system/df"))
             if call[verbose] {
-                try call.program.write(try DiskUsageText.verbose(usage))
+                guard call[format].isEmpty || call[format] == "json" else {
+                    throw CommandFailure("the verbose list is a table or json")
+                }
+                if call[format] == "json" {
+                    try call.program.print(String(decoding: try JSONEncoder().encode(usage), as: UTF8.self))
+                } else {
+                    try call.program.write(try DiskUsageText.verbose(usage))
+                }
                 return 0
             }
             let headers = [
@@ -63,7 +71,8 @@ private enum DiskUsageText {
         var text = "Images space usage:\n\n"
         let images = ImageRows(truncates: true, showsDigests: false)
         text += try images.listing(usage.Images ?? []).render(
-            format: "", usual: "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.Containers}}")
+            format: "",
+            usual: "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.VirtualSize}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}")
         text += "\nContainers space usage:\n\n"
         text += try ContainerRows(truncates: true, showsSize: true).listing(usage.Containers ?? []).render(
             format: "", usual: "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}")
@@ -72,10 +81,16 @@ private enum DiskUsageText {
             [volume.Name ?? "", "\(volume.UsageData?.RefCount ?? 0)", HumanText.size(max(0, volume.UsageData?.Size ?? 0))]
         }
         text += Table.layOut([["VOLUME NAME", "LINKS", "SIZE"]] + volumes)
-        let cache = (usage.BuildCache ?? []).map { entry in
-            [HumanText.shortID(entry.ID ?? ""), entry.Type ?? "", HumanText.size(entry.Size ?? 0), "\(entry.UsageCount ?? 0)"]
+        let entries = usage.BuildCache ?? []
+        let size = entries.reduce(Int64(0)) { $0 + ($1.Shared == true ? 0 : $1.Size ?? 0) }
+        text += "\nBuild cache usage: \(HumanText.size(size))\n\n"
+        let cache = entries.map { entry in
+            [
+                HumanText.shortID(entry.ID ?? ""), entry.Type ?? "", HumanText.size(entry.Size ?? 0),
+                HumanText.ago(rfc3339: entry.CreatedAt), HumanText.ago(rfc3339: entry.LastUsedAt), "\(entry.UsageCount ?? 0)",
+                "\(entry.Shared ?? false)",
+            ]
         }
-        text += "\nBuild cache usage:\n\n" + Table.layOut([["CACHE ID", "CACHE TYPE", "SIZE", "USAGE"]] + cache)
-        return text
+        return text + Table.layOut([["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]] + cache)
     }
 }

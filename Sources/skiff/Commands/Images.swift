@@ -89,7 +89,8 @@ struct ImageRows {
             ("Containers", count(image.Containers)), ("CreatedAt", HumanText.timestamp(unixTime: created)),
             ("CreatedSince", created == 0 ? "N/A" : HumanText.ago(unixTime: created)), ("Digest", name.digest),
             ("ID", id(image)), ("Repository", name.repository), ("SharedSize", size(image.SharedSize)),
-            ("Size", size(image.Size ?? 0)), ("Tag", name.tag), ("UniqueSize", "N/A"),
+            ("Size", size(image.Size ?? 0)), ("Tag", name.tag),
+            ("UniqueSize", size(image.SharedSize.flatMap { $0 < 0 ? nil : (image.Size ?? 0) - $0 })),
             ("VirtualSize", HumanText.size(image.Size ?? 0, digits: 3)),
         ]
         return .object(cells.map { ($0.0, .string($0.1)) })

@@ -3,6 +3,7 @@ import OCI
 
 extension Command {
     private static let format = Flag<String>.text("format", short: "f", "json, or a template in Go's language")
+    private static let platform = Flag<String>.text("platform", "Only if it is for this platform, such as linux/arm64")
     private static let size = Flag<Bool>.toggle("size", short: "s", "Show sizes of containers")
 
     static func inspect() -> Command {
@@ -26,7 +27,7 @@ extension Command {
     }
 
     static func inspectContainer() -> Command { inspect(.container, "CONTAINER", [size]) }
-    static func inspectImage() -> Command { inspect(.image, "IMAGE", []) }
+    static func inspectImage() -> Command { inspect(.image, "IMAGE", [platform]) }
     static func inspectNetwork() -> Command { inspect(.network, "NETWORK", []) }
     static func inspectVolume() -> Command { inspect(.volume, "VOLUME", []) }
 
@@ -35,7 +36,9 @@ extension Command {
             name: "inspect", usage: "[OPTIONS] \(word) [\(word)...]", summary: "Show everything about \(word.lowercased())s",
             arguments: .atLeast(1), flags: [format] + more
         ) { call in
-            try await Inspection(call: call, kinds: [kind], format: call[format], showsSize: call[size]).run()
+            try await Inspection(
+                call: call, kinds: [kind], format: call[format], showsSize: call[size], platform: call[platform]
+            ).run()
         }
     }
 }
@@ -61,6 +64,10 @@ private struct Inspection {
     let kinds: [InspectedKind]
     let format: String
     let showsSize: Bool
+    var platform = ""
+
+    /// What the API leaves out when there is none, and templates name all the same.
+    private static let mayBeAbsent = [["State", "Health"], ["Config", "Healthcheck"]]
 
     func run() async throws -> Int32 {
         let template = format.isEmpty || format == "json" ? nil : try Template(format)
@@ -91,7 +98,8 @@ private struct Inspection {
     private func find(_ name: String) async throws -> JSONValue {
         for kind in kinds {
             do {
-                let query = showsSize && kind == .container ? [("size", "1")] : []
+                var query = showsSize && kind == .container ? [("size", "1")] : []
+                if !platform.isEmpty { query.append(("platform", platform)) }
                 let bytes = try await call.program.engine.send(EngineRequest(.get, kind.path(name), query: query))
                 return try JSONValue.parse(bytes, limits: .init(bytes: 64 << 20))
             } catch let error as EngineClientError where kinds.count > 1 && [400, 404].contains(error.status) {
@@ -103,12 +111,27 @@ private struct Inspection {
 
     private func text(_ found: [JSONValue], _ template: Template?) throws -> String {
         if let template {
-            return try found.map { try template.render(TemplateValue($0)) + "\n" }.joined()
+            return try found.map { try template.render(TemplateValue(Self.mayBeAbsent.reduce($0) { $0.completed($1[...]) })) + "\n" }
+                .joined()
         }
         if format == "json" { return String(decoding: JSONValue.array(found).serialized(), as: UTF8.self) + "\n" }
         var text = ""
         JSONText.write(.array(found), into: &text, level: 0)
         return text + "\n"
+    }
+}
+
+extension JSONValue {
+    /// The same with a null at the end of the path, where the object that should hold it is there and has nothing of the
+    /// name.
+    fileprivate func completed(_ path: ArraySlice<String>) -> JSONValue {
+        guard case .object(var members) = self, let name = path.first else { return self }
+        if let index = members.firstIndex(where: { $0.0 == name }) {
+            members[index].1 = members[index].1.completed(path.dropFirst())
+        } else if path.count == 1 {
+            members.append((name, .null))
+        }
+        return .object(members)
     }
 }
 

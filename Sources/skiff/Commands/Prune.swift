@@ -57,8 +57,9 @@ private struct Pruning {
         try show("Deleted Networks:", answer.NetworksDeleted ?? [])
     }
 
-    mutating func buildCache(all: Bool) async throws {
-        let query = try PruneFlags.query(call) + (all ? [("all", "1")] : [])
+    mutating func buildCache(all: Bool, keep: Int64? = nil) async throws {
+        var query = try PruneFlags.query(call) + (all ? [("all", "1")] : [])
+        if let keep { query.append(("keep-storage", "\(keep)")) }
         let answer = try await ask("/build/prune", query, BuildCachePruneResponse.self)
         try show("Deleted build cache objects:", answer.CachesDeleted ?? [])
         reclaimed += answer.SpaceReclaimed ?? 0
@@ -130,16 +131,18 @@ extension Command {
     }
 
     static func pruneBuilder() -> Command {
-        Command(
+        let keep = Flag<Int64?>.bytes("keep-storage", "So much may stay, the most recently used of it")
+        let reserved = Flag<Int64?>.bytes("reserved-space", "The same")
+        return Command(
             name: "prune", usage: "[OPTIONS]", summary: "Remove the build cache", arguments: .none,
-            flags: [all, PruneFlags.filter, PruneFlags.force]
+            flags: [all, PruneFlags.filter, PruneFlags.force, keep, reserved]
         ) { call in
             let what = call[all] ? "all build cache" : "all dangling build cache"
             guard try PruneFlags.agreed(call, "WARNING! This will remove \(what). Are you sure you want to continue?") else {
                 return 0
             }
             var pruning = Pruning(call)
-            try await pruning.buildCache(all: call[all])
+            try await pruning.buildCache(all: call[all], keep: call[keep] ?? call[reserved])
             try pruning.total("Total:\t")
             return 0
         }
@@ -151,6 +154,9 @@ extension Command {
             name: "prune", usage: "[OPTIONS]", summary: "Remove everything that is not used", arguments: .none,
             flags: [all, PruneFlags.filter, PruneFlags.force, volumes]
         ) { call in
+            if call[volumes], call[PruneFlags.filter].contains(where: { $0.hasPrefix("until=") }) {
+                throw CommandFailure("ERROR: The \"until\" filter is not supported with \"--volumes\"")
+            }
             let images = call[all] ? "all images without at least one container associated to them" : "all dangling images"
             let parts =
                 ["all stopped containers", "all networks not used by at least one container"]

@@ -3,18 +3,21 @@ import EngineClient
 import FoundationEssentials
 import Linux
 import NIOCore
+import OCI
 import SystemPackage
 
 extension Command {
+    private static let platform = Flag<String>.text("platform", "Only this platform, such as linux/arm64")
+
     private static let output = Flag<String>.text("output", short: "o", "Write to a file in place of standard output")
 
     static func save() -> Command {
         Command(
             name: "save", usage: "[OPTIONS] IMAGE [IMAGE...]", summary: "Write images to a tar archive",
-            arguments: .atLeast(1), flags: [output, Flag<String>.text("platform", "Platform to write").hidden()]
+            arguments: .atLeast(1), flags: [output, platform]
         ) { call in
-            try await call.download(
-                EngineRequest(.get, "/images/get", query: call.arguments.map { ("names", $0) }), to: call[output])
+            let query = call.arguments.map { ("names", $0) } + (try call.platformQuery(platform))
+            return try await call.download(EngineRequest(.get, "/images/get", query: query), to: call[output])
         }
     }
 
@@ -29,20 +32,25 @@ extension Command {
     }
 
     static func load() -> Command {
-        let input = Flag<String>.text("input", short: "i", "Read from a file in place of standard input")
+        let input = Flag<String>.text("input", short: "i", "Read from a file, or an image layout (oci:DIR[:TAG]), in place of standard input")
         let quiet = Flag<Bool>.toggle("quiet", short: "q", "Show only the result")
         return Command(
-            name: "load", usage: "[OPTIONS]", summary: "Read images from a tar archive", arguments: .none,
-            flags: [input, quiet]
+            name: "load", usage: "[OPTIONS]", summary: "Read images from a tar archive or an image layout", arguments: .none,
+            flags: [input, quiet, platform]
         ) { call in
             guard !call[input].isEmpty || !StandardStream.input.isTerminal else {
                 throw CommandFailure("requested load from stdin, but stdin is empty")
             }
-            let upload = try Upload.opening(call[input])
+            let next: @Sendable () async throws -> ByteBuffer?
+            if let layout = ImageLayout(call[input], platform: PlatformChoice(call[platform])) {
+                next = try TarProducer(layout.write).next
+            } else {
+                next = try Upload.opening(call[input]).next
+            }
             let showsProgress = !call[quiet] && StandardStream.output.isTerminal
             let request = EngineRequest(
-                .post, "/images/load", query: [("quiet", showsProgress ? "0" : "1")],
-                body: .stream(type: "application/x-tar", next: upload.next))
+                .post, "/images/load", query: [("quiet", showsProgress ? "0" : "1")] + (try call.platformQuery(platform)),
+                body: .stream(type: "application/x-tar", next: next))
             _ = try await call.program.engine.open(request) { try await ProgressDisplay(stream: .output).show($0) }
             return 0
         }
@@ -71,6 +79,12 @@ extension Command {
 }
 
 extension Invocation {
+    fileprivate func platformQuery(_ flag: Flag<String>) throws -> [(String, String)] {
+        guard !self[flag].isEmpty else { return [] }
+        guard let choice = PlatformChoice(self[flag]) else { throw CommandFailure("invalid platform: \(self[flag])") }
+        return [("platform", "\(choice)")]
+    }
+
     /// Writes the body of an answer to a file, or to standard output if that is no terminal.
     fileprivate func download(_ request: EngineRequest, to path: String) async throws -> Int32 {
         if path.isEmpty {

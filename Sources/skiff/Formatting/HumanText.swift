@@ -100,6 +100,11 @@ enum HumanText {
         duration(now.timeIntervalSince1970 - Double(unixTime)) + " ago"
     }
 
+    /// The same of a time as the API writes it; nothing when it is none.
+    static func ago(rfc3339 text: String?) -> String {
+        text.flatMap { unixTime($0) }.map { ago(unixTime: Int64($0)) } ?? ""
+    }
+
     /// `2026-01-02 03:04:05 +0000 UTC`
     static func timestamp(unixTime: Int64) -> String {
         let date = Date(timeIntervalSince1970: Double(unixTime))

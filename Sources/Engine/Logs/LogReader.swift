@@ -47,14 +47,14 @@ struct LogReader: Sendable {
 
     /// Delivers each entry that the query wants. `isLive` says whether more can come; it is asked before the last look.
     func run(isLive: @Sendable () async -> Bool, deliver: @Sendable (LogEntry) async throws -> Void) async throws {
-        guard let file = try await open() else { return }
-        var offset = try await blocking { [query] in try query.tail.map { try TailSearch(file).offset(lastLines: $0) } ?? 0 }
-        let watch = query.follow ? try await blocking { [path] in try LogWatch(path) } : nil
+        guard var (file, offset) = try await blocking({ try start() }) else { return }
+        var watch = try await makeWatch(file)
         var rest: [UInt8] = []
         while true {
             try Task.checkCancellation()
             let live = query.follow ? await isLive() : false
-            let chunk = try await blocking { [offset] in try Self.read(file, at: offset) }
+            let next = try await blocking { [files, file] in try files.next(after: file) }
+            let chunk = try await blocking { [file, offset] in try Self.read(file, at: offset) }
             offset += Int64(chunk.count)
             rest += chunk
             for line in Self.takeLines(&rest) {
@@ -62,9 +62,34 @@ struct LogReader: Sendable {
                 if try await !pass(entry, deliver) { return }
             }
             if !chunk.isEmpty { continue }
+            if let next {
+                // A newer one had been begun before the last look, so nothing comes here any more.
+                (file, offset, rest) = (next, 0, [])
+                watch = try await makeWatch(file)
+                continue
+            }
             guard live, let watch else { return }
             try await watch.wait()
         }
+    }
+
+    private var files: LogFiles { LogFiles(path: path) }
+
+    private func makeWatch(_ file: SharedFD) async throws -> LogWatch? {
+        query.follow ? try await blocking { try LogWatch(file) } : nil
+    }
+
+    /// Where to begin: at the oldest entry, or at the first of the last ones. nil when nothing was ever logged.
+    private func start() throws -> (file: SharedFD, offset: Int64)? {
+        let all = try files.open()
+        guard let oldest = all.first else { return nil }
+        guard var wanted = query.tail else { return (oldest, 0) }
+        for file in all.reversed() {
+            let found = try TailSearch(file).find(lastLines: wanted)
+            if found.lines >= wanted { return (file, found.offset) }
+            wanted -= found.lines
+        }
+        return (oldest, 0)
     }
 
     /// False when the query's end is reached.
@@ -75,17 +100,6 @@ struct LogReader: Sendable {
         }
         if entry.stream == "stderr" ? query.stderr : query.stdout { try await deliver(entry) }
         return true
-    }
-
-    /// nil when nothing was ever logged.
-    private func open() async throws -> SharedFD? {
-        try await blocking { [path] in
-            do {
-                return SharedFD(try OwnedFD.open(path, .readOnly))
-            } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
-                return nil
-            }
-        }
     }
 
     private static func read(_ file: SharedFD, at offset: Int64) throws -> [UInt8] {
@@ -113,9 +127,10 @@ private struct TailSearch {
         self.file = file
     }
 
-    func offset(lastLines: Int) throws -> Int64 {
+    /// How many of the lines are there, and where they begin.
+    func find(lastLines: Int) throws -> (offset: Int64, lines: Int) {
         let size = try file.withOwned { try fstat($0).size }
-        if lastLines <= 0 { return size }
+        if lastLines <= 0 || size == 0 { return (size, 0) }
         var found = 0
         var end = size
         while end > 0 {
@@ -125,21 +140,22 @@ private struct TailSearch {
                 // The line feed at the very end closes the last line.
                 guard start + Int64(index) != size - 1 else { continue }
                 found += 1
-                if found == lastLines { return start + Int64(index) + 1 }
+                if found == lastLines { return (start + Int64(index) + 1, found) }
             }
             end = start
         }
-        return 0
+        return (0, found + 1)
     }
 }
 
-/// Waits for a log to grow. A container that ends closes its log, which counts as well.
+/// Waits for a log to grow or to make way. A container that ends closes its log, which counts as well.
 private final class LogWatch: Sendable {
     private let inotify: Inotify
 
-    init(_ path: FilePath) throws {
+    /// The file may have any name by now.
+    init(_ file: SharedFD) throws {
         inotify = try Inotify()
-        _ = try inotify.watchWrites(path)
+        _ = try inotify.watchWrites(FilePath("/proc/self/fd/\(file.raw)"))
     }
 
     /// Returns when the file changed, and now and then without a change: the container may have ended in between.

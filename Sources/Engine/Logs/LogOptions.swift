@@ -1,0 +1,80 @@
+import DockerAPI
+
+/// Where the output of a container is kept, and how much of it: the log driver with its options, checked.
+struct LogOptions: Sendable, Equatable {
+    enum Driver: String, Sendable {
+        /// Docker's files of JSON lines.
+        case jsonFile = "json-file"
+        /// Kept in the same files: nobody but the engine reads them.
+        case local
+        case none
+    }
+
+    var driver: Driver
+    /// A file that has reached this size makes way for the next.
+    var maxBytes: Int64
+    /// With the one that is written to.
+    var maxFiles: Int
+
+    /// As much as Docker's driver `local` keeps. No log is without a limit: it would fill the disk of the others.
+    static let standard = LogOptions(driver: .jsonFile, maxBytes: 20_000_000, maxFiles: 5)
+
+    init(driver: Driver, maxBytes: Int64, maxFiles: Int) {
+        self.driver = driver
+        self.maxBytes = maxBytes
+        self.maxFiles = maxFiles
+    }
+
+    init(_ config: LogConfig?) throws(EngineError) {
+        self = .standard
+        let type = config?.`Type` ?? ""
+        guard let driver = type.isEmpty ? .jsonFile : Driver(rawValue: type) else {
+            throw EngineError(
+                .notImplemented, "log driver \(type) is not available in this version of Skiff: json-file, local and none are")
+        }
+        self.driver = driver
+        let options = config?.Config ?? [:]
+        for (name, value) in options.sorted(by: { $0.key < $1.key }) { try set(name, value) }
+        // As with Docker: whoever chooses a size and no number has chosen one file.
+        if options["max-size"] != nil, options["max-file"] == nil, driver == .jsonFile { maxFiles = 1 }
+    }
+
+    private mutating func set(_ name: String, _ value: String) throws(EngineError) {
+        switch name {
+        case "max-size" where driver != .none:
+            guard let size = Self.size(value) else { throw EngineError(.invalidArgument, "invalid size: '\(value)'") }
+            guard size > 0 else { throw EngineError(.invalidArgument, "max-size must be a positive number") }
+            maxBytes = size
+        case "max-file" where driver != .none:
+            guard let count = Int(value) else {
+                throw EngineError(.invalidArgument, "strconv.Atoi: parsing \"\(value)\": invalid syntax")
+            }
+            guard (1...1000).contains(count) else {
+                throw EngineError(.invalidArgument, count < 1 ? "max-file cannot be less than 1" : "max-file cannot be more than 1000")
+            }
+            maxFiles = count
+        case "compress" where driver != .none && value == "false", "mode" where value == "blocking": break
+        case "compress", "mode", "max-buffer-size", "labels", "labels-regex", "env", "env-regex", "tag":
+            throw EngineError(.notImplemented, "log opt '\(name)=\(value)' is not available in this version of Skiff")
+        default:
+            throw EngineError(.invalidArgument, "unknown log opt '\(name)' for \(driver.rawValue) log driver")
+        }
+    }
+
+    /// `10m`, `1.5 GB`: decimal units, as Docker reads sizes of logs. nil for what is no size.
+    static func size(_ text: String) -> Int64? {
+        var digits = text[...]
+        if digits.last == "b" || digits.last == "B" { digits.removeLast() }
+        if digits.last == "i" { digits.removeLast() }
+        var factor = 1.0
+        if let unit = digits.last?.lowercased(), let power = ["k", "m", "g", "t", "p"].firstIndex(of: unit) {
+            for _ in 0...power { factor *= 1000 }
+            digits.removeLast()
+        }
+        if digits.last == " " { digits.removeLast() }
+        guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == ".") }), let number = Double(digits),
+            number * factor < 0x1p62
+        else { return nil }
+        return Int64(number * factor)
+    }
+}
