@@ -47,7 +47,16 @@ final class Transport: Sendable {
     static func translated(_ error: any Error, _ method: HTTPMethod, _ address: WebAddress) -> any Error {
         if error is CancellationError || error is RegistryError { return error }
         if let error = error as? HTTPClientError, error == .cancelled { return CancellationError() }
-        return RegistryError(.connection, "\(shown(method, address)): \(reason(error))")
+        return RegistryError(isNobody(error) ? .unreachable : .connection, "\(shown(method, address)): \(reason(error))")
+    }
+
+    /// Whether another try just now would find nobody either.
+    private static func isNobody(_ error: any Error) -> Bool {
+        switch error {
+        case let error as NIOConnectionError: error.connectionErrors.last.map { isNobody($0.error) } ?? true
+        case let error as IOError: error.errnoCode == 111 || error.errnoCode == 113  // ECONNREFUSED, EHOSTUNREACH
+        default: error is NIOSSLError || "\(error)".contains("CERTIFICATE_VERIFY_FAILED")
+        }
     }
 
     /// `Get "https://registry.example/v2/"`
