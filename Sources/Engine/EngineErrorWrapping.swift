@@ -29,7 +29,7 @@ extension EngineError {
         case .notFound: .notFound
         case .denied: .forbidden
         case .unsupported: .invalidArgument
-        case .unauthorized, .unavailable, .refused, .invalidReply, .connection: .internalError
+        case .unauthorized, .unavailable, .refused, .invalidReply, .connection, .unreachable: .internalError
         }
     }
 

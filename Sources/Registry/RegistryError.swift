@@ -13,8 +13,10 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         case refused
         /// The answer breaks the protocol, or its content is not what its digest or size says.
         case invalidReply
-        /// Nobody could be reached, or the connection broke off.
+        /// The connection broke off or brought nothing.
         case connection
+        /// Nobody is there: no such host, nobody listens, or somebody whose certificate is not trusted.
+        case unreachable
         /// What is asked for is understood and not supported.
         case unsupported
     }
@@ -37,5 +39,8 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
     public var description: String { message }
 
     /// Whether another try may go better.
-    public var isTransient: Bool { kind == .connection || kind == .unavailable }
+    public var isTransient: Bool { isConnection || kind == .unavailable }
+
+    /// No answer came, or not all of one.
+    var isConnection: Bool { kind == .connection || kind == .unreachable }
 }

@@ -15,8 +15,10 @@ def test_run_gives_the_output(client):
     with pytest.raises(ContainerError) as failed:
         client.containers.run("busybox", ["sh", "-c", "echo bad >&2; exit 5"], remove=True)
     assert failed.value.exit_status == 5 and failed.value.stderr == b"bad\n"
+    with pytest.raises(APIError, match="connection refused"):
+        client.containers.run("127.0.0.1:9/nosuch:1", "true")
     with pytest.raises(ImageNotFound):
-        client.containers.run("nosuch:1", "true")
+        client.images.get("nosuch:1")
     assert client.containers.list(all=True) == []
 
 

@@ -30,7 +30,9 @@ def test_exit_codes_are_docker_s(cli, command, code, message):
 
 
 def test_an_engine_error_is_125(cli):
-    assert "no such image: nosuch:1" in cli("run", "--rm", "nosuch:1", code=125).err.lower()
+    missing = cli("run", "--rm", "127.0.0.1:9/nosuch:1", code=125).err
+    assert "Unable to find image '127.0.0.1:9/nosuch:1' locally" in missing and "connection refused" in missing
+    assert "no such image: nosuch:1" in cli("run", "--rm", "--pull", "never", "nosuch:1", code=125).err.lower()
     cli("create", "--name", "taken", "busybox")
     conflict = cli("run", "--name", "taken", "busybox", code=125).err
     assert 'The container name "/taken" is already in use by container' in conflict

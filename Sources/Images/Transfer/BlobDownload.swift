@@ -1,5 +1,4 @@
 import Blocking
-import Linux
 import NIOCore
 import OCI
 import Registry

@@ -1,6 +1,5 @@
 import Archive
 import Blocking
-import Linux
 import NIOCore
 import OCI
 import Synchronization

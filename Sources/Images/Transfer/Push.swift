@@ -1,6 +1,5 @@
 import Blocking
 import FoundationEssentials
-import Linux
 public import OCI
 public import Registry
 import Store

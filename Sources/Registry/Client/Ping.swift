@@ -31,7 +31,7 @@ extension Registries {
         for origin in candidates {
             do {
                 return try await logIn(at: origin, domain, credentials)
-            } catch let error as RegistryError where error.kind == .connection {
+            } catch let error as RegistryError where error.isConnection {
                 failure = error
             }
         }

@@ -72,7 +72,7 @@ public struct RepositorySource: Sendable {
             do {
                 try await secure.ping(triesOnce: true)
                 return secure
-            } catch let error as RegistryError where error.kind == .connection {
+            } catch let error as RegistryError where error.isConnection {
                 // Whoever speaks no TLS is asked without.
             }
         }

@@ -36,7 +36,7 @@ extension Registries {
         for origin in candidates {
             do {
                 return try await search(words, limit, at: origin, domain, credentials)
-            } catch let error as RegistryError where error.kind == .connection {
+            } catch let error as RegistryError where error.isConnection {
                 failure = error
             }
         }

@@ -54,7 +54,7 @@ struct Exchange: Sendable {
                 let error = try await failure(answer, call.method)
                 guard error.kind == .unavailable, call.isRepeatable else { throw error }
                 try await wait.next(after: error, retryAfter: retryAfter)
-            } catch let error as RegistryError where error.kind == .connection && call.isRepeatable {
+            } catch let error as RegistryError where error.isConnection && call.isRepeatable {
                 try await wait.next(after: error)
             }
         }

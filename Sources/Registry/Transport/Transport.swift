@@ -9,12 +9,19 @@ import Synchronization
 final class Transport: Sendable {
     let configuration: RegistryConfiguration
     private let group: any EventLoopGroup
-    private let clients = Mutex<[ProxySettings.Proxy?: HTTPClient]>([:])
+    private let clients = Mutex<[ClientKey: HTTPClient]>([:])
     private let tls = Mutex<[Origin: TLSConfiguration]>([:])
 
     init(_ configuration: RegistryConfiguration, group: any EventLoopGroup) {
         self.configuration = configuration
         self.group = group
+    }
+
+    /// What all requests of one client have in common.
+    private struct ClientKey: Hashable {
+        let proxy: ProxySettings.Proxy?
+        /// The registry may be busy for long before it answers: it digests what was sent and puts it into its storage.
+        let sends: Bool
     }
 
     /// Closes all connections. To be called before the last owner lets go.
@@ -36,8 +43,9 @@ final class Transport: Sendable {
         request.headers.replaceOrAdd(name: "User-Agent", value: "docker/28.2.2 (skiff)")
         request.body = body
         if address.origin.scheme == "https" { request.tlsConfiguration = try trust(address.origin) }
+        let key = ClientKey(proxy: configuration.proxies.proxy(for: address.origin), sends: method != .GET && method != .HEAD)
         do {
-            return try await client(configuration.proxies.proxy(for: address.origin)).execute(request, deadline: .distantFuture)
+            return try await client(key).execute(request, deadline: .distantFuture)
         } catch {
             throw Self.translated(error, method, address)
         }
@@ -47,7 +55,16 @@ final class Transport: Sendable {
     static func translated(_ error: any Error, _ method: HTTPMethod, _ address: WebAddress) -> any Error {
         if error is CancellationError || error is RegistryError { return error }
         if let error = error as? HTTPClientError, error == .cancelled { return CancellationError() }
-        return RegistryError(.connection, "\(shown(method, address)): \(reason(error))")
+        return RegistryError(isNobody(error) ? .unreachable : .connection, "\(shown(method, address)): \(reason(error))")
+    }
+
+    /// Whether another try just now would find nobody either.
+    private static func isNobody(_ error: any Error) -> Bool {
+        switch error {
+        case let error as NIOConnectionError: error.connectionErrors.last.map { isNobody($0.error) } ?? true
+        case let error as IOError: error.errnoCode == 111 || error.errnoCode == 113  // ECONNREFUSED, EHOSTUNREACH
+        default: error is NIOSSLError || "\(error)".contains("CERTIFICATE_VERIFY_FAILED")
+        }
     }
 
     /// `Get "https://registry.example/v2/"`
@@ -102,24 +119,25 @@ final class Transport: Sendable {
         return made
     }
 
-    private func client(_ proxy: ProxySettings.Proxy?) -> HTTPClient {
+    private func client(_ key: ClientKey) -> HTTPClient {
         clients.withLock { clients in
-            if let client = clients[proxy] { return client }
-            let client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: settings(proxy))
-            clients[proxy] = client
+            if let client = clients[key] { return client }
+            let client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: settings(key))
+            clients[key] = client
             return client
         }
     }
 
-    private func settings(_ proxy: ProxySettings.Proxy?) -> HTTPClient.Configuration {
+    private func settings(_ key: ClientKey) -> HTTPClient.Configuration {
         let stall = TimeAmount(configuration.stallTimeout)
+        let answer = key.sends ? max(stall, .minutes(10)) : stall
         var settings = HTTPClient.Configuration(
             redirectConfiguration: .disallow,
-            timeout: .init(connect: min(stall, .seconds(10)), read: stall, write: stall + stall), decompression: .disabled)
+            timeout: .init(connect: min(stall, .seconds(10)), read: answer, write: stall + stall), decompression: .disabled)
         settings.httpVersion = .http1Only
         settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 32
         settings.connectionPool.retryConnectionEstablishment = false
-        if let proxy {
+        if let proxy = key.proxy {
             let authorization = proxy.authorization.map { secret in
                 HTTPClient.Authorization.basic(credentials: Base64.encoded(Array(secret.reveal().utf8)))
             }
