@@ -154,7 +154,7 @@ def test_a_failing_command_shows_its_last_words_and_code(cli, context):
     ("FROM busybox\nEXPOSE many\n", "many"),
     ("FROM busybox\nCOPY nosuch /\n", "nosuch"),
     ("FROM busybox\nCOPY ../up /\n", "up"),
-    ("FROM busybox\nCOPY --from=127.0.0.1:9/nosuch /a /a\n", "nosuch"),
+    ("FROM busybox\nCOPY --from=127.0.0.1:9/nosuch /a /a\n", "connection refused"),
     ("FROM 127.0.0.1:9/nosuch:1\n", "connection refused"),
     ("FROM busybox\nUSER nosuch\nRUN true\n", "nosuch"),
 ])
