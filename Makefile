@@ -10,9 +10,11 @@ BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libisal-de
 DEMO_PACKAGES  = $(BUILD_PACKAGES) debootstrap curl
 TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static docker-compose iproute2 nftables python3 python3-venv python3-pip e2fsprogs runc strace uidmap \
                  skopeo podman umoci docker-registry openssl apache2-utils
+VM_PACKAGES    = qemu-system-x86 cpio debootstrap busybox-static e2fsprogs
+CALLER_PACKAGES = docker.io containerd podman conmon
 BENCH_PACKAGES = $(TEST_PACKAGES) docker.io runc crun podman
 
-.PHONY: all help deps programs demo test test-long bench lint install clean toolchain
+.PHONY: all help deps programs demo test test-long bench fuzz lint install clean toolchain
 
 all: programs
 
@@ -22,6 +24,7 @@ help:
 	@echo 'make test     every test: units, the real kernel, the real docker client'
 	@echo 'make test-long  the same, with races of a minute each and every failure of a start'
 	@echo 'make bench    our start times beside those of docker, podman, runc and crun'
+	@echo 'make fuzz     feed the readers of config.json with what a fuzzer makes up (TIME=60 seconds)'
 	@echo 'make lint     formatting, and whether the documents name files that exist'
 	@echo 'make install  programs, systemd units and completions (PREFIX, DESTDIR)'
 
@@ -39,7 +42,8 @@ demo: deps-DEMO_PACKAGES
 	@scripts/build-programs $(CONFIG) bin
 	@scripts/demo bin
 
-test: deps-TEST_PACKAGES
+test: deps-TEST_PACKAGES deps-CALLER_PACKAGES
+	@scripts/install-packages $(VM_PACKAGES) || echo 'The tests in a virtual machine will be skipped.' >&2
 	@scripts/test
 
 test-long: deps-TEST_PACKAGES
@@ -49,6 +53,11 @@ bench: deps-BENCH_PACKAGES
 	@scripts/build-programs release bin
 	@scripts/bench bin
 	@scripts/bench-images bin
+
+# SECONDS of fuzzing for the readers of config.json: make fuzz TIME=3600
+TIME ?= 60
+fuzz: toolchain
+	@scripts/fuzz $(TIME)
 
 lint: toolchain
 	swift format lint --strict --recursive Package.swift Sources Tests

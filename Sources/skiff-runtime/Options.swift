@@ -1,5 +1,5 @@
 /// The options of a command, in the manner of Go's programs: `-name`, `--name`, `--name value`, `--name=value`, up to the
-/// first word that is no option, or up to `--`.
+/// first word that is no option, or up to `--`. Where options may also follow that word, they are taken from anywhere.
 struct Options {
     private(set) var values: [String: [String]] = [:]
     private(set) var flags: Set<String> = []
@@ -16,20 +16,29 @@ struct Options {
         }
     }
 
-    init(_ arguments: [String], _ known: Known) throws {
+    /// With `allowsHelp`, `-h` and `--help` are the flag `help`.
+    init(_ arguments: [String], _ known: Known, allowsHelp: Bool = false, anywhere: Bool = false) throws {
         var words = arguments[...]
+        var passed: [String] = []
         while let word = words.first {
             if word == "--" {
                 words = words.dropFirst()
                 break
             }
-            guard word.hasPrefix("-"), word != "-" else { break }
+            if !word.hasPrefix("-") || word == "-" {
+                guard anywhere else { break }
+                passed.append(word)
+                words = words.dropFirst()
+                continue
+            }
             words = words.dropFirst()
             let body = word.drop { $0 == "-" }
             let equals = body.firstIndex(of: "=")
             let name = String(body[..<(equals ?? body.endIndex)])
             let given = equals.map { String(body[body.index(after: $0)...]) }
-            if let canonical = known.flags[name] {
+            if allowsHelp, name == "h" || name == "help", known.flags[name] == nil {
+                flags.insert("help")
+            } else if let canonical = known.flags[name] {
                 switch given {
                 case nil, "true", "1": flags.insert(canonical)
                 case "false", "0": flags.remove(canonical)
@@ -43,7 +52,7 @@ struct Options {
                 throw UsageError("flag provided but not defined: -\(name)")
             }
         }
-        rest = Array(words)
+        rest = passed + words
     }
 
     /// The last value given.
@@ -59,19 +68,16 @@ struct Options {
         }
         return number
     }
-
-    /// The first word, which has to be the id of a container.
-    func id() throws -> String {
-        guard let id = rest.first else { throw UsageError("requires a container ID") }
-        return id
-    }
 }
 
 /// A command line that cannot be understood.
 struct UsageError: Error, CustomStringConvertible {
     let description: String
+    /// What is told besides, on standard output.
+    let help: String
 
-    init(_ description: String) {
+    init(_ description: String, help: String = "") {
         self.description = description
+        self.help = help
     }
 }

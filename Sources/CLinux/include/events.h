@@ -4,6 +4,7 @@
 // For their declarations, which Swift's Glibc module does not have.
 #include <malloc.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/un.h>
 

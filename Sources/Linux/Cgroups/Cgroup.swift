@@ -118,6 +118,22 @@ extension Cgroup {
         return components.reduce(into: "") { $0 += "/" + $1 }
     }
 
+    /// Where a group of this path and with these limits lies, whether or not it exists.
+    static func place(_ path: String, for resources: Resources) throws(SystemError) -> Cgroup {
+        Cgroup(path: try normalized(path), layout: try CgroupLayout.detect(), wanted: resources.wants)
+    }
+
+    /// Makes the directories that do not exist, and prepares all of them for the limits.
+    func makeMissingDirectories(for resources: Resources) throws(SystemError) {
+        let cpuset: FilePath? = if case .one(let all) = trees { all[.cpuset] } else { nil }
+        for directory in directories {
+            let chain = chain(directory)
+            for member in chain where !Self.exists(member) { try Self.mkdir(member) }
+            if directory == cpuset { for member in chain { try Self.inheritProcessors(member) } }
+            if case .two = trees { try Self.delegateControllers(chain, resources) }
+        }
+    }
+
     /// How many directories lie between the root of a hierarchy and the group's directory, itself included.
     private var depth: Int { path.split(separator: "/").count }
 

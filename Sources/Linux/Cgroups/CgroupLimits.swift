@@ -112,6 +112,9 @@ extension Cgroup {
         if let idle = resources.cpuIdle, idle != 0 { try Self.write("\(idle)", to: try file(.cpu, "cpu.idle")) }
     }
 
+    /// The weight of version 2 for shares of version 1.
+    public static func weight(ofShares shares: Int64) -> Int { weight(shares: shares) }
+
     /// Shares (2...262144, usually 1024) as weight (1...10000, usually 100), along the curve through these three points
     /// that runc and crun follow.
     static func weight(shares: Int64) -> Int {

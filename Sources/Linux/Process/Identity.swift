@@ -53,6 +53,11 @@ public enum Identity {
         try check("pivot_root") { clinux_pivot_root(".", ".") }
     }
 
+    /// chroot(2). The mount namespace keeps its root.
+    public static func changeRootToWorkingDirectory() throws(SystemError) {
+        try check("chroot") { chroot(".") }
+    }
+
     /// Nothing that the process executes from now on can gain privileges.
     public static func forbidNewPrivileges() throws(SystemError) {
         try check("prctl PR_SET_NO_NEW_PRIVS") { clinux_prctl(PR_SET_NO_NEW_PRIVS, 1, 0) }

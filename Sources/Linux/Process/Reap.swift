@@ -12,3 +12,8 @@ public func reapIfEnded(_ pid: pid_t) -> Bool {
 public func kill(_ pid: pid_t, _ signal: Signal) throws(SystemError) {
     try check("kill", "\(pid)") { Glibc.kill(pid, signal.rawValue) }
 }
+
+/// Does nothing until a signal ends the process.
+public func sleepForever() -> Never {
+    while true { pause() }
+}

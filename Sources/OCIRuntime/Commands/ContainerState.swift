@@ -22,6 +22,8 @@ public struct ContainerState: Sendable, Equatable {
     public var created: String
     public var cgroupPath: String
     public var annotations: [String: String]
+    /// The unit of systemd that holds the group, where there is one.
+    public var scope: SystemdScope?
 
     init(bytes: [UInt8]) throws {
         let json = try JSONValue.parse(bytes)
@@ -40,11 +42,14 @@ public struct ContainerState: Sendable, Equatable {
         if case .object(let members)? = json["annotations"] {
             for (key, value) in members { annotations[key] = value.string }
         }
+        scope = json["systemdUnit"]?.string.map {
+            SystemdScope(unit: $0, slice: json["systemdSlice"]?.string ?? "", isUser: json["systemdUser"]?.boolean ?? false)
+        }
     }
 
     init(
         id: String, ociVersion: String, pid: Int32, startTime: UInt64, bundle: String, rootfs: String, created: String,
-        cgroupPath: String, annotations: [String: String]
+        cgroupPath: String, annotations: [String: String], scope: SystemdScope? = nil
     ) {
         self.id = id
         self.ociVersion = ociVersion
@@ -55,10 +60,11 @@ public struct ContainerState: Sendable, Equatable {
         self.created = created
         self.cgroupPath = cgroupPath
         self.annotations = annotations
+        self.scope = scope
     }
 
     /// As it is kept, or with the status as it is shown.
-    func json(status: Status? = nil) -> JSONValue {
+    func json(status: Status? = nil, owner: String = "") -> JSONValue {
         var members: [(String, JSONValue)] = [
             ("ociVersion", .string(ociVersion)), ("id", .string(id)),
             ("pid", .int(status == .stopped ? 0 : Int64(pid))),
@@ -71,8 +77,13 @@ public struct ContainerState: Sendable, Equatable {
         }
         if status == nil {
             members += [("startTime", .int(Int64(bitPattern: startTime))), ("cgroupPath", .string(cgroupPath))]
+            if let scope {
+                members += [
+                    ("systemdUnit", .string(scope.unit)), ("systemdSlice", .string(scope.slice)), ("systemdUser", .bool(scope.isUser)),
+                ]
+            }
         } else {
-            members.append(("owner", ""))
+            members.append(("owner", .string(owner)))
         }
         return .object(members)
     }
@@ -102,9 +113,14 @@ public func runtimeText(_ error: any Error) -> String {
 /// The directory with the states of all containers.
 public struct RuntimeRoot: Sendable {
     public let path: FilePath
+    let driver: CgroupDriver
+    /// Whether the caller lacks the rights of root, so that a group that cannot be had is done without.
+    let isRootless: Bool
 
-    public init(_ path: FilePath) {
+    public init(_ path: FilePath, driver: CgroupDriver = .cgroupfs, isRootless: Bool = CurrentProcess.effectiveUserID != 0) {
         self.path = path
+        self.driver = driver
+        self.isRootless = isRootless
     }
 
     func directory(_ id: String) -> FilePath { path.appending(id) }
@@ -161,7 +177,7 @@ public struct RuntimeRoot: Sendable {
         guard isProcessAlive(state.pid, startTime: state.startTime) else { return .stopped }
         if (try? lstatIfExists(directory(state.id).appending("exec.fifo"))) != .none { return .created }
         // A group that cannot be read is not paused.
-        let isFrozen = (try? Cgroup.open(path: state.cgroupPath).isFrozen()) ?? false
+        let isFrozen = !state.cgroupPath.isEmpty && (try? Cgroup.open(path: state.cgroupPath).isFrozen()) ?? false
         return isFrozen ? .paused : .running
     }
 

@@ -2,43 +2,6 @@ import Linux
 import OCI
 public import SystemPackage
 
-/// What create, run and exec have in common: where a process's terminal, pid and descriptors go.
-public struct ProcessRequest: Sendable {
-    public var consoleSocket: String?
-    public var pidFile: String?
-    public var preservedDescriptors: Int
-    public var detach: Bool
-
-    public init(consoleSocket: String? = nil, pidFile: String? = nil, preservedDescriptors: Int = 0, detach: Bool = false) {
-        self.consoleSocket = consoleSocket
-        self.pidFile = pidFile
-        self.preservedDescriptors = preservedDescriptors
-        self.detach = detach
-    }
-
-    /// A terminal of a process that nobody stays with has to go somewhere, and nowhere without one.
-    func check(terminal: Bool, staysAlone: Bool) throws {
-        if terminal, staysAlone, consoleSocket == nil {
-            throw RuntimeError("cannot allocate tty if runc will detach without setting console socket")
-        }
-        if consoleSocket != nil, !terminal || !staysAlone {
-            throw RuntimeError("cannot use console socket if runc will not detach or allocate tty")
-        }
-    }
-
-    func deliver(_ launched: inout Launched) throws {
-        if let consoleSocket, let terminal = launched.takeTerminal() {
-            let path = FilePath(consoleSocket)
-            let directory = path.isAbsolute || path.components.count > 1 ? path.removingLastComponent() : "."
-            let connection = try connectUnix(name: path.lastComponent?.string ?? "", in: directory)
-            try sendDescriptor(terminal.raw, Array("/dev/ptmx".utf8), over: connection.raw)
-        }
-        if let pidFile {
-            try writeAtomically(Array("\(launched.pid)".utf8), to: FilePath(pidFile), mode: 0o644, sync: false)
-        }
-    }
-}
-
 /// A container while it comes to be. Whatever fails undoes what was made before.
 struct ContainerCreation {
     let root: RuntimeRoot
@@ -46,44 +9,28 @@ struct ContainerCreation {
     let bundle: FilePath
     let spec: RuntimeSpec
     let directory: FilePath
-    /// nil for an ordinary user who has none to give.
-    let cgroup: Cgroup?
+    let group: ContainerGroup
 
     /// Reads the bundle and makes the state directory and the cgroup.
-    init(root: RuntimeRoot, id: String, bundle: FilePath) throws {
+    init(root: RuntimeRoot, id: String, bundle: FilePath, _ request: ProcessRequest) throws {
         try RuntimeRoot.check(id)
-        let bytes = try Self.readConfig(bundle)
-        spec = try RuntimeSpec(bytes: bytes)
+        let bytes = try Self.readConfig(bundle, request.configuration)
+        var spec = try RuntimeSpec(bytes: bytes)
+        if request.listenDescriptors > 0 {
+            // The first process of the container is 1 as it sees itself.
+            spec.process.env += ["LISTEN_FDS=\(request.listenDescriptors)", "LISTEN_PID=1"]
+        }
+        self.spec = spec
         self.root = root
         self.id = id
         self.bundle = bundle
         directory = try root.make(id)
         do {
             try Self.write(bytes, directory.appending("config.json"))
-            let path = spec.linux.cgroupsPath ?? ""
-            guard path.split(separator: ":", omittingEmptySubsequences: false).count != 3 else {
-                throw RuntimeError("cgroupsPath \(path) is one of systemd, which is not supported")
-            }
-            cgroup = try Self.makeCgroup(path.isEmpty ? "/\(id)" : path, try Cgroup.Resources(spec.linux.resources))
+            group = try ContainerGroup.make(spec, id: id, root)
         } catch {
             try? removeTree(directory)  // The first error is the one to tell.
             throw error
-        }
-    }
-
-    /// Without limits to keep a container can do without a group of its own, where its user may not make one.
-    private static func makeCgroup(_ path: String, _ resources: Cgroup.Resources) throws -> Cgroup? {
-        do throws(SystemError) {
-            return try Cgroup.create(path: path, resources: resources)
-        } catch {
-            let isRefused = [.permissionDenied, .notPermitted, .readOnlyFileSystem].contains(error.errno)
-            guard isRefused, CurrentProcess.effectiveUserID != 0 else { throw error }
-            var limits = resources
-            limits.devices = []
-            guard limits == Cgroup.Resources() else {
-                throw RuntimeError("rootless needs no limits when no permission is granted for cgroups: \(error)")
-            }
-            return nil
         }
     }
 
@@ -91,12 +38,13 @@ struct ContainerCreation {
         try OwnedFD.open(path, [.writeOnly, .create, .exclusive], mode: 0o600).writeAll(bytes)
     }
 
-    private static func readConfig(_ bundle: FilePath) throws -> [UInt8] {
+    private static func readConfig(_ bundle: FilePath, _ other: String?) throws -> [UInt8] {
+        let path = bundle.pushing(FilePath(other ?? "config.json"))
         do {
-            return try OwnedFD.open(bundle.appending("config.json"), .readOnly).readAll(limit: 4 << 20)
+            return try OwnedFD.open(path, .readOnly).readAll(limit: 4 << 20)
         } catch {
             let isMissing = error.errno == .noSuchFileOrDirectory
-            throw isMissing ? RuntimeError("JSON specification file config.json not found") : error
+            throw isMissing ? RuntimeError("JSON specification file \(other ?? "config.json") not found") : error
         }
     }
 
@@ -104,16 +52,17 @@ struct ContainerCreation {
     func launch(_ request: ProcessRequest, gate: Int32?, diesWithParent: Bool) throws -> Launched {
         let terminal = spec.process.terminal
         let created = Timestamp.now().description
-        var launched = try launchContainer(
-            spec,
-            LaunchOptions(
-                id: id, stdio: terminal ? .terminal : .descriptors(input: 0, output: 1, error: 2), bundle: bundle,
-                cgroup: cgroup, diesWithParent: diesWithParent, gate: gate,
-                preservedDescriptors: request.preservedDescriptors))
+        var options = LaunchOptions(
+            id: id, stdio: terminal ? .terminal : .descriptors(input: 0, output: 1, error: 2), bundle: bundle,
+            cgroup: group.forClone, diesWithParent: diesWithParent, gate: gate, preservedDescriptors: request.inheritedDescriptors,
+            newKeyring: request.newKeyring)
+        options.keepsOldRoot = request.keepsOldRoot
+        var launched = try launchContainer(spec, options)
         do {
             try launched.waitUntilReady()
+            try group.hold(launched.pid)
             try root.save(try state(pid: launched.pid, created: created))
-            try request.deliver(&launched)
+            try request.deliver(&launched, as: "standard")
         } catch {
             launched.abandon()
             throw error
@@ -121,18 +70,17 @@ struct ContainerCreation {
         return launched
     }
 
-    private func state(pid: Int32, created: String) throws -> ContainerState {
+    func state(pid: Int32, created: String) throws -> ContainerState {
         ContainerState(
             id: id, ociVersion: spec.ociVersion, pid: pid, startTime: try processStartTime(pid), bundle: bundle.string,
-            rootfs: bundle.pushing(FilePath(spec.root.path)).string, created: created, cgroupPath: cgroup?.path ?? "",
-            annotations: spec.annotations)
+            rootfs: bundle.pushing(FilePath(spec.root.path)).string, created: created, cgroupPath: group.cgroup?.path ?? "",
+            annotations: spec.annotations, scope: group.scope)
     }
 
     /// Removes everything; the processes have to be gone or dying.
     func remove() {
         // Only clean-up: what cannot be removed now, `delete --force` removes.
-        if !spec.hasOwnPidNamespace { try? cgroup?.killAll() }
-        try? cgroup?.remove()
+        try? group.remove(killing: !spec.hasOwnPidNamespace)
         try? removeTree(directory)
         spec.removeResourceDirectory(id)
         ReportedState(spec, LaunchOptions(id: id, stdio: .terminal, bundle: bundle)).runPoststop(spec)
@@ -142,7 +90,7 @@ struct ContainerCreation {
 extension RuntimeRoot {
     /// `create`: everything but the program itself; the process waits at a named pipe.
     public func create(_ id: String, bundle: FilePath, _ request: ProcessRequest) throws {
-        let creation = try ContainerCreation(root: self, id: id, bundle: bundle)
+        let creation = try ContainerCreation(root: self, id: id, bundle: bundle, request)
         do {
             try request.check(terminal: creation.spec.process.terminal, staysAlone: true)
             let directory = try OwnedFD.open(creation.directory, [.path, .directory])
@@ -178,7 +126,7 @@ extension RuntimeRoot {
 
     /// `run`: create and start; without `detach` it stays until the end and answers the exit code.
     public func run(_ id: String, bundle: FilePath, _ request: ProcessRequest, keep: Bool = false) throws -> Int32 {
-        let creation = try ContainerCreation(root: self, id: id, bundle: bundle)
+        let creation = try ContainerCreation(root: self, id: id, bundle: bundle, request)
         do {
             let terminal = creation.spec.process.terminal
             try request.check(terminal: terminal, staysAlone: request.detach)

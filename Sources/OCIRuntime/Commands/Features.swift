@@ -2,7 +2,7 @@ import Linux
 public import OCI
 
 /// What this runtime can do, in the form of the OCI specification's `features`.
-public func runtimeFeatures() -> JSONValue {
+public func runtimeFeatures(version: String) -> JSONValue {
     let capabilities = Capability.known.compactMap(\.name).map(JSONValue.string)
     let mountOptions = [
         "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "idmap", "iversion", "lazytime", "loud",
@@ -36,7 +36,7 @@ public func runtimeFeatures() -> JSONValue {
         "linux": [
             "namespaces": .array(RuntimeSpec.Namespace.Kind.allCases.map { .string($0.rawValue) }),
             "capabilities": .array(capabilities),
-            "cgroup": ["v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true],
+            "cgroup": ["v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true],
             "seccomp": [
                 "enabled": true, "actions": .array(actions.map(JSONValue.string)),
                 "operators": .array(operators.map(JSONValue.string)),
@@ -53,5 +53,11 @@ public func runtimeFeatures() -> JSONValue {
             "mountExtensions": ["idmap": ["enabled": true]],
             "netDevices": ["enabled": true],
         ],
+        "annotations": .object([
+            ("io.github.skiff.version", .string(version)),
+            // Tells containerd and CRI-O that they may offer it.
+            ("org.opencontainers.runc.checkpoint.enabled", .string((try? RuntimeRoot.find("criu")) == nil ? "false" : "true")),
+        ]),
+        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property.", "org.criu.config"],
     ]
 }

@@ -24,7 +24,7 @@ extension RuntimeRoot {
     /// Without a pid namespace of its own a container's other processes outlive the first one.
     private func killRest(_ state: ContainerState) throws {
         if try config(state.id).hasOwnPidNamespace { return }
-        if let cgroup = try? Cgroup.open(path: state.cgroupPath) { try cgroup.killAll() }  // Without it nobody is left.
+        try ContainerGroup(state).cgroup?.killAll()
     }
 
     /// `delete`: removes what is left of a container that has ended; with `force` it is killed first, and need not exist.
@@ -33,7 +33,7 @@ extension RuntimeRoot {
         do {
             state = try load(id)
         } catch let error as RuntimeError where force {
-            if error.description == "container does not exist" { try? removeTree(directory(id)) }  // Half made, or nothing.
+            if error.description == "container does not exist" { try removeHalfMade(id) }
             return
         }
         switch status(state) {
@@ -43,10 +43,7 @@ extension RuntimeRoot {
         case let status: throw RuntimeError("cannot delete container \(id) that is not stopped: \(status.rawValue)")
         }
         let spec = try? config(id)  // An unreadable configuration must not keep the container.
-        if let cgroup = try? Cgroup.open(path: state.cgroupPath) {  // Gone already: then there is nothing to remove.
-            if spec?.hasOwnPidNamespace != true { try cgroup.killAll() }
-            try cgroup.remove()
-        }
+        try ContainerGroup(state).remove(killing: spec?.hasOwnPidNamespace != true)
         try removeTree(directory(id))
         if let spec {
             spec.removeResourceDirectory(id)
@@ -54,11 +51,21 @@ extension RuntimeRoot {
         }
     }
 
+    /// What a create that was killed has left: the configuration says which group it would have got.
+    private func removeHalfMade(_ id: String) throws {
+        guard try lstatIfExists(directory(id)) != nil else { return }
+        if let spec = try? config(id) {  // Killed before it was written: then there is nothing else either.
+            try ContainerGroup.left(by: spec, id: id, self).remove(killing: true)
+            spec.removeResourceDirectory(id)
+        }
+        try removeTree(directory(id))
+    }
+
     private func killAndWait(_ state: ContainerState) throws {
         let process = try openProcess(state.pid)
         guard isProcessAlive(state.pid, startTime: state.startTime) else { return }
         try sendSignal(.kill, to: process)
-        if let cgroup = try? Cgroup.open(path: state.cgroupPath) { try cgroup.killAll() }  // As above.
+        try ContainerGroup(state).cgroup?.killAll()
         let epoll = try Epoll()
         try epoll.add(process.raw, .readable, token: 0)
         guard try !epoll.wait(milliseconds: 10_000).isEmpty else {
@@ -69,13 +76,26 @@ extension RuntimeRoot {
     /// `state`: what the OCI specification calls so, and a little more.
     public func stateJSON(_ id: String) throws -> JSONValue {
         let state = try load(id)
-        return state.json(status: status(state))
+        return state.json(status: status(state), owner: try owner(id))
+    }
+
+    /// The name of the user whose container it is, or its number after `#`.
+    private func owner(_ id: String) throws -> String {
+        guard let uid = try lstatIfExists(directory(id))?.uid else { return "" }
+        if uid == 0 { return "root" }
+        // Without the file everybody is a number.
+        let users = (try? OwnedFD.open("/etc/passwd", .readOnly).readAll(limit: 4 << 20)) ?? []
+        for line in users.split(separator: 0x0A) {
+            let fields = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+            if fields.count > 2, fields[2].elementsEqual("\(uid)".utf8) { return String(decoding: fields[0], as: UTF8.self) }
+        }
+        return "#\(uid)"
     }
 
     /// `pause` and `resume`.
     public func setPaused(_ id: String, _ paused: Bool) throws {
         let state = try load(id)
-        let cgroup = try Cgroup.open(path: state.cgroupPath)
+        let cgroup = try group(of: state)
         switch (status(state), paused) {
         case (.running, true), (.created, true): try cgroup.freeze()
         case (.paused, false): try cgroup.thaw()
@@ -86,14 +106,22 @@ extension RuntimeRoot {
 
     /// `ps`: the pids of all processes, as the host sees them.
     public func processes(_ id: String) throws -> [Int32] {
-        try Cgroup.open(path: try load(id).cgroupPath).processes().sorted()
+        try group(of: try load(id)).processes().sorted()
+    }
+
+    /// The group of a container that has one.
+    func group(of state: ContainerState) throws -> Cgroup {
+        guard !state.cgroupPath.isEmpty else { throw RuntimeError("container \(state.id) has no cgroup of its own") }
+        return try Cgroup.open(path: state.cgroupPath)
     }
 
     /// `update`: other limits for a living container.
     public func update(_ id: String, resources: JSONValue) throws {
         let state = try load(id)
         guard status(state) != .stopped else { throw RuntimeError("container not running") }
-        let wanted = try RuntimeSpec.Resources(json: resources)
-        try Cgroup.open(path: state.cgroupPath).update(try Cgroup.Resources(wanted))
+        let limits = try Cgroup.Resources(try RuntimeSpec.Resources(json: resources))
+        let cgroup = try group(of: state)
+        try state.scope?.update(limits)
+        try cgroup.update(limits)
     }
 }

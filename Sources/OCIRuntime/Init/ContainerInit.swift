@@ -106,6 +106,11 @@ struct ContainerInit {
     }
 
     private func switchRoot(_ root: borrowing OwnedFD) throws {
+        if plan.options.keepsOldRoot {
+            // The container's root lies on top of the old one already.
+            try Identity.changeDirectory(root)
+            return try Identity.changeRootToWorkingDirectory()
+        }
         let old = try OwnedFD.open("/", [.path, .directory])
         try Identity.pivotRoot(to: root)
         try Identity.changeDirectory(old)

@@ -28,6 +28,8 @@ public struct LaunchOptions: Sendable {
     public var preservedDescriptors: Int
     /// Whether the process gets a session keyring of its own, in place of the caller's.
     public var newKeyring: Bool
+    /// The old root stays mounted below the container's, out of reach: `pivot_root` cannot leave an initial RAM disk.
+    public var keepsOldRoot = false
 
     public init(
         id: String, stdio: Stdio, rootMount: Int32? = nil, bundle: FilePath = "/", cgroup: Cgroup? = nil,

@@ -9,6 +9,7 @@ struct ResourceDirectory {
     private let id: String
     private let root: FilePath
     private let group: FilePath
+    var place: FilePath { group }
 
     /// Where the file system is mounted by custom.
     static let usualRoot: FilePath = "/sys/fs/resctrl"
@@ -40,7 +41,7 @@ struct ResourceDirectory {
     private static func refusal(_ text: String) -> LaunchError { LaunchError(message: "intelRdt: \(text)") }
 
     /// All lines, in the order in which they have to be written.
-    private var lines: [String] { [wanted.l3CacheSchema, wanted.memBwSchema].compactMap { $0 } + wanted.schemata }
+    var lines: [String] { [wanted.l3CacheSchema, wanted.memBwSchema].compactMap { $0 } + wanted.schemata }
 
     /// Makes or finds the class, and moves the process in.
     func enter(_ pid: Int32) throws {

@@ -1,0 +1,45 @@
+import CLinux
+import Glibc
+import SystemPackage
+
+extension Cgroup {
+    /// A group that somebody else has made, as systemd does, perhaps not in every hierarchy: what is missing is made, and
+    /// the limits are set.
+    public static func adopt(path: String, resources: Resources) throws(SystemError) -> Cgroup {
+        let cgroup = try place(path, for: resources)
+        try cgroup.makeMissingDirectories(for: resources)
+        try cgroup.apply(resources)
+        try cgroup.apply(devices: resources.devices)
+        return cgroup
+    }
+
+    /// A group below this one that exists: for everything, or on version 1 for the named controllers only, while the
+    /// others stay those of this group. Fails where there is none, and for a path that leads out.
+    public func descendant(_ below: String, controllers: [String]) throws(SystemError) -> Cgroup {
+        func refuse(_ errno: Errno) -> SystemError { SystemError(errno: errno, call: "cgroup", subject: below) }
+        let parts = below.split(separator: "/")
+        guard parts.allSatisfy({ $0 != "." && $0 != ".." && !$0.utf8.contains(0) }) else { throw refuse(.invalidArgument) }
+        let suffix = FilePath(parts.joined(separator: "/"))
+        let inner = parts.isEmpty ? path : path + "/" + suffix.string
+        switch trees {
+        case .two(let directory):
+            // The one hierarchy has no name.
+            guard controllers.isEmpty else { throw refuse(.invalidArgument) }
+            let place = parts.isEmpty ? directory : directory.appending(suffix.string)
+            guard Self.exists(place) else { throw refuse(.noSuchFileOrDirectory) }
+            return Cgroup(path: inner, trees: .two(place))
+        case .one(var all):
+            for name in controllers where CgroupController(rawValue: name).flatMap({ all[$0] }) == nil { throw refuse(.invalidArgument) }
+            for (controller, directory) in all where controllers.isEmpty || controllers.contains(controller.rawValue) {
+                let place = parts.isEmpty ? directory : directory.appending(suffix.string)
+                guard Self.exists(place) else {
+                    // Without a name it is for those that have it.
+                    if controllers.isEmpty { continue }
+                    throw refuse(.noSuchFileOrDirectory)
+                }
+                all[controller] = place
+            }
+            return Cgroup(path: path, trees: .one(all))
+        }
+    }
+}
