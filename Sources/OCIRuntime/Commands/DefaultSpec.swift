@@ -14,8 +14,8 @@ public func writeDefaultSpec(in bundle: FilePath, rootless: Bool) throws {
     do {
         let file = try OwnedFD.open("config.json", in: directory, [.writeOnly, .create, .exclusive], mode: 0o666)
         try file.writeAll(spec.json().serialized(indented: true) + [0x0A])
-    } catch  where error.errno == .fileExists {
-        throw RuntimeError("File config.json exists. Remove it first")
+    } catch {
+        throw error.errno == .fileExists ? RuntimeError("File config.json exists. Remove it first") : error
     }
 }
 

@@ -11,9 +11,10 @@ public struct ContainerEvents: ~Copyable {
     init(_ root: RuntimeRoot, _ id: String) throws {
         let state = try root.load(id)
         guard root.status(state) != .stopped else { throw RuntimeError("container with id \(id) is not running") }
-        self.id = id
-        cgroup = try root.group(of: state)
+        let cgroup = try root.group(of: state)
         process = try openProcess(state.pid)
+        self.cgroup = cgroup
+        self.id = id
     }
 
     /// One look at the figures.
