@@ -264,8 +264,12 @@ def test_a_descriptor_of_the_process_arrives_at_its_socket(bundle):
         connection, _ = listener.accept()
         with connection:
             pidfd = received(connection)
-        assert f"Pid:\t{(bundle.directory / 'exec-pid').read_text()}\n" in open(f"/proc/self/fdinfo/{pidfd}").read()
+        pid = int((bundle.directory / "exec-pid").read_text())
+        assert f"Pid:\t{pid}\n" in open(f"/proc/self/fdinfo/{pidfd}").read()
         os.close(pidfd)
+        # It is this process's child by now, and the container's first process stays until somebody has heard of its end.
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def received(connection):
