@@ -41,9 +41,9 @@ def test_a_container_becomes_healthy_and_unhealthy_and_healthy_again(cli, engine
 def test_changes_are_events(cli, engine):
     since = cli("run", "--rm", "busybox", "date", "+%s").line
     run(engine, "box", "true")
-    wait_for(lambda: status(cli, "box") == "healthy", "health")
-    events = cli("events", "--since", since, "--until", "0s", "--filter", "container=box", "--format", "{{.Action}}").out
-    assert "health_status: healthy" in events
+    told = ("events", "--since", since, "--until", "0s", "--filter", "container=box", "--format", "{{.Action}}")
+    # Docker's client leaves out what happened in the present second.
+    wait_for(lambda: "health_status: healthy" in cli(*told).out, "the event")
 
 
 def test_a_probe_that_takes_too_long_is_killed(cli, engine):
