@@ -106,3 +106,5 @@ def test_the_image_s_check_is_run(engine, cli, tmp_path):
     assert health(cli, "box")["Log"][-1]["Output"] == "from the image\n"
     engine.docker("run", "-d", "--name", "other", "--health-cmd", "exit 3", "checked")
     wait_for(lambda: status(cli, "other") == "unhealthy", "the other check")
+    engine.docker("rm", "-f", "box", "other")
+    engine.docker("rmi", "checked")

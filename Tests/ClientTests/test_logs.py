@@ -154,6 +154,7 @@ def test_a_follower_from_the_beginning_sees_every_line(cli):
             writer.stdin.write(f"seq {start} {start + 49}\n".encode())
             writer.stdin.flush()
             seen += [int(following.stdout.readline()) for _ in range(50)]
+        writer.stdin.write(b"exit\n")
         writer.stdin.close()
     assert following.communicate(timeout=20)[0] == ""
     assert seen == list(range(1, 1001))

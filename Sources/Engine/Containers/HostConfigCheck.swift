@@ -24,9 +24,9 @@ struct HostConfigCheck {
             config.RestartPolicy = policy
         }
         if (config.LogConfig?.Type ?? "").isEmpty {
-            var log = LogConfig()
+            var log = config.LogConfig ?? LogConfig()
             log.Type = "json-file"
-            log.Config = [:]
+            log.Config = log.Config ?? [:]
             config.LogConfig = log
         }
         if let memory = config.Memory, memory > 0, (config.MemorySwap ?? 0) == 0 { config.MemorySwap = memory > Int64.max / 2 ? -1 : memory * 2 }
