@@ -13,6 +13,8 @@ struct BuildRun {
     let context: SourceTree
     let escape: Unicode.Scalar
     let target: Int
+    /// Every layer that the build has made or found, to its end.
+    let hold: LayerHold
     private let progress: @Sendable (BuildProgress) async -> Void
 
     var arguments: BuildArguments
@@ -33,6 +35,7 @@ struct BuildRun {
         self.build = build
         self.request = request
         self.directory = directory
+        hold = LayerHold(build.images.layers)
         self.progress = progress
         let files = try await blocking { try ContextFiles(request) }
         let file = try DockerfileParser.parse(files.dockerfile)

@@ -40,6 +40,7 @@ extension BuildRun {
             arguments.beginStage()
             if name == "scratch" { return ImageState() }
             let image = try await image(name)
+            hold.add(image.layers)
             try await build.images.noteUse(of: image.id)
             return ImageState(image)
         } catch BuildError.invalid(let message) {
@@ -174,7 +175,7 @@ extension BuildRun {
             if let work {
                 let scratch = try await StepScratch(in: directory, id: RandomHex.make(16))
                 try await work(self, scratch)
-                layer = try await scratch.commit(to: build.images.layers)
+                layer = try await scratch.commit(to: build.images.layers, heldBy: hold)
             }
             let history = ImageConfig.History(
                 created: Timestamp.now().description, createdBy: createdBy,

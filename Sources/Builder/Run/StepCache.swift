@@ -12,7 +12,11 @@ extension BuildRun {
 
     func cached(_ key: String) async throws -> CachedStep? {
         guard let record = try await build.cache.find(key: key) else { return nil }
-        if let layer = record.layer, try await !build.images.layers.exists(layer) { return nil }
+        if let layer = record.layer {
+            // In this order: what is there now stays.
+            hold.add([layer])
+            guard try await build.images.layers.exists(layer) else { return nil }
+        }
         // A row that cannot be read is as good as none: the step is done again and the row replaced.
         guard let history = try? JSONDecoder().decode(ImageConfig.History.self, from: Data(record.json)) else { return nil }
         return CachedStep(history: history, layer: record.layer)

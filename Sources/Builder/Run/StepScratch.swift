@@ -34,12 +34,12 @@ struct StepScratch: Sendable {
 
     /// Makes a layer of what the step wrote.
     /// - Returns: nil when it wrote nothing.
-    func commit(to store: LayerStore) async throws -> Digest? {
+    func commit(to store: LayerStore, heldBy hold: LayerHold) async throws -> Digest? {
         let (upper, directory) = (upper, directory)
         let isEmpty = try await blocking {
             try namesInDirectory(try OwnedFD.open(upper, [.readOnly, .directory])).isEmpty
         }
-        let layer = isEmpty ? nil : try await store.commit(directory: upper)
+        let layer = isEmpty ? nil : try await store.commit(directory: upper, heldBy: hold)
         try await blocking { try removeTree(directory) }
         return layer
     }

@@ -15,11 +15,15 @@ extension LayerStore {
     }
 
     /// Makes a finished place a layer, whose files are on disk before anything says that it exists. If the layer exists
-    /// already, the place is removed.
-    func publish(_ place: FilePath, as layer: Digest, size: Int64) throws {
+    /// already, the place is removed. `hold` has the layer before anybody could find that nobody needs it.
+    func publish(_ place: FilePath, as layer: Digest, size: Int64, heldBy hold: LayerHold? = nil) throws {
         // Before the lock, which short calls of others wait for.
         if try !isWhole(layer) { try syncFilesystem(of: place) }
-        try held.withLock { _ in
+        try held.withLock { held in
+            if let hold {
+                held[layer, default: 0] += 1
+                hold.note([layer])
+            }
             guard try !isWhole(layer) else { return }
             // A directory without a row: left by a crash between the steps below.
             if try lstatIfExists(directory(layer)) != nil { try moveAway(layer) }

@@ -27,15 +27,15 @@ extension LayerStore {
     }
 
     /// Makes a layer of an overlay's upper directory on the same file system, which is moved into the store. Nothing may
-    /// write to it any more.
-    public func commit(directory: FilePath) async throws -> Digest {
+    /// write to it any more. `hold` keeps the new layer.
+    public func commit(directory: FilePath, heldBy hold: LayerHold? = nil) async throws -> Digest {
         try await blocking {
             let place = try self.beginLayer()
             do {
                 try removeTree(place.appending("diff"))
                 let (diffID, size) = try self.archive(directory, in: place)
                 try rename(directory, to: place.appending("diff"))
-                try self.publish(place, as: diffID, size: size)
+                try self.publish(place, as: diffID, size: size, heldBy: hold)
                 try removeTree(directory)
                 return diffID
             } catch {
