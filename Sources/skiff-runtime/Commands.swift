@@ -6,8 +6,7 @@ import SystemPackage
 /// The commands of the program.
 enum Commands {
     static let all: [Command] = [
-        checkpoint, create, delete, events, exec, features, kill, list, pause, processes, restore, resume, run, spec, start, state,
-        update,
+        create, delete, events, exec, features, kill, list, pause, processes, resume, run, spec, start, state, update,
     ]
 
     static let creation: [Command.Option] = [

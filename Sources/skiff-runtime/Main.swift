@@ -27,7 +27,7 @@ enum Main {
         .init("systemd-cgroup", "let systemd look after the cgroups"),
         .init("cgroup-manager", value: "NAME", "cgroupfs, systemd or disabled"),
         .init("rootless", value: "true|false|auto", "do without cgroups that may not be made"),
-        .init("criu", value: "PATH", "ignored, as by runc: criu is found in the PATH"),
+        .init("criu", value: "PATH", "ignored, as by runc"),
         .init("version", "v", "V", "print the version"),
         .init("help", "h", "show help"),
     ]
@@ -51,13 +51,16 @@ enum Main {
         let log = ErrorLog(
             path: options["log"], isJSON: options["log-format"] == "json",
             tellsAll: options.has("debug") || options["log-level"] == "debug")
+        if ["checkpoint", "restore"].contains(name) {
+            return fail("", RuntimeError("\(name) is not available in this version"), log)
+        }
         guard let command = Commands.all.first(where: { $0.name == name }) else {
             return fail("", RuntimeError("No help topic for '\(name)'", exitCode: 3), log)
         }
         do {
             try check(options)
             let root = try root(options)
-            if ["create", "run", "exec", "restore"].contains(name) { try shield() }
+            if ["create", "run", "exec"].contains(name) { try shield() }
             log.write(.debug, "\(name) \(options.rest.dropFirst().joined(separator: " "))")
             return try command(root, Array(options.rest.dropFirst()))
         } catch {
@@ -118,7 +121,7 @@ enum Main {
     /// runc tells which command failed where a process was to be started.
     private static func prefix(_ command: String) -> String {
         switch command {
-        case "create", "run", "restore": "runc \(command) failed: "
+        case "create", "run": "runc \(command) failed: "
         case "exec": "exec failed: "
         default: ""
         }

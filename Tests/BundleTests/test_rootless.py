@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -61,3 +62,17 @@ def test_limits_that_cannot_be_kept_are_refused(rootless):
     (rootless.directory / "config.json").write_text(json.dumps(wanted))
     code, text = call(rootless, "run", rootless.id)
     assert code == 1 and "cgroup" in text, text
+
+
+@pytest.mark.ours
+def test_the_users_own_runtime_runs_from_a_copy_in_memory(rootless):
+    """Its owner could write the file, and so could a container of the owner's: what runs there is not the file."""
+    own = rootless.directory / "own-runtime"
+    shutil.copy(rootless.runtime, own)
+    os.chown(own, USER, USER)
+    rootless.runtime = own
+    spec(rootless, "true")
+    code, text = call(rootless, "create", rootless.id)
+    assert code == 0, text
+    pid = json.loads(call(rootless, "state", rootless.id)[1])["pid"]
+    assert os.readlink(f"/proc/{pid}/exe").startswith("/memfd:")

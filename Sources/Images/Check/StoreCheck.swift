@@ -120,11 +120,15 @@ private final class StoreCheck {
             let whole = try? layers.verify(layer)
             let problem = whole == nil ? "and cannot be read" : "but whole"
             try note(StoreDefect(.layerUnknown, "\(layer)", "no row, \(problem)")) { defect in
-                if let whole {
+                let (layers, store) = (layers, store)
+                defect.repair = try layers.held.withLock { _ -> String in
+                    // It may have come anew while it was read.
+                    guard try layers.records.size(layer) == nil else { return "has come anew meanwhile" }
+                    guard let whole else {
+                        return "set aside as \(try store.setAside(layers.directory(layer), "layer-\(layer.hex)"))"
+                    }
                     try layers.records.insert(layer, size: whole.contentBytes)
-                    defect.repair = "row written"
-                } else {
-                    defect.repair = "set aside as \(try store.setAside(layers.directory(layer), "layer-\(layer.hex)"))"
+                    return "row written"
                 }
                 defect.isRepaired = true
             }

@@ -53,6 +53,10 @@ struct LayerFetch: Sendable {
                 // Half a blob only fills up a full disk.
                 try await removeFiles()
                 throw error
+            } catch let error where !(error is RegistryError || error is CancellationError) {
+                // To go on with these bytes would lead here again.
+                try await removeFiles()
+                throw error
             }
         }
     }
@@ -120,7 +124,9 @@ struct LayerFetch: Sendable {
         let layer: UnpackedLayer
         do {
             layer = try layers.unpackNow(decompressing(hashing))
-        } catch let error as ArchiveError {
+        } catch let error as ExtractionError where error.cause.errno == .noSpace {
+            throw error.cause
+        } catch let error where error is ArchiveError || error is ExtractionError {
             // Perhaps the archive is bad, perhaps its transfer; the digest tells.
             guard try hashing.finish() == descriptor.digest else { throw mismatch }
             throw error

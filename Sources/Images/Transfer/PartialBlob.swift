@@ -33,6 +33,9 @@ final class PartialBlob: Sendable {
         var failure: (any Error)?
     }
 
+    /// More than any layer has; the map of what is there grows with it.
+    static let largest: Int64 = 1 << 40
+
     /// Goes on with what an earlier transfer has left, or begins. May block.
     init(_ descriptor: Descriptor, in directory: FilePath) throws {
         size = descriptor.size
@@ -40,6 +43,7 @@ final class PartialBlob: Sendable {
         file = SharedFD(try OwnedFD.open(path, [.readWrite, .create, .noFollow]))
         let mapPath = FilePath("\(path).map")
         map = SharedFD(try OwnedFD.open(mapPath, [.readWrite, .create, .noFollow]))
+        guard (0...Self.largest).contains(size) else { throw ImageError.invalid("blob \(descriptor.digest) has \(size) bytes") }
         let count = Int((size + Self.pieceBytes - 1) / Self.pieceBytes)
         let present = try Self.readMap(map, count, size, fileSize: file.withOwned { try fstat($0).size })
         var state = State(present: present)

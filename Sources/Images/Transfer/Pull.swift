@@ -133,6 +133,9 @@ private struct ImagePull: Sendable {
             throw RegistryError(.invalidReply, "layers from manifest don't match image configuration")
         }
         for layer in manifest.layers {
+            guard (0...PartialBlob.largest).contains(layer.size) else {
+                throw RegistryError(.invalidReply, "invalid manifest: layer \(layer.digest) has \(layer.size) bytes")
+            }
             guard LayerMediaType.isKnown(layer.mediaType) else {
                 throw RegistryError(.unsupported, "unsupported media type \(layer.mediaType.prefix(200)) of a layer")
             }

@@ -2,8 +2,11 @@ import CLinux
 import Glibc
 
 /// An empty file without a place in any file system, gone with its last descriptor (memfd_create(2)).
-public func memoryFile(_ name: String) throws(SystemError) -> OwnedFD {
-    OwnedFD(adopting: try check("memfd_create", name) { memfd_create(name, UInt32(MFD_CLOEXEC)) })
+///
+/// `isSealable`: seals can be put on it, after which nobody can change it.
+public func memoryFile(_ name: String, isSealable: Bool = false) throws(SystemError) -> OwnedFD {
+    let flags = UInt32(MFD_CLOEXEC) | (isSealable ? UInt32(MFD_ALLOW_SEALING) : 0)
+    return OwnedFD(adopting: try check("memfd_create", name) { memfd_create(name, flags) })
 }
 
 extension OwnedFD {

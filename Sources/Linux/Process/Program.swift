@@ -63,9 +63,11 @@ extension ProgramFile {
     private static func shieldFromOwner(_ arguments: [String]) throws(SystemError) {
         let file = try OwnedFD.open("/proc/self/exe", .readOnly)
         let raw = file.raw
-        if fcntl(raw, fcntlGetSeals) & sealAgainstWriting != 0 { return try keepName(arguments) }
+        // -1 for a file that cannot have seals: every bit, and none of them meant.
+        let seals = fcntl(raw, fcntlGetSeals)
+        if seals >= 0, seals & sealAgainstWriting != 0 { return try keepName(arguments) }
         if try fstat(file).uid != geteuid(), faccessat(AT_FDCWD, "/proc/self/exe", W_OK, AT_EACCESS) != 0 { return }
-        let copy = try memoryFile("program")
+        let copy = try memoryFile("program", isSealable: true)
         let target = copy.raw
         while try check("sendfile", "", { sendfile(target, raw, nil, 64 << 20) }) > 0 {}
         try check("fchmod") { Glibc.fchmod(target, 0o555) }

@@ -18,6 +18,8 @@ final class NameClient {
     var token: UInt64 = 0
     private(set) var deadline: Int64
     private var input: [UInt8] = []
+    /// Where the first question begins that was not taken.
+    private var taken = 0
     private var output: [UInt8] = []
 
     private static let idleMilliseconds: Int64 = 10_000
@@ -45,13 +47,20 @@ final class NameClient {
         }
     }
 
+    /// The next whole question; nil when there is none. Called until then.
     func takeQuery() -> [UInt8]? {
-        guard input.count >= 2 else { return nil }
-        let length = Int(input[0]) << 8 | Int(input[1])
-        guard input.count >= 2 + length else { return nil }
-        let query = Array(input[2..<2 + length])
-        input.removeFirst(2 + length)
-        return query
+        if input.count >= taken + 2 {
+            let length = Int(input[taken]) << 8 | Int(input[taken + 1])
+            let start = taken + 2
+            if input.count >= start + length {
+                taken = start + length
+                return Array(input[start..<taken])
+            }
+        }
+        // Once for all that were taken: moving the rest for each would take a flood of small ones long.
+        input.removeFirst(taken)
+        taken = 0
+        return nil
     }
 
     func add(_ answer: [UInt8]) {

@@ -51,8 +51,10 @@ struct NameLoop: ~Copyable {
                 guard let source = sources[event.token] else { continue }  // Closed by an earlier event of this round.
                 switch source {
                 case .commands:
+                    // First the bytes: a command that comes after this has a byte of its own.
+                    let goesOn = try readOff()
                     for command in takeCommands() { handle(command) }
-                    guard try readOff() else { return }
+                    guard goesOn else { return }
                 case .datagrams(let containerID, let socket): receive(socket, containerID)
                 case .listener(let containerID, let socket): accept(socket, containerID)
                 case .client(let client): serve(client, event)
@@ -103,7 +105,9 @@ struct NameLoop: ~Copyable {
         guard let source = sources.removeValue(forKey: token) else { return }
         tokens[containerID]?.removeAll { $0 == token }
         switch source {
-        case .client:
+        case .client(let client):
+            // A question on its way may keep the socket open, and then the kernel goes on telling of it.
+            try? epoll.remove(client.socket.raw)
             clientCount -= 1
             clientCounts[containerID, default: 1] -= 1
         case .forward:
@@ -209,7 +213,8 @@ struct NameLoop: ~Copyable {
 
     private mutating func accept(_ listener: InternetSocket, _ containerID: String) {
         // A connection that is lost already, or no descriptor left for it: nothing to serve.
-        while let socket = try? listener.accept() {
+        for _ in 0..<Limit.burst {
+            guard let socket = try? listener.accept() else { return }
             guard clientCount < Limit.clients, clientCounts[containerID, default: 0] < Limit.clientsOfContainer else { continue }
             let client = NameClient(containerID: containerID, socket: socket, now: monotonicMilliseconds())
             guard let token = watch(.client(client), socket, .readable, containerID) else { continue }

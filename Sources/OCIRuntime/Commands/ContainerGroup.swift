@@ -61,12 +61,19 @@ struct ContainerGroup {
     ) throws -> ContainerGroup {
         let scope = try SystemdScope(cgroupsPath: path, id: id, user: CurrentProcess.effectiveUserID != 0)
         let placeholder = try HeldProcess()
+        let place: String
         do {
-            let place = try scope.start(holding: placeholder.pid, limits: resources, annotations: annotations)
+            place = try scope.start(holding: placeholder.pid, limits: resources, annotations: annotations)
+        } catch {
+            // A unit of that name may be somebody else's; one that was just made goes with its last process.
+            placeholder.end()
+            throw error
+        }
+        do {
             return ContainerGroup(cgroup: try Cgroup.adopt(path: place, resources: resources), scope: scope, placeholder: placeholder)
         } catch {
             placeholder.end()
-            try? scope.stop()  // It may not exist; the first error is the one to tell.
+            try? scope.stop()  // The first error is the one to tell.
             throw error
         }
     }

@@ -28,7 +28,7 @@ extension RuntimeRoot {
             let cgroup = try execGroup(state, request.subgroups)
             let isSystemds = state.scope?.isUser == true && request.subgroups.isEmpty
             var launched = try launchExec(
-                process, in: state.pid, of: try config(id),
+                process, in: state.pid, startTime: state.startTime, of: try config(id),
                 LaunchOptions(
                     id: id, stdio: process.terminal ? .terminal : .descriptors(input: 0, output: 1, error: 2),
                     bundle: FilePath(state.bundle), cgroup: isSystemds ? nil : cgroup, diesWithParent: false,

@@ -56,8 +56,8 @@ public func runtimeFeatures(version: String) -> JSONValue {
         "annotations": .object([
             ("io.github.skiff.version", .string(version)),
             // Tells containerd and CRI-O that they may offer it.
-            ("org.opencontainers.runc.checkpoint.enabled", .string((try? RuntimeRoot.find("criu")) == nil ? "false" : "true")),
+            ("org.opencontainers.runc.checkpoint.enabled", "false"),
         ]),
-        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property.", "org.criu.config"],
+        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property."],
     ]
 }

@@ -56,10 +56,14 @@ extension ContainerPlan {
 /// Clones a process into a running container, whose first process is `pid`, with the container's seccomp rules and what
 /// else holds for all of its processes. It waits to be released. `options.cgroup` should be the container's.
 public func launchExec(
-    _ process: RuntimeSpec.Process, in pid: Int32, of spec: RuntimeSpec, _ options: LaunchOptions
+    _ process: RuntimeSpec.Process, in pid: Int32, startTime: UInt64? = nil, of spec: RuntimeSpec, _ options: LaunchOptions
 ) throws -> Launched {
     let container = HeldFD(try openProcess(pid))
     let differing = try NamespaceComparison.differing(from: pid)
+    // The number may have become another process's before it was opened: then nothing of a container is there.
+    guard differing.contains(.mount), try startTime.map({ try processStartTime(pid) == $0 }) ?? true else {
+        throw LaunchError(message: "container is not running")
+    }
     let hasOwnUsers = differing.contains(.user)
     let process = process.inheriting(spec.process)
     let plan = try ProcessPlan(process, seccomp: spec.linux.seccomp, hasOwnUsers: hasOwnUsers)

@@ -3,7 +3,7 @@
 enum GVariantText {
     static func parse(_ text: String) -> DBusValue? {
         var parser = Parser(Array(text.utf8))
-        guard let value = parser.value(nil), parser.isAtEnd else { return nil }
+        guard let value = parser.value(nil), parser.isAtEnd, value.signature.utf8.count < 256 else { return nil }
         return value
     }
 
@@ -57,7 +57,9 @@ enum GVariantText {
             case UInt8(ascii: "("): return tuple(type)
             case UInt8(ascii: "<"):
                 position += 1
-                guard type == nil || type == "v", let inner = value(nil), take(UInt8(ascii: ">")) else { return nil }
+                guard type == nil || type == "v", let inner = value(nil), inner.signature.utf8.count < 256,
+                    take(UInt8(ascii: ">"))
+                else { return nil }
                 return .variant(inner)
             case UInt8(ascii: "@"):
                 position += 1

@@ -13,7 +13,7 @@ enum SystemdLimits {
         if isTwo {
             add("MemoryLow", limits.memoryReservation)
             if let swap = limits.memorySwap, swap != 0 {
-                let memory = limits.memoryLimit ?? 0
+                let memory = max(limits.memoryLimit ?? 0, 0)
                 // What does not fit together is refused when the files are written.
                 if swap < 0 || swap >= memory { properties.append(("MemorySwapMax", .uint64(swap < 0 ? .max : UInt64(swap - memory)))) }
             }

@@ -30,7 +30,7 @@ extension Index {
     }
 
     private static func descending(_ prefix: String, from variant: String, to last: Int) -> [String] {
-        guard let first = Int(variant.dropFirst()), first >= last else { return [variant] }
+        guard variant.hasPrefix(prefix), let first = Int(variant.dropFirst()), (last...99).contains(first) else { return [variant] }
         return (last...first).reversed().map { "\(prefix)\($0)" }
     }
 

@@ -4,6 +4,7 @@ import NIOHTTP1
 extension RepositoryClient {
     private static let pageLimit = 8 << 20
     private static let mostTags = 100_000
+    private static let mostBytes = 32 << 20
 
     private struct Page: Decodable {
         var tags: [String]?
@@ -12,16 +13,20 @@ extension RepositoryClient {
     /// All tags of the repository, page by page.
     public func tags() async throws -> [String] {
         var tags: [String] = []
+        var total = 0
         var next: WebAddress? = address("tags/list")
         while let address = next {
             let answer = try await exchange.send(Call(method: .GET, address: address), expecting: [200])
             let bytes = try await Body.collect(answer.response, limit: Self.pageLimit, .GET, answer.address)
+            total += bytes.count
             guard let page = try? JSONDecoder().decode(Page.self, from: Data(bytes)) else {  // Its text would help nobody.
                 throw RegistryError(.invalidReply, "\(address.shown) gave no list of tags")
             }
             let found = page.tags ?? []
             tags += found
-            guard tags.count <= Self.mostTags else { throw RegistryError(.invalidReply, "\(address.shown) has too many tags") }
+            guard tags.count <= Self.mostTags, total <= Self.mostBytes else {
+                throw RegistryError(.invalidReply, "\(address.shown) has too many tags")
+            }
             next = found.isEmpty ? nil : try Self.next(answer, origin)
         }
         return tags

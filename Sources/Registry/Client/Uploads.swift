@@ -74,6 +74,7 @@ extension RepositoryClient {
     private func stream(_ pieces: @escaping BlobPieces, to location: WebAddress) async throws -> WebAddress {
         var call = Call(method: .PATCH, address: location, headers: ["Content-Type": "application/octet-stream"], isRepeatable: false)
         call.body = { .stream(PieceSequence(next: pieces), length: .unknown) }
+        call.streamsOnce = true
         let answer = try await exchange.send(call, expecting: [201, 202, 204])
         await Body.discard(answer.response)
         return try requiredLocation(of: answer)

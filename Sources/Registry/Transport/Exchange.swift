@@ -13,6 +13,8 @@ struct Call: Sendable {
     var scopes: Set<String> = []
     /// The request may be sent again after a failure.
     var isRepeatable = true
+    /// The body can be read only once: after a challenge the caller has to begin anew.
+    var streamsOnce = false
 }
 
 /// An answer of a registry, its body not yet read.
@@ -80,6 +82,10 @@ struct Exchange: Sendable {
             if challenges.isEmpty { return answer }
             await Body.discard(answer.response)
             try await authorizer.answer(challenges, refused: refused, scopes)
+            // The token is new; what was sent of the body cannot be sent again.
+            if call.streamsOnce {
+                throw RegistryError(.unavailable, "\(Transport.shown(call.method, call.address)): the token has run out")
+            }
         }
     }
 
