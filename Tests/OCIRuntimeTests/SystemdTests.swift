@@ -22,7 +22,12 @@ struct SystemdTests {
         message.body = [
             .string("unit"), .byte(7), .boolean(true), .int16(-2), .uint16(3), .int32(-4), .uint32(5), .int64(-6), .uint64(.max),
             .double(1.5), .objectPath("/x"), .signature("a(sv)"), .array("(sa(sv))", []), .bytes([1, 2, 3]), .strings(["a", "bc"]),
-            .array("(sv)", [.structure([.string("MemoryMax"), .variant(.uint64(1 << 40))]), .structure([.string("PIDs"), .variant(.array("u", [.uint32(9)]))])]),
+            .array(
+                "(sv)",
+                [
+                    .structure([.string("MemoryMax"), .variant(.uint64(1 << 40))]),
+                    .structure([.string("PIDs"), .variant(.array("u", [.uint32(9)]))]),
+                ]),
         ]
         #expect(DBusMessage(message.bytes) == message)
     }
@@ -42,17 +47,22 @@ struct SystemdTests {
         }
     }
 
-    @Test("the text of GVariant is read with the types that it names", arguments: [
-        ("uint64 123456789", DBusValue.uint64(123_456_789)), ("'inactive-or-failed'", .string("inactive-or-failed")), ("true", .boolean(true)),
-        ("-5", .int32(-5)), ("byte 0x10", .byte(16)), ("['a', \"b\"]", .strings(["a", "b"])), ("@as []", .array("s", [])),
-        ("[uint32 1, 2]", .array("u", [.uint32(1), .uint32(2)])), ("@a(ss) [('a','b')]", .array("(ss)", [.structure([.string("a"), .string("b")])])),
-        ("<5>", .variant(.int32(5))), ("1.5", .double(1.5)), ("('a', uint16 7)", .structure([.string("a"), .uint16(7)])),
-    ])
+    @Test(
+        "the text of GVariant is read with the types that it names",
+        arguments: [
+            ("uint64 123456789", DBusValue.uint64(123_456_789)), ("'inactive-or-failed'", .string("inactive-or-failed")), ("true", .boolean(true)),
+            ("-5", .int32(-5)), ("byte 0x10", .byte(16)), ("['a', \"b\"]", .strings(["a", "b"])), ("@as []", .array("s", [])),
+            ("[uint32 1, 2]", .array("u", [.uint32(1), .uint32(2)])),
+            ("@a(ss) [('a','b')]", .array("(ss)", [.structure([.string("a"), .string("b")])])),
+            ("<5>", .variant(.int32(5))), ("1.5", .double(1.5)), ("('a', uint16 7)", .structure([.string("a"), .uint16(7)])),
+        ])
     func gvariant(text: String, value: DBusValue) {
         #expect(GVariantText.parse(text) == value)
     }
 
-    @Test("text that is no GVariant is refused", arguments: ["", "uint64", "uint64 -1", "byte 256", "'open", "[1, 'a']", "[]", "5 6", "@q 'x'", "((((((((((((((((((((((1"])
+    @Test(
+        "text that is no GVariant is refused",
+        arguments: ["", "uint64", "uint64 -1", "byte 256", "'open", "[1, 'a']", "[]", "5 6", "@q 'x'", "((((((((((((((((((((((1"])
     func noGvariant(text: String) {
         #expect(GVariantText.parse(text) == nil)
     }
