@@ -48,7 +48,7 @@ def test_a_container_lives_in_a_unit_with_its_limits(unit):
                  "CPUQuotaPerSecUSec", "AllowedCPUs", "CPUAccounting", "MemoryAccounting", "IOAccounting", "TasksAccounting")
     assert shown == {
         "ActiveState": "active", "Slice": "system.slice", "Delegate": "yes", "MemoryMax": str(64 * MEBI), "MemoryLow": str(32 * MEBI),
-        "MemorySwapMax": str(32 * MEBI), "TasksMax": "40", "CPUWeight": "79", "CPUQuotaPerSecUSec": "1.500000s", "AllowedCPUs": "0",
+        "MemorySwapMax": str(32 * MEBI), "TasksMax": "40", "CPUWeight": "174", "CPUQuotaPerSecUSec": "1.500000s", "AllowedCPUs": "0",
         "CPUAccounting": "yes", "MemoryAccounting": "yes", "IOAccounting": "yes", "TasksAccounting": "yes"}
     assert cgroups.processes(unit.cgroup) == [unit.pid()]
     assert cgroups.read(unit.cgroup, "memory") == 64 * MEBI and cgroups.processor_limit(unit.cgroup) == (150000, 100000)

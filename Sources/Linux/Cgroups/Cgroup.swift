@@ -130,7 +130,13 @@ extension Cgroup {
             let chain = chain(directory)
             for member in chain where !Self.exists(member) { try Self.mkdir(member) }
             if directory == cpuset { for member in chain { try Self.inheritProcessors(member) } }
-            if case .two = trees { try Self.delegateControllers(chain, resources) }
+            guard case .two = trees else { continue }
+            do throws(SystemError) {
+                try Self.delegateControllers(chain, resources)
+            } catch {
+                // What lies above a user's own groups is not the user's to change. A limit that is missing for it says so.
+                if error.errno != .permissionDenied { throw error }
+            }
         }
     }
 
