@@ -53,8 +53,13 @@ struct LogReader: Sendable {
         while true {
             try Task.checkCancellation()
             let live = query.follow ? await isLive() : false
-            let next = try await blocking { [files, file] in try files.next(after: file) }
-            let chunk = try await blocking { [file, offset] in try Self.read(file, at: offset) }
+            let (chunk, next) = try await blocking { [files, file, offset] in
+                let chunk = try Self.read(file, at: offset)
+                guard chunk.isEmpty, let next = try files.next(after: file) else { return (chunk, nil as SharedFD?) }
+                // The writer may have added to this file just before it began the next.
+                let last = try Self.read(file, at: offset)
+                return last.isEmpty ? (last, next) : (last, nil)
+            }
             offset += Int64(chunk.count)
             rest += chunk
             for line in Self.takeLines(&rest) {
@@ -63,7 +68,7 @@ struct LogReader: Sendable {
             }
             if !chunk.isEmpty { continue }
             if let next {
-                // A newer one had been begun before the last look, so nothing comes here any more.
+                // It had been begun before the last look, so nothing comes here any more.
                 (file, offset, rest) = (next, 0, [])
                 watch = try await makeWatch(file)
                 continue
