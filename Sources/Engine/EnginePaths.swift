@@ -22,6 +22,8 @@ public struct EnginePaths: Sendable {
     /// Supervisors' directories of build steps.
     var runtimeBuilds: FilePath { execRoot.appending("builds") }
     var runtimeContainers: FilePath { execRoot.appending("containers") }
+    /// Compiled seccomp profiles; the supervisors' own affair.
+    var seccompCache: FilePath { execRoot.appending("seccomp") }
 
     func container(_ id: String) -> ContainerPaths {
         ContainerPaths(id: id, data: containers.appending(id), runtime: runtimeContainers.appending(id))

@@ -50,9 +50,7 @@ struct BuildStepRunner: StepRunner {
             record.endpoints.append(try await context.networks.reserve(request))
         }
         try await configure(record, paths, root)
-        let launched = try await SupervisorLaunch(
-            runtime: context.runtime, group: context.eventLoops, reaper: context.reaper
-        ).run(directory: paths.runtime, arguments: ["--id", step.id], root: root)
+        let launched = try await SupervisorLaunch(context: context).run(directory: paths.runtime, arguments: ["--id", step.id], root: root)
         undo.add("end the step") { [reaper = context.reaper] in
             launched.supervisor.close()
             await reaper.add(launched.supervisorPID)

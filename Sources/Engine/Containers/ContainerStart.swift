@@ -63,7 +63,7 @@ extension Container {
         let root = try await mounted
         try await writeConfiguration(root)
 
-        let launcher = SupervisorLaunch(runtime: context.runtime, group: context.eventLoops, reaper: context.reaper)
+        let launcher = SupervisorLaunch(context: context)
         let launched = try await launcher.run(directory: directory, arguments: try supervisorArguments(), root: root)
         // The supervisor ends the waiting process when this connection closes before START.
         undo.add("end the supervisor") { [reaper = context.reaper] in

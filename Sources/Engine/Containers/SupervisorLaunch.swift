@@ -6,9 +6,7 @@ import SystemPackage
 
 /// Starts a supervisor and hears of the process that it made. docs/run.md tells the whole story.
 struct SupervisorLaunch {
-    let runtime: SealedProgram
-    let group: any EventLoopGroup
-    let reaper: SupervisorReaper
+    let context: EngineContext
 
     struct Launched: Sendable {
         /// The container's first process, waiting at its barrier.
@@ -37,7 +35,7 @@ struct SupervisorLaunch {
             }
         } catch {
             connection.close()
-            await reaper.add(pid)
+            await context.reaper.add(pid)
             throw error
         }
     }
@@ -45,13 +43,14 @@ struct SupervisorLaunch {
     private func spawnSupervisor(_ directory: FilePath, _ arguments: [String], _ root: SharedFD?) async throws
         -> (SupervisorConnection, Int32)
     {
-        let runtime = runtime
+        let runtime = context.runtime
+        let cache = context.paths.seccompCache
         let (ours, pid) = try await blocking { () -> (SharedFD, Int32) in
             let null = try OwnedFD.open("/dev/null", .readWrite)
             let log = try OwnedFD.open(directory.appending("supervisor.log"), [.writeOnly, .create, .append])
             let (ours, theirs) = try SocketPair().take()
             var descriptors = [null.raw, log.raw, log.raw, theirs.raw]
-            var arguments = ["supervise"] + arguments + ["--dir", directory.string, "--control-fd", "3"]
+            var arguments = ["supervise"] + arguments + ["--dir", directory.string, "--control-fd", "3", "--seccomp-cache", cache.string]
             if let root {
                 descriptors.append(root.raw)
                 arguments += ["--root-fd", "4"]
@@ -61,9 +60,9 @@ struct SupervisorLaunch {
             return (ours, pid)
         }
         do {
-            return (try await SupervisorConnection.adopt(try ours.duplicate(), group: group), pid)
+            return (try await SupervisorConnection.adopt(try ours.duplicate(), group: context.eventLoops), pid)
         } catch {
-            await reaper.add(pid)
+            await context.reaper.add(pid)
             throw error
         }
     }

@@ -97,9 +97,7 @@ actor ExecSession {
             "--exec", "--id", id, "--container-pid", "\(container.pid)", "--container-dir", containerDirectory.string,
         ]
         if record.config.AttachStdin == true { arguments.append("--stdin") }
-        let launched = try await SupervisorLaunch(
-            runtime: context.runtime, group: context.eventLoops, reaper: context.reaper
-        ).run(directory: directory, arguments: arguments, root: nil)
+        let launched = try await SupervisorLaunch(context: context).run(directory: directory, arguments: arguments, root: nil)
         do {
             let attached =
                 attach

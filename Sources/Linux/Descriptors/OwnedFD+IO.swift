@@ -65,16 +65,19 @@ extension OwnedFD {
 
     /// Everything up to the end of the file, or `SystemError(.fileTooLarge)` when that is more than `limit` bytes.
     public func readAll(limit: Int) throws(SystemError) -> [UInt8] {
+        let status = try fstat(self)
+        // A file with a size is read at once. Files of the kernel's have none, or that of a page, and come in parts.
+        let size = status.kind == .regular && status.size > 4096 ? Int(Swift.min(status.size, Int64(limit))) : 0
         var bytes: [UInt8] = []
         while true {
-            let want = Swift.min(max(bytes.count, 4096), limit + 1 - bytes.count)
+            let want = Swift.min(max(bytes.count, size + 1, 4096), limit + 1 - bytes.count)
             let start = bytes.count
             bytes.append(contentsOf: repeatElement(0, count: want))
             let count = try check("read") {
                 bytes.withUnsafeMutableBytes { Glibc.read(raw, $0.baseAddress?.advanced(by: start), want) }
             }
             bytes.removeLast(want - count)
-            if count == 0 { return bytes }
+            if count == 0 || size > 0 && count < want { return bytes }
             if bytes.count > limit { throw SystemError(errno: .fileTooLarge, call: "read") }
         }
     }

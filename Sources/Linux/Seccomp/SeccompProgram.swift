@@ -5,7 +5,12 @@ import SystemPackage
 /// A filter in the kernel's form (classic BPF), ready to be installed.
 public struct SeccompProgram: Sendable, Equatable {
     /// `struct sock_filter`: u16 code, u8 jump if true, u8 jump if false, u32 value.
-    let instructions: [UInt64]
+    public let instructions: [UInt64]
+
+    /// A filter that `compile` has made earlier.
+    public init(instructions: [UInt64]) {
+        self.instructions = instructions
+    }
 
     /// Options of the installation, see seccomp(2).
     public struct Flags: OptionSet, Sendable {

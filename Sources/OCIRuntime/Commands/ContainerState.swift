@@ -163,8 +163,22 @@ public struct RuntimeRoot: Sendable {
     }
 
     func config(_ id: String) throws -> RuntimeSpec {
-        let file = try OwnedFD.open(directory(id).appending("config.json"), .readOnly)
-        return try RuntimeSpec(bytes: try file.readAll(limit: 4 << 20))
+        try RuntimeSpec(bytes: try configBytes(id))
+    }
+
+    /// Without the seccomp profile where its filter is known.
+    func launchConfig(_ id: String) throws -> (spec: RuntimeSpec, filter: KnownFilter?) {
+        try read(try configBytes(id))
+    }
+
+    private func configBytes(_ id: String) throws -> [UInt8] {
+        try OwnedFD.open(directory(id).appending("config.json"), .readOnly).readAll(limit: 4 << 20)
+    }
+
+    /// Filters lie beside the containers, under a name that none can have.
+    func read(_ bytes: [UInt8]) throws -> (spec: RuntimeSpec, filter: KnownFilter?) {
+        guard let cache = SeccompCache(path.appending("@seccomp")) else { return (try RuntimeSpec(bytes: bytes), nil) }
+        return try cache.read(bytes)
     }
 
     func save(_ state: ContainerState) throws {

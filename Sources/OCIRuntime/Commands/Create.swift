@@ -8,6 +8,7 @@ struct ContainerCreation {
     let id: String
     let bundle: FilePath
     let spec: RuntimeSpec
+    private let filter: KnownFilter?
     let directory: FilePath
     let group: ContainerGroup
 
@@ -15,12 +16,13 @@ struct ContainerCreation {
     init(root: RuntimeRoot, id: String, bundle: FilePath, _ request: ProcessRequest) throws {
         try RuntimeRoot.check(id)
         let bytes = try Self.readConfig(bundle, request.configuration)
-        var spec = try RuntimeSpec(bytes: bytes)
+        var (spec, filter) = try root.read(bytes)
         if request.listenDescriptors > 0 {
             // The first process of the container is 1 as it sees itself.
             spec.process.env += ["LISTEN_FDS=\(request.listenDescriptors)", "LISTEN_PID=1"]
         }
         self.spec = spec
+        self.filter = filter
         self.root = root
         self.id = id
         self.bundle = bundle
@@ -57,6 +59,7 @@ struct ContainerCreation {
             cgroup: group.forClone, diesWithParent: diesWithParent, gate: gate, preservedDescriptors: request.inheritedDescriptors,
             newKeyring: request.newKeyring)
         options.keepsOldRoot = request.keepsOldRoot
+        options.filter = filter
         var launched = try launchContainer(spec, options)
         do {
             try launched.waitUntilReady()

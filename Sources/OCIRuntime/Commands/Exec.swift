@@ -27,12 +27,13 @@ extension RuntimeRoot {
             let signals = request.detach ? nil : HeldSignals(try SignalDescriptor())
             let cgroup = try execGroup(state, request.subgroups)
             let isSystemds = state.scope?.isUser == true && request.subgroups.isEmpty
-            var launched = try launchExec(
-                process, in: state.pid, startTime: state.startTime, of: try config(id),
-                LaunchOptions(
-                    id: id, stdio: process.terminal ? .terminal : .descriptors(input: 0, output: 1, error: 2),
-                    bundle: FilePath(state.bundle), cgroup: isSystemds ? nil : cgroup, diesWithParent: false,
-                    preservedDescriptors: request.inheritedDescriptors))
+            let (spec, filter) = try launchConfig(id)
+            var options = LaunchOptions(
+                id: id, stdio: process.terminal ? .terminal : .descriptors(input: 0, output: 1, error: 2),
+                bundle: FilePath(state.bundle), cgroup: isSystemds ? nil : cgroup, diesWithParent: false,
+                preservedDescriptors: request.inheritedDescriptors)
+            options.filter = filter
+            var launched = try launchExec(process, in: state.pid, startTime: state.startTime, of: spec, options)
             do {
                 try launched.waitUntilReady()
                 if isSystemds { try state.scope?.attach(launched.pid) }

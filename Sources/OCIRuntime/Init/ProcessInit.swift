@@ -67,7 +67,7 @@ struct ProcessInit {
         }
         if options.diesWithParent { try Identity.dieWithParent() }
         // A listener is told by way of the parent, which may be gone after this.
-        let installsEarly = !process.noNewPrivileges || plan.needsListener
+        let installsEarly = !process.noNewPrivileges || plan.filter?.needsListener == true
         if process.noNewPrivileges && installsEarly { try installFilter(channel) }
         try channel.send(LaunchMessage.ready.bytes)
         try waitForRelease(channel)
@@ -102,9 +102,9 @@ struct ProcessInit {
     }
 
     private func installFilter(_ channel: borrowing Channel) throws {
-        guard let seccomp = plan.seccomp else { return }
-        guard plan.needsListener else { return try seccomp.install(plan.seccompFlags) }
-        let listener = try seccomp.installWithListener(plan.seccompFlags)
+        guard let filter = plan.filter else { return }
+        guard filter.needsListener else { return try filter.program.install(filter.flags) }
+        let listener = try filter.program.installWithListener(filter.flags)
         try channel.send(LaunchMessage.seccomp.bytes, descriptor: listener)
     }
 

@@ -38,7 +38,7 @@ final class ContainerPlan {
         state = ReportedState(spec, options)
         let hasInit = spec.mounts.contains { $0.destination == ReapingInit.path }
         process = try ProcessPlan(
-            spec.process, seccomp: spec.linux.seccomp, initPath: hasInit ? ReapingInit.path : nil,
+            spec.process, seccomp: spec.linux.seccomp, knownFilter: options.filter, initPath: hasInit ? ReapingInit.path : nil,
             hasOwnUsers: namespaces.separatesUsers)
         tuning = try KernelTuning(spec.linux)
         mountOptions = try spec.mounts.map { (mount) throws(LaunchError) in
@@ -49,7 +49,7 @@ final class ContainerPlan {
 
     /// The listener of the container's seccomp profile, if that leaves calls to somebody else.
     var listener: SeccompListener? {
-        guard process.needsListener, let seccomp = spec.linux.seccomp else { return nil }
+        guard process.filter?.needsListener == true, let seccomp = spec.linux.seccomp else { return nil }
         return SeccompListener(
             path: seccomp.listenerPath ?? "", metadata: seccomp.listenerMetadata ?? "", state: state, status: .creating,
             containerPID: nil)

@@ -66,7 +66,7 @@ public func launchExec(
     }
     let hasOwnUsers = differing.contains(.user)
     let process = process.inheriting(spec.process)
-    let plan = try ProcessPlan(process, seccomp: spec.linux.seccomp, hasOwnUsers: hasOwnUsers)
+    let plan = try ProcessPlan(process, seccomp: spec.linux.seccomp, knownFilter: options.filter, hasOwnUsers: hasOwnUsers)
     let tuning = try KernelTuning(spec.linux)
     let allowsGroups = try !hasOwnUsers || IDMappings.allowGroups("\(pid)")
     let joinsFirst = hasOwnUsers
@@ -93,7 +93,7 @@ public func launchExec(
         try last.prepareStreams(root: root, withConsole: false, channel: channel)
         try last.finish(root: root, channel: channel)
     }
-    if plan.needsListener, let seccomp = spec.linux.seccomp {
+    if plan.filter?.needsListener == true, let seccomp = spec.linux.seccomp {
         launched.listener = SeccompListener(
             path: seccomp.listenerPath ?? "", metadata: seccomp.listenerMetadata ?? "",
             state: ReportedState(spec, options), status: .running, containerPID: pid)

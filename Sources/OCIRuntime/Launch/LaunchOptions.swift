@@ -30,6 +30,8 @@ public struct LaunchOptions: Sendable {
     public var newKeyring: Bool
     /// The old root stays mounted below the container's, out of reach: `pivot_root` cannot leave an initial RAM disk.
     public var keepsOldRoot = false
+    /// Of the configuration, as it was read. Without it the profile is compiled.
+    var filter: KnownFilter?
 
     public init(
         id: String, stdio: Stdio, rootMount: Int32? = nil, bundle: FilePath = "/", cgroup: Cgroup? = nil,

@@ -4,11 +4,8 @@ import OCI
 /// A process of the configuration, checked and turned into what the kernel understands, before anything is cloned.
 struct ProcessPlan {
     let process: RuntimeSpec.Process
-    let seccomp: SeccompProgram?
-    let seccompFlags: SeccompProgram.Flags
+    let filter: SeccompFilter?
     let capabilities: CapabilitySets
-    /// Some calls are left to somebody else.
-    let needsListener: Bool
     let limits: [(limit: ResourceLimit, soft: UInt64?, hard: UInt64?)]
     let scheduling: Scheduling?
     let ioPriority: IOPriority?
@@ -21,7 +18,8 @@ struct ProcessPlan {
 
     /// With `hasOwnUsers` the process comes into a user namespace, where it has every right at first.
     init(
-        _ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?, initPath: String? = nil, hasOwnUsers: Bool = false
+        _ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?, knownFilter: KnownFilter? = nil, initPath: String? = nil,
+        hasOwnUsers: Bool = false
     ) throws {
         self.initPath = initPath
         guard !process.args.isEmpty else { throw LaunchError(message: "args must not be empty") }
@@ -32,10 +30,7 @@ struct ProcessPlan {
             throw LaunchError(message: "process has a zero byte in its arguments, environment or directory")
         }
         self.process = process
-        let profile = try seccomp.map { try SeccompProfile($0) }
-        self.seccomp = try profile.map { try SeccompProgram.compile($0) }
-        needsListener = profile?.needsListener ?? false
-        seccompFlags = try SeccompProgram.Flags(seccomp?.flags ?? [])
+        filter = try SeccompFilter.find(knownFilter, for: seccomp)
         capabilities = try Self.sets(process.capabilities ?? RuntimeSpec.Capabilities(), hasOwnUsers: hasOwnUsers)
         limits = try Self.limits(process.rlimits)
         scheduling = try process.scheduler.map { try Scheduling($0) }

@@ -20,6 +20,8 @@ struct SuperviseOptions {
     var stdin = false
     var stdinOnce = false
     var exec: Exec?
+    /// Where filters of earlier starts lie.
+    var seccompCache: FilePath?
 
     struct UsageError: Error, CustomStringConvertible {
         let description: String
@@ -54,6 +56,7 @@ struct SuperviseOptions {
             case "--control-fd": controlFD = try number(option)
             case "--stdin": stdin = true
             case "--stdin-once": stdinOnce = true
+            case "--seccomp-cache": seccompCache = FilePath(try value(option))
             case "--exec": isExec = true
             case "--container-pid": containerPID = try number(option)
             case "--container-dir": containerDirectory = FilePath(try value(option))

@@ -6,16 +6,18 @@ extension Supervisor {
     /// Reads the configuration, makes socket, cgroup and streams, clones the process. When this throws, `fail` cleans up.
     static func begin(_ options: SuperviseOptions) throws -> Supervisor {
         let file = try OwnedFD.open(options.directory.appending("config.json"), .readOnly)
-        let json = try JSONValue.parse(try file.readAll(limit: 4 << 20))
+        let bytes = try file.readAll(limit: 4 << 20)
         if let exec = options.exec {
-            let process = try RuntimeSpec.Process(json: json)
+            let process = try RuntimeSpec.Process(json: try JSONValue.parse(bytes))
             return try begin(options, terminal: process.terminal) { supervisor, launch in
                 try supervisor.launchExec(process, exec, launch)
             }
         }
-        let spec = try RuntimeSpec(json: json)
+        let (spec, filter) = try options.read(bytes)
         return try begin(options, terminal: spec.process.terminal) { supervisor, launch in
-            try supervisor.launchContainer(spec, launch)
+            var launch = launch
+            launch.filter = filter
+            return try supervisor.launchContainer(spec, launch)
         }
     }
 
@@ -62,8 +64,9 @@ extension Supervisor {
         _ process: RuntimeSpec.Process, _ exec: SuperviseOptions.Exec, _ launch: LaunchOptions
     ) throws -> Launched {
         let file = try OwnedFD.open(exec.containerDirectory.appending("config.json"), .readOnly)
-        let spec = try RuntimeSpec(bytes: try file.readAll(limit: 4 << 20))
+        let (spec, filter) = try options.read(try file.readAll(limit: 4 << 20))
         var launch = launch
+        launch.filter = filter
         if let path = spec.linux.cgroupsPath, !path.isEmpty { launch.cgroup = try Cgroup.open(path: path) }
         state = SupervisedState(spec: spec, options: options, cgroup: launch.cgroup)
         return try OCIRuntime.launchExec(process, in: exec.containerPID, of: spec, launch)
@@ -122,6 +125,13 @@ extension Supervisor {
         if let windowSize { try windowSize.set(terminal.raw) }
         input?.setTerminal(try terminal.duplicate())
         sources = [OutputSource(terminal, .stdout, token: Token.stdout)]
+    }
+}
+
+extension SuperviseOptions {
+    fileprivate func read(_ bytes: [UInt8]) throws -> (spec: RuntimeSpec, filter: KnownFilter?) {
+        guard let seccompCache, let cache = SeccompCache(seccompCache) else { return (try RuntimeSpec(bytes: bytes), nil) }
+        return try cache.read(bytes)
     }
 }
 
