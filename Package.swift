@@ -82,6 +82,7 @@ let package = Package(
         // Level 0
         .target(name: "CLinux"),
         .target(name: "CWithoutBacktrace"),
+        .target(name: "CEarlyShield"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -132,7 +133,7 @@ let package = Package(
             ],
             link: staticFoundation),
         program(
-            "skiff-runtime", ["OCIRuntime", "Linux", "OCI", "CWithoutBacktrace", system],
+            "skiff-runtime", ["OCIRuntime", "Linux", "OCI", "CWithoutBacktrace", "CEarlyShield", system],
             link: ["-static-executable"] + lean + leaner),
         // Tests
         tests("OCITests", ["OCI"]),

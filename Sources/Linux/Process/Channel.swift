@@ -54,13 +54,14 @@ public struct Channel: ~Copyable, Sendable {
 
     /// The next message; nil when the other end is gone. Messages have at most 64 KiB.
     public func receive() throws(SystemError) -> Message? {
-        var bytes = [UInt8](repeating: 0, count: 65536)
         var control = [UInt64](repeating: 0, count: 3)
+        var received = (count: -1, control: 0, errno: Int32(0))
         let raw = descriptor.raw
-        let received = bytes.withUnsafeMutableBytes { data in
-            control.withUnsafeMutableBytes { control -> (count: Int, control: Int, errno: Int32) in
+        // Only what a message needs of this much memory is touched.
+        let bytes = [UInt8](unsafeUninitializedCapacity: 65536) { data, length in
+            control.withUnsafeMutableBytes { control in
                 var vector = iovec(iov_base: data.baseAddress, iov_len: data.count)
-                return withUnsafeMutablePointer(to: &vector) { vector in
+                withUnsafeMutablePointer(to: &vector) { vector in
                     var header = msghdr()
                     header.msg_iov = vector
                     header.msg_iovlen = 1
@@ -68,9 +69,10 @@ public struct Channel: ~Copyable, Sendable {
                     header.msg_controllen = control.count
                     var count = -1
                     repeat { count = recvmsg(raw, &header, Int32(MSG_CMSG_CLOEXEC)) } while count < 0 && Glibc.errno == EINTR
-                    return (count, header.msg_controllen, Glibc.errno)
+                    received = (count, header.msg_controllen, Glibc.errno)
                 }
             }
+            length = max(received.count, 0)
         }
         if received.count < 0 {
             // A peer that died with our message unread resets the connection; for us it is simply gone.
@@ -82,7 +84,7 @@ public struct Channel: ~Copyable, Sendable {
             received.control >= 20 && control[1] == rightsHeader
             ? OwnedFD(adopting: Int32(truncatingIfNeeded: control[2])) : nil
         if received.count == 0, descriptor == nil { return nil }
-        return Message(bytes: Array(bytes[..<received.count]), descriptor: descriptor)
+        return Message(bytes: bytes, descriptor: descriptor)
     }
 }
 
