@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -144,3 +145,23 @@ def test_signals_for_a_run_in_the_foreground_are_passed_on(bundle):
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 9
     process.stdout.close()
+
+
+def test_many_lives_leave_nothing_and_become_no_slower(bundle):
+    """Create, start, kill, delete: 1,000 times with SKIFF_LONG_TESTS. Only a doubling counts as slower, measured in CPU time."""
+    cycles = 1000 if os.environ.get("SKIFF_LONG_TESTS") else 20
+    tenth = cycles // 10
+    spec = bundle.spec("sleep", "600")
+    mounts = lambda: Path("/proc/self/mountinfo").read_text().splitlines()
+    before = mounts()
+    times = []
+    for _ in range(cycles):
+        used = os.times()
+        bundle.start_sleeping(spec)
+        bundle.kill_and_wait()
+        assert bundle.call("delete", bundle.id).code == 0
+        after = os.times()
+        times.append(after.children_user + after.children_system - used.children_user - used.children_system)
+    assert bundle.left_behind() == [] and mounts() == before
+    if cycles >= 1000:
+        assert sum(times[-tenth:]) < 2 * sum(times[:tenth]), (sum(times[:tenth]), sum(times[-tenth:]))
