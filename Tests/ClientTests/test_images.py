@@ -42,6 +42,9 @@ def test_filters_of_a_list_of_images(cli, two_layers):
     assert listed("label=made", "label=made=here") == ["two:1"] and listed("label=made=there") == []
     assert listed("since=busybox") == ["two:1"] and listed("before=two:1") == ["busybox:latest"]
     assert listed("reference=tw*:?") == ["two:1"] and listed("reference=busybox") == ["busybox:latest"]
+    cli("tag", "busybox", "second:1")
+    assert listed("reference=second") == ["second:1"] and cli("images", "-q", "second").lines == cli("images", "-q", "busybox").lines
+    cli("rmi", "second:1")
     assert listed("dangling=true") == [] and set(listed("dangling=false")) == {"two:1", "busybox:latest"}
     assert "invalid filter" in cli("images", "--filter", "nosuch=1", code=1).err
     digests = cli("images", "--digests", "two").lines

@@ -21,15 +21,20 @@ extension ContainerEngine {
                 && filters.matches(labels: image.config.config?.labels ?? [:])
                 && !filters.excludes(labels: image.config.config?.labels ?? [:]) && image.isCreated(before: until)
                 && bounds.before.map { created < $0 } ?? true && bounds.since.map { created > $0 } ?? true
-        }.map(Self.summary)
+        }.map { image in
+            // Who asks for names sees those, not the image's others.
+            Self.summary(image, names: image.references.filter { name in filters.any("reference") { ReferencePattern.matches($0, name) } })
+        }
     }
 
-    static func summary(_ image: Image) -> ImageSummary {
+    static func summary(_ image: Image) -> ImageSummary { summary(image, names: image.references) }
+
+    private static func summary(_ image: Image, names: [Reference]) -> ImageSummary {
         var summary = ImageSummary()
         summary.Id = image.id.description
         summary.ParentId = ""
-        summary.RepoTags = image.references.filter { $0.tag != nil }.map(\.familiarString)
-        summary.RepoDigests = image.references.filter { $0.digest != nil }.map(\.familiarString)
+        summary.RepoTags = names.filter { $0.tag != nil }.map(\.familiarString)
+        summary.RepoDigests = names.filter { $0.digest != nil }.map(\.familiarString)
         summary.Created = image.created.flatMap { Timestamp(rfc3339: $0) }?.seconds ?? 0
         summary.Size = image.size
         summary.SharedSize = -1
