@@ -117,6 +117,30 @@ import Testing
         }
     }
 
+    @Test("whoever gives up waiting for a token is let go, and others get theirs")
+    func abandonedToken() async throws {
+        let isFirst = Mutex(true)
+        let tokens = Self.withTokens { _ in true }
+        let answer: TestServer.Answer = { number, request in
+            let isWithheld =
+                request.uri.hasPrefix("/token")
+                && isFirst.withLock { first in
+                    defer { first = false }
+                    return first
+                }
+            return isWithheld ? .silence : tokens(number, request)
+        }
+        try await TestServer.with(answer) { server, registries in
+            let repository = try await repository(server, registries)
+            let hasty = Task { try await repository.tags() }
+            while !server.requests.contains(where: { $0.uri.hasPrefix("/token") }) { await Task.yield() }
+            let patient = Task { try await repository.tags() }
+            hasty.cancel()
+            await #expect(throws: (any Error).self) { try await hasty.value }
+            #expect(try await patient.value == ["a"])
+        }
+    }
+
     @Test("a token that is refused again and again ends it")
     func refusedTokens() async throws {
         try await TestServer.with(Self.withTokens { _ in false }) { server, registries in

@@ -18,6 +18,9 @@ final class TestServer: Sendable {
         var status: Int
         var headers: HTTPHeaders = [:]
         var body = ""
+
+        /// The connection stays open and nothing comes.
+        static let silence = Reply(status: 0)
     }
 
     private let channel: any Channel
@@ -93,6 +96,7 @@ final class TestServer: Sendable {
             case .end:
                 guard let request else { return }
                 let reply = answer(request)
+                if reply.status == 0 { return }
                 var headers = reply.headers
                 if !headers.contains(name: "Content-Length") { headers.add(name: "Content-Length", value: "\(reply.body.utf8.count)") }
                 let head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: reply.status), headers: headers)

@@ -82,17 +82,28 @@ actor Authorizer {
     }
 
     private func token(_ challenge: Challenge, _ scopes: Set<String>) async throws -> Token {
-        if let token = tokens[scopes], token.isFresh { return token }
-        if let fetch = fetches[scopes] { return try await fetch.value }
+        while true {
+            if let token = tokens[scopes], token.isFresh { return token }
+            let fetch = try fetches[scopes] ?? beginFetch(challenge, scopes)
+            defer { if fetches[scopes] == fetch { fetches[scopes] = nil } }
+            do {
+                let token = try await withTaskCancellationHandler { try await fetch.value } onCancel: { fetch.cancel() }
+                tokens[scopes] = token
+                if let refresh = token.refreshToken { refreshToken = refresh }
+                return token
+            } catch {
+                try Task.checkCancellation()
+                // Somebody else has waited for the same token and given up.
+                guard fetch.isCancelled else { throw error }
+            }
+        }
+    }
+
+    private func beginFetch(_ challenge: Challenge, _ scopes: Set<String>) throws -> Task<Token, any Error> {
         let request = try tokenRequest(challenge, scopes)
-        let transport = transport
-        let fetch = Task { try await request.fetch(transport) }
+        let fetch = Task { [transport] in try await request.fetch(transport) }
         fetches[scopes] = fetch
-        defer { fetches[scopes] = nil }
-        let token = try await fetch.value
-        tokens[scopes] = token
-        if let refresh = token.refreshToken { refreshToken = refresh }
-        return token
+        return fetch
     }
 
     private func tokenRequest(_ challenge: Challenge, _ scopes: Set<String>) throws -> TokenRequest {
