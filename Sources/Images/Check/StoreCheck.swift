@@ -29,6 +29,8 @@ private final class StoreCheck {
 
     private var layers: LayerStore { store.layers }
 
+    private static let shortages: [Errno] = [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory]
+
     init(_ store: ImageStore, repairs: Bool) {
         self.store = store
         self.repairs = repairs
@@ -68,6 +70,8 @@ private final class StoreCheck {
         do {
             found = try layers.verify(layer)
         } catch {
+            // The engine is short of something just now, which says nothing of the layer.
+            if let error = error as? SystemError, Self.shortages.contains(error.errno) { throw error }
             return try note(StoreDefect(.layerDamaged, "\(layer)", "\(error)\(try users(layer))")) { defect in
                 try layers.markDamaged(layer, "\(error)\n")
                 defect.repair = "marked, so that it comes anew; \(try forgetSteps(layer))"
@@ -116,8 +120,13 @@ private final class StoreCheck {
                 try layers.records.size(layer) == nil && lstatIfExists(layers.directory(layer)) != nil
             }
             guard isOrphan else { continue }
-            // Why it cannot be read does not matter here: either it is whole or it is not.
-            let whole = try? layers.verify(layer)
+            let whole: LayerStore.Verified?
+            do {
+                whole = try layers.verify(layer)
+            } catch {
+                if let error = error as? SystemError, Self.shortages.contains(error.errno) { throw error }
+                whole = nil
+            }
             let problem = whole == nil ? "and cannot be read" : "but whole"
             try note(StoreDefect(.layerUnknown, "\(layer)", "no row, \(problem)")) { defect in
                 let (layers, store) = (layers, store)

@@ -87,7 +87,11 @@ actor Authorizer {
             let fetch = try fetches[scopes] ?? beginFetch(challenge, scopes)
             defer { if fetches[scopes] == fetch { fetches[scopes] = nil } }
             do {
-                let token = try await withTaskCancellationHandler { try await fetch.value } onCancel: { fetch.cancel() }
+                let token = try await withTaskCancellationHandler {
+                    try await fetch.value
+                } onCancel: {
+                    fetch.cancel()
+                }
                 tokens[scopes] = token
                 if let refresh = token.refreshToken { refreshToken = refresh }
                 return token
