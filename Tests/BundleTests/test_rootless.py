@@ -56,6 +56,16 @@ def test_an_exec_into_one(rootless):
     assert call(rootless, "kill", rootless.id, "KILL")[0] == 0
 
 
+def test_an_exec_has_the_score_that_its_process_asks_for(rootless):
+    wanted = spec(rootless, "sleep", "600")
+    wanted["process"]["oomScoreAdj"] = 300
+    (rootless.directory / "config.json").write_text(json.dumps(wanted))
+    code, text = call(rootless, "run", "-d", rootless.id)
+    assert code == 0, text
+    assert call(rootless, "exec", rootless.id, "cat", "/proc/self/oom_score_adj") == (0, "300\n")
+    assert call(rootless, "kill", rootless.id, "KILL")[0] == 0
+
+
 def test_limits_that_cannot_be_kept_are_refused(rootless):
     wanted = spec(rootless, "true")
     wanted["linux"]["resources"] = {"memory": {"limit": 1 << 25}}

@@ -9,6 +9,8 @@ struct CloneRequest {
     var pidNamespace: HeldFD?
     /// Entered before the clone, by a process in between, which then ends: see `NamespacePlan.needsJoiningFirst`.
     var joining: (() throws -> Void)?
+    /// What that process has to do before nobody may look into it any more, itself included.
+    var beforeJoining: () throws -> Void = {}
 }
 
 /// Clones and runs `body` in the child. What it throws travels to the parent.
@@ -17,9 +19,7 @@ func cloneChild(
 ) throws -> Launched {
     var cgroupDirectory: HeldFD?
     if let directory = try options.cgroup?.directoryFD() { cgroupDirectory = HeldFD(directory) }
-    if let joining = request.joining {
-        return try cloneBehind(joining, request.namespaces, cgroupDirectory, options, body)
-    }
+    if let joining = request.joining { return try cloneBehind(joining, request, cgroupDirectory, options, body) }
     let pair = try Channel.Pair()
     let side = try inPidNamespace(request.pidNamespace) { () throws(SystemError) in
         try cloneProcess(request.namespaces, cgroupDirectory: cgroupDirectory?.fd.raw)
@@ -32,7 +32,7 @@ func cloneChild(
 
 /// With a process in between, whose child becomes ours.
 private func cloneBehind(
-    _ joining: () throws -> Void, _ namespaces: Namespaces, _ cgroupDirectory: HeldFD?, _ options: LaunchOptions,
+    _ joining: () throws -> Void, _ request: CloneRequest, _ cgroupDirectory: HeldFD?, _ options: LaunchOptions,
     _ body: (borrowing Channel) throws -> Void
 ) throws -> Launched {
     let pair = try Channel.Pair()
@@ -41,10 +41,11 @@ private func cloneBehind(
     case .child:
         let channel = news.takeChild()
         do {
+            try request.beforeJoining()
             try Identity.hideFromOthers()
             try options.cgroup?.enterFromChild()
             try joining()
-            switch try cloneProcess(namespaces, asSibling: true) {
+            switch try cloneProcess(request.namespaces, asSibling: true) {
             case .child: runChild(pair.takeChild(), body)
             case .parent(let pid, _): try channel.send(LaunchMessage.cloned(pid).bytes)
             }

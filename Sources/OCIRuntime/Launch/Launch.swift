@@ -17,7 +17,7 @@ public func launchContainer(_ spec: RuntimeSpec, _ options: LaunchOptions) throw
             try IDMappings.write(spec.linux, pid: launched.pid, isPrivileged: plan.isPrivileged)
             if !plan.namespaces.needsJoiningFirst { try options.cgroup?.enter(launched.pid) }
         }
-        try adjustOOMScore(spec.process, pid: launched.pid)
+        if !plan.namespaces.needsJoiningFirst { try adjustOOMScore(spec.process, of: "\(launched.pid)") }
         if !spec.linux.netDevices.isEmpty {
             try NetDeviceMove(devices: spec.linux.netDevices).run(
                 into: plan.namespaces.joined(.network) ?? HeldFD(try NetworkNamespace.open(pid: launched.pid)))
@@ -49,7 +49,9 @@ extension ContainerPlan {
         guard namespaces.needsJoiningFirst else {
             return CloneRequest(namespaces: new, pidNamespace: namespaces.joined(.pid))
         }
-        return CloneRequest(namespaces: new, joining: { [namespaces] in try namespaces.joinAll() })
+        return CloneRequest(
+            namespaces: new, joining: { [namespaces] in try namespaces.joinAll() },
+            beforeJoining: { [process = spec.process] in try adjustOOMScore(process, of: "self") })
     }
 }
 
@@ -73,6 +75,7 @@ public func launchExec(
     var request = CloneRequest(namespaces: [])
     if joinsFirst {
         request.joining = { try differing.join(container.fd) }
+        request.beforeJoining = { try adjustOOMScore(process, of: "self") }
     } else if differing.contains(.pid) {
         request.pidNamespace = container
     }
@@ -101,7 +104,7 @@ public func launchExec(
     do {
         if let before { try ProcessorAffinity.set(before) }
         if let rdt = spec.linux.intelRdt { try ResourceDirectory(rdt, id: options.id).join(launched.pid) }
-        try adjustOOMScore(process, pid: launched.pid)
+        if !joinsFirst { try adjustOOMScore(process, of: "\(launched.pid)") }
     } catch {
         launched.abandon()
         throw error
@@ -121,10 +124,11 @@ extension RuntimeSpec.Process {
     }
 }
 
-private func adjustOOMScore(_ process: RuntimeSpec.Process, pid: Int32) throws {
+/// `name` is a process's in procfs.
+private func adjustOOMScore(_ process: RuntimeSpec.Process, of name: String) throws {
     guard let score = process.oomScoreAdj else { return }
     guard (-1000...1000).contains(score) else { throw LaunchError(message: "oomScoreAdj \(score) is not in -1000...1000") }
-    let path = FilePath("/proc/\(pid)/oom_score_adj")
+    let path = FilePath("/proc/\(name)/oom_score_adj")
     // Less than one has needs a capability that even root may lack, so what holds already is not written again.
     let present = try OwnedFD.open(path, .readOnly).readAll(limit: 64)
     if present.prefix(while: { $0 != 0x0A }).elementsEqual("\(score)".utf8) { return }
