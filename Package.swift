@@ -33,11 +33,15 @@ func module(_ name: String, _ dependencies: [Target.Dependency], exclude: [Strin
 
 /// Without what nobody calls, without functions that are the same to the byte, and without the names of everything for
 /// whoever might look them up: an eighth of the size.
-let lean = ["-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "--no-export-dynamic"]
+let lean = [
+    "-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "--no-export-dynamic",
+    // Tables for exceptions of C++, which nobody throws; scripts/build-programs takes out the other half.
+    "-Xlinker", "--no-eh-frame-hdr",
+]
 
-/// What only the runtime can do without: tables for exceptions, and the names of Unicode's characters.
+/// What only the runtime can do without: the names of Unicode's characters.
 let leaner = [
-    "-Xlinker", "--no-eh-frame-hdr", "-Xlinker", "--wrap=_swift_stdlib_getScalarName",
+    "-Xlinker", "--wrap=_swift_stdlib_getScalarName",
     "-Xlinker", "--defsym=__wrap__swift_stdlib_getScalarName=abort",
 ]
 
@@ -121,7 +125,7 @@ let package = Package(
             dependencies: ["DockerAPI", "EngineClient", "Archive", "Blocking", "BuildContext", "OCI", "Linux", nioCore, nioPosix, system],
             path: "Sources/skiff", exclude: ["Main.swift"], swiftSettings: strict),
         .executableTarget(
-            name: "skiff", dependencies: ["SkiffCommands", "Linux"], path: "Sources/skiff", sources: ["Main.swift"],
+            name: "skiff", dependencies: ["SkiffCommands", "Linux", "CWithoutBacktrace"], path: "Sources/skiff", sources: ["Main.swift"],
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
             // At a fixed address, as Go's programs are: moving 56,000 pointers would be a quarter of a command's time.
             linkerSettings: [.unsafeFlags(staticSwift + ["-Xclang-linker", "-no-pie"])]),
@@ -129,7 +133,7 @@ let package = Package(
             "skiffd",
             [
                 "Engine", "EngineServer", "Blocking", "Linux", "Images", "Networking", "Registry", "Store", "OCI", arguments, nioCore,
-                nioPosix, logging, system,
+                nioPosix, logging, system, "CWithoutBacktrace",
             ],
             link: staticFoundation),
         program(
