@@ -12,7 +12,7 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-enum { most_descriptors = 16 };
+enum { most_descriptors = 40 };
 
 pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count) {
     if (count < 0 || count > most_descriptors) {

@@ -32,7 +32,9 @@ final class HostSources {
         let mappings = MappingNamespaces()
         var mounts: [PlannedMount] = []
         for (mount, parsed) in zip(spec.mounts, parsed) {
-            if parsed.isBind, !parsed.isRemount {
+            if mount.type == LaunchOptions.detachedMountType {
+                mounts.append(try Self.planDetached(mount, parsed, options))
+            } else if parsed.isBind, !parsed.isRemount {
                 let users = try Self.users(mount, parsed, spec, namespaces, mappings)
                 mounts.append(try Self.planBind(mount, parsed, users, options))
             } else {
@@ -109,6 +111,19 @@ final class HostSources {
             let reason = error.call == "open_tree" ? error.errno.goText : "\(error.call): \(error.errno.goText)"
             throw LaunchError(message: "error mounting \"\(path)\" to rootfs at \"\(mount.destination)\": \(reason)")
         }
+    }
+
+    /// It comes with its attributes and is attached as it is.
+    private static func planDetached(_ mount: RuntimeSpec.Mount, _ parsed: MountOptions, _ options: LaunchOptions) throws
+        -> PlannedMount
+    {
+        guard let number = Int(mount.source ?? ""), options.mounts.indices.contains(number) else {
+            throw LaunchError(message: "invalid mount \(mount.destination): there is no detached mount \(mount.source ?? "")")
+        }
+        let source = try OwnedFD.duplicating(options.mounts[number])
+        let isDirectory = try fstat(source).kind == .directory
+        return PlannedMount(
+            mount: mount, options: parsed, source: HeldFD(source), sourceIsDirectory: isDirectory, cgroups: [])
     }
 
     private static func prepare(_ source: borrowing OwnedFD, _ parsed: MountOptions, _ users: HeldFD?) throws(SystemError) {

@@ -4,6 +4,9 @@ public import SystemPackage
 /// What a launch needs to know besides the configuration. Raw descriptors stay the caller's and may be closed when the
 /// launch has returned.
 public struct LaunchOptions: Sendable {
+    /// The type of a mount that the caller has made already.
+    public static let detachedMountType = "skiff-detached"
+
     /// What becomes of the process's descriptors 0, 1 and 2.
     public enum Stdio: Sendable {
         case descriptors(input: Int32, output: Int32, error: Int32)
@@ -15,6 +18,9 @@ public struct LaunchOptions: Sendable {
     public var stdio: Stdio
     /// A detached mount of the root file system, in place of `root.path`.
     public var rootMount: Int32?
+    /// Detached mounts for those of the configuration whose type is `detachedMountType` and whose source is the number in
+    /// this list.
+    public var mounts: [Int32] = []
     /// Where relative paths of the configuration begin.
     public var bundle: FilePath
     /// Exists already; the process is moved in before anything of the container runs.

@@ -16,6 +16,8 @@ struct SuperviseOptions {
     var log: FilePath?
     var logLimits: LogFile.Limits?
     var rootFD: Int32?
+    /// Detached mounts that the configuration names by their number in this list.
+    var mountFDs: [Int32] = []
     var controlFD: Int32?
     var stdin = false
     var stdinOnce = false
@@ -53,6 +55,7 @@ struct SuperviseOptions {
             case "--log-size": logBytes = Int64(try value(option))
             case "--log-files": logFiles = try number(option)
             case "--root-fd": rootFD = try number(option)
+            case "--mount-fd": mountFDs.append(try number(option))
             case "--control-fd": controlFD = try number(option)
             case "--stdin": stdin = true
             case "--stdin-once": stdinOnce = true

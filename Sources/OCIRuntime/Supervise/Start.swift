@@ -172,6 +172,8 @@ struct ChildStreams {
         let stdio: LaunchOptions.Stdio =
             ends.count == 3
             ? .descriptors(input: ends[0].fd.raw, output: ends[1].fd.raw, error: ends[2].fd.raw) : .terminal
-        return LaunchOptions(id: options.id, stdio: stdio, rootMount: options.rootFD, bundle: options.directory)
+        var launch = LaunchOptions(id: options.id, stdio: stdio, rootMount: options.rootFD, bundle: options.directory)
+        launch.mounts = options.mountFDs
+        return launch
     }
 }

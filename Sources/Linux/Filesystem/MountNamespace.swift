@@ -1,0 +1,28 @@
+import SystemPackage
+
+/// A mount namespace of the calling thread alone, in which detached mounts get a place for a moment: the kernel copies a
+/// part of a mount only when that mount is in the caller's namespace (before Linux 6.15).
+///
+/// Made and used within `onThrowawayThread`, since the thread never comes back from it.
+public struct MountNamespace: ~Copyable {
+    private let root: OwnedFD
+
+    public init() throws(SystemError) {
+        try Namespaces.mount.unshare()
+        root = try Self.closedRoot()
+    }
+
+    /// What is mounted here must not show on the host.
+    private static func closedRoot() throws(SystemError) -> OwnedFD {
+        let root = try OwnedFD.open("/", [.path, .directory])
+        try Mount.setAttributes(root, propagation: .isPrivate, recursive: true)
+        return root
+    }
+
+    /// A detached copy of what a path leads to inside a detached mount; links are followed inside it. The descriptor of
+    /// `mount` stays usable for further copies.
+    public func clone(of path: String, in mount: borrowing OwnedFD, isAttached: Bool = false) throws(SystemError) -> OwnedFD {
+        if !isAttached { try Mount.attach(mount, to: root) }
+        return try Mount.clone(of: try PathInRoot.open(path, root: mount, flags: .path), recursive: false)
+    }
+}
