@@ -99,12 +99,12 @@ struct Exchange: Sendable {
             let answer = Answer(response: response, address: address)
             guard [301, 302, 303, 307, 308].contains(answer.status), call.method == .GET || call.method == .HEAD else { return answer }
             await Body.discard(response)
-            address = try target(of: answer)
+            address = try Self.target(of: answer)
         }
         throw RegistryError(.invalidReply, "stopped after \(Self.redirects) redirects at \(call.address.shown)")
     }
 
-    private func target(of answer: Answer) throws -> WebAddress {
+    static func target(of answer: Answer) throws -> WebAddress {
         guard let location = answer.header("Location"), let target = answer.address.resolving(location) else {
             throw RegistryError(.invalidReply, "\(answer.address.shown) redirects to nowhere")
         }
