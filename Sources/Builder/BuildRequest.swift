@@ -12,7 +12,16 @@ public struct BuildRequest: Sendable {
         case bytes([UInt8])
     }
 
+    /// Something that a name stands for in `FROM`, `COPY --from` and `RUN --mount`, before stages and images do.
+    public enum NamedContext: Sendable, Equatable {
+        /// It belongs to this build alone, as the context itself.
+        case directory(FilePath)
+        case image(String)
+    }
+
     public var dockerfile: Source
+    /// By names in lower case.
+    public var namedContexts: [String: NamedContext] = [:]
     /// The unpacked context. It belongs to this build alone: nobody writes to it meanwhile.
     public var contextDirectory: FilePath
     public var tags: [Reference]
@@ -22,6 +31,12 @@ public struct BuildRequest: Sendable {
     /// The stage to build, by name or number; nil: the last one.
     public var target: String?
     public var noCache: Bool
+    /// Stages of which every step is done again, by name or number.
+    public var noCacheStages: Set<String>
+    /// Tells of each step that is done why there was no earlier result for it.
+    public var explainsCache = false
+    /// What `RUN --mount=type=secret` may ask for, by id. Never part of an image, a cache key or a log.
+    public var secrets: [String: [UInt8]] = [:]
     /// How `RUN` reaches the network, in Docker's words ("default", "none", "host", …).
     public var networkMode: String
     public var limits: BuildLimits
@@ -33,7 +48,7 @@ public struct BuildRequest: Sendable {
     public init(
         dockerfile: Source = .inContext("Dockerfile"), contextDirectory: FilePath, tags: [Reference] = [],
         buildArgs: [String: String?] = [:], labels: [String: String] = [:], target: String? = nil,
-        noCache: Bool = false, networkMode: String = "default", limits: BuildLimits = BuildLimits(),
+        noCache: Bool = false, noCacheStages: Set<String> = [], networkMode: String = "default", limits: BuildLimits = BuildLimits(),
         quiet: Bool = false, findImage: (@Sendable (String) async throws -> Image)? = nil
     ) {
         self.findImage = findImage
@@ -44,6 +59,7 @@ public struct BuildRequest: Sendable {
         self.labels = labels
         self.target = target
         self.noCache = noCache
+        self.noCacheStages = noCacheStages
         self.networkMode = networkMode
         self.limits = limits
         self.quiet = quiet

@@ -10,7 +10,7 @@ public protocol StepRunner: Sendable {
 }
 
 /// One command of a build.
-public struct RunStep: Sendable, Equatable {
+public struct RunStep: Sendable {
     /// 64 hexadecimal digits, new for each step.
     public var id: String
     /// Diff ids of the root's layers, base first.
@@ -25,6 +25,10 @@ public struct RunStep: Sendable, Equatable {
     public var user: String
     public var networkMode: String
     public var limits: BuildLimits
+    /// What the command sees besides its root.
+    public var mounts: [StepMount] = []
+    /// The name that the container has for itself; always the same, so that nothing in an image depends on it.
+    public var hostname = "buildkitsandbox"
 
     public init(
         id: String, layers: [Digest], upper: FilePath, work: FilePath, args: [String], env: [String],

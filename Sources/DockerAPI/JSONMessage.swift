@@ -36,6 +36,8 @@ public struct JSONMessage: Codable, Sendable, Equatable {
         public var Tag: String?
         public var Digest: String?
         public var Size: Int64?
+        /// How many warnings a look at a Dockerfile has given.
+        public var Warnings: Int?
 
         public init() {}
     }

@@ -19,12 +19,15 @@ public final class ContainerEngine: Sendable {
     public let events: EventHub
     public let images: ImageStore
     let builds: Build
+    let cacheMounts: CacheMounts
+    let deposits = BuildDeposits()
+    let cacheLimit: BuildCacheLimit
     let identity: String
 
     /// Opens the state below `paths`, takes up what runs, and repairs what a crash left. Returns when requests may come.
     public init(
         paths: EnginePaths, network: Networks.Configuration, registries: RegistryConfiguration = RegistryConfiguration(),
-        eventLoops: any EventLoopGroup, logger: Logger
+        buildCacheLimit: Int64? = nil, eventLoops: any EventLoopGroup, logger: Logger
     ) async throws {
         try await blocking {
             for directory in [paths.dataRoot, paths.execRoot, paths.containers, paths.volumes, paths.runtimeContainers, paths.runtimeBuilds] {
@@ -42,14 +45,18 @@ public final class ContainerEngine: Sendable {
             reaper: SupervisorReaper(), runtime: try SealedProgram(paths.runtime), eventLoops: eventLoops, logger: logger, host: try HostFacts.read())
         volumes = try await VolumeStore(root: paths.volumes, database: database, events: events)
         identity = try await EngineIdentity.load(paths.dataRoot)
+        cacheLimit = try BuildCacheLimit(buildCacheLimit, dataRoot: paths.dataRoot, logger: logger)
+        cacheMounts = CacheMounts(root: paths.cacheMounts, records: database.cacheMounts)
         builds = Build(
-            images: images, cache: database.buildCache, runner: BuildStepRunner(context: context, registry: registry),
+            images: images, cache: database.buildCache, cacheMounts: cacheMounts,
+            remoteFiles: BuildDownloads(registries: context.registries), runner: BuildStepRunner(context: context, registry: registry),
             scratch: paths.temporary)
         try await Restore(context: context, volumes: volumes, registry: registry).run()
     }
 
     /// Stops listening to the containers, which go on. The database is closed last.
     public func close() async throws {
+        await cacheLimit.close()
         try await context.registries.shutdown()
         try await context.database.close()
     }

@@ -17,6 +17,8 @@ public struct EnginePaths: Sendable {
 
     /// Emptied at every start.
     public var temporary: FilePath { dataRoot.appending("tmp") }
+    /// What `RUN --mount=type=cache` keeps.
+    var cacheMounts: FilePath { dataRoot.appending("cache-mounts") }
     public var volumes: FilePath { dataRoot.appending("volumes") }
     var containers: FilePath { dataRoot.appending("containers") }
     /// Supervisors' directories of build steps.

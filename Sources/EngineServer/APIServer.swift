@@ -17,6 +17,7 @@ public struct APIServer: Sendable {
         ContainerRoutes(engine: engine).add(to: &router)
         ExecRoutes(engine: engine).add(to: &router)
         ImageRoutes(engine: engine).add(to: &router)
+        BuildRoutes(engine: engine).add(to: &router)
         VolumeRoutes(engine: engine).add(to: &router)
         NetworkRoutes(engine: engine).add(to: &router)
         self.router = router

@@ -36,6 +36,9 @@ struct Main: ParsableCommand {
     @Option(help: "Settings for registries, as JSON with Docker's names. A missing file is none if it is the usual one.")
     var configFile = DaemonConfiguration.usualFile
 
+    @Option(help: "How much builds may keep for later ones, as 20GB. (default: a tenth of the file system)")
+    var buildCacheLimit: String?
+
     @OptionGroup(title: "Registries")
     var registryOptions: RegistryOptions
 
@@ -78,7 +81,7 @@ struct Main: ParsableCommand {
         let name = bridge ?? Self.bridgeName(execRoot)
         let engine = try await ContainerEngine(
             paths: paths, network: Networks.Configuration(bridgeName: name, nftTable: name == "skiff0" ? "skiff" : name),
-            registries: try registryOptions.configuration(file: configFile), eventLoops: group, logger: logger)
+            registries: try registryOptions.configuration(file: configFile), buildCacheLimit: try cacheLimit(), eventLoops: group, logger: logger)
         let server = APIServer(engine: engine, group: group, logger: logger)
         try await listen(signals, server, listener: try socket.descriptor.duplicate().release(), logger)
         try socket.remove()
@@ -103,6 +106,13 @@ struct Main: ParsableCommand {
             }
             try await group.next()
             group.cancelAll()
+        }
+    }
+
+    private func cacheLimit() throws -> Int64? {
+        try buildCacheLimit.map { text in
+            guard let bytes = BuildCacheLimit.bytes(text) else { throw ValidationError("invalid size of the build cache '\(text)'") }
+            return bytes
         }
     }
 

@@ -15,6 +15,8 @@ final class BuildWorld: Sendable {
     let images: ImageStore
     let database: Database
     let runner: PlayedRunner
+    let cacheMounts: CacheMounts
+    let web = PlayedWeb()
 
     var context: FilePath { root.appending("context") }
     var scratch: FilePath { root.appending("tmp") }
@@ -36,6 +38,7 @@ final class BuildWorld: Sendable {
         database = try await Database.open(root.appending("skiff.db"))
         images = try await ImageStore(root: root, database: database)
         runner = PlayedRunner(images: images)
+        cacheMounts = CacheMounts(root: root.appending("cache-mounts"), records: database.cacheMounts)
     }
 
     /// Writes a file of the context.
@@ -61,7 +64,8 @@ final class BuildWorld: Sendable {
         var request = BuildRequest(dockerfile: .bytes(Array(dockerfile.utf8)), contextDirectory: context)
         try change(&request)
         let log = Log()
-        let build = Build(images: images, cache: database.buildCache, runner: runner, scratch: scratch)
+        let build = Build(
+            images: images, cache: database.buildCache, cacheMounts: cacheMounts, remoteFiles: web, runner: runner, scratch: scratch)
         do {
             let image = try await build.run(request) { log.add($0) }
             return Result(image: image, log: log.text)
@@ -165,6 +169,13 @@ final class PlayedRunner: StepRunner {
             case "env":
                 let entry = step.env.last { $0.hasPrefix(words[1] + "=") } ?? "none"
                 await output(BuildOutput(stream: .stderr, bytes: Array((entry + "\n").utf8)))
+            case "look", "put":
+                guard case .mount(let mount) = step.mounts[Int(words[1]) ?? 0].content else { break }
+                let text = try words[0] == "look" ? Self.look(mount) : Self.put(mount, words[2], words[3])
+                await output(BuildOutput(stream: .stdout, bytes: Array((text + "\n").utf8)))
+            case "stub":
+                // What starting a container leaves where nothing was to mount on.
+                for mount in step.mounts { try PathInRoot.makeDirectories(mount.target, root: root) }
             case "exit": return Int32(words[1]) ?? 1
             case "hang":
                 hangs.continuation.yield()
@@ -173,5 +184,65 @@ final class PlayedRunner: StepRunner {
             }
         }
         return 0
+    }
+
+    /// The names in a mounted directory or the content of a mounted file.
+    private static func look(_ mount: SharedFD) throws -> String {
+        try mount.withOwned { mount in
+            let status = try fstat(mount)
+            let mode = String(status.permissions, radix: 8)
+            if status.kind == .directory {
+                return "\(mode) " + (try namesInDirectory(try reopenDirectory(mount)).map(\.description).sorted().joined(separator: " "))
+            }
+            let file = try OwnedFD.open(FilePath("/proc/self/fd/\(mount.raw)"), .readOnly)
+            return "\(mode) \(status.uid):\(status.gid) " + String(decoding: try file.readAll(limit: 1 << 20), as: UTF8.self)
+        }
+    }
+
+    private static func put(_ mount: SharedFD, _ name: String, _ text: String) throws -> String {
+        try mount.withOwned { mount in
+            do {
+                let file = try openat(mount, try FileName(name), [.writeOnly, .create, .truncate], mode: 0o644)
+                try file.writeAll(Array(text.utf8))
+                return "written"
+            } catch let error as SystemError {
+                return "\(error.errno)"
+            }
+        }
+    }
+}
+
+/// Plays the web: addresses and what they lead to.
+final class PlayedWeb: RemoteFiles {
+    struct Page: Sendable {
+        var content: String
+        var etag: String?
+    }
+
+    private struct State {
+        var pages: [String: Page] = [:]
+        var asked: [String] = []
+    }
+
+    private let state = Mutex(State())
+
+    /// What was fetched, with "unchanged" behind those that were known, and what was shown to the server.
+    var asked: [String] { state.withLock { $0.asked } }
+
+    func set(_ address: String, _ content: String, etag: String? = nil) {
+        state.withLock { $0.pages[address] = Page(content: content, etag: etag) }
+    }
+
+    func fetch(_ address: String, authorization: String?, unless etag: String?, to file: FilePath) async throws -> RemoteFile? {
+        let page = state.withLock { state -> Page? in
+            let page = state.pages[address]
+            let isKnown = etag != nil && page?.etag == etag
+            state.asked.append(address + (isKnown ? " unchanged" : "") + (authorization.map { " " + $0 } ?? ""))
+            return page
+        }
+        guard let page else { throw BuildError.failed("404 from \(address)") }
+        if let etag, page.etag == etag { return nil }
+        try writeAtomically(Array(page.content.utf8), to: file, mode: 0o600, sync: false)
+        return RemoteFile(etag: page.etag, lastModified: "Wed, 21 Oct 2015 07:28:00 GMT")
     }
 }

@@ -140,8 +140,8 @@ struct CopyTests {
             #expect(await world.failure("FROM scratch\nCOPY *.none /x/\n") == "COPY failed: no source files were specified")
             #expect(await world.failure("FROM scratch\nCOPY a /a\nCOPY d /a\n").contains("cannot copy to non-directory: /a"))
             #expect(
-                await world.failure("FROM scratch\nADD https://example.org/x /x\n")
-                    == "dockerfile parse error on line 2: ADD of a URL is not available yet: https://example.org/x")
+                await world.failure("FROM scratch\nADD ftp://example.org/x /x\n")
+                    == "dockerfile parse error on line 2: ADD of ftp://example.org/x: only http, https and Git addresses are possible")
             #expect(try world.leftovers().isEmpty)
         }
     }

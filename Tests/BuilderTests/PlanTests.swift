@@ -29,7 +29,12 @@ struct PlanTests {
             ("FROM a\nCOPY x\n", "line 2: COPY requires at least two arguments, but only one was provided. Destination could not be determined"),
             ("FROM a\nCOPY --foo=1 x y\n", "line 2: unknown flag: --foo"),
             ("FROM a\nCOPY --chown=1 --chown=2 x y\n", "line 2: duplicate flag specified: --chown"),
-            ("FROM a\nRUN --mount=type=cache,target=/x true\n", "line 2: RUN --mount is not available yet"),
+            ("FROM a\nRUN --mount=type=cach,target=/x true\n", "line 2: unsupported mount type \"cach\" (did you mean cache?)"),
+            (
+                "FROM a\nRUN --mount=type=bind,from=$X,target=/x true\n",
+                "line 2: 'from' doesn't support variable expansion, define alias stage instead"
+            ),
+            ("FROM a\nRUN --mount=type=cache true\n", "line 2: invalid mount target \"\""),
             ("FROM a\nRUN\n", "line 2: RUN requires at least one argument"),
             ("FROM a\nENV =x\n", "line 2: ENV names can not be blank"),
             ("FROM a\nSHELL /bin/bash -c\n", "line 2: SHELL requires the arguments to be in JSON form"),
@@ -59,6 +64,7 @@ struct PlanTests {
             """)
         #expect(plan.needed(for: 4) { $0.base } == [0, 2, 3, 4])
         #expect(plan.needed(for: 2) { $0.base } == [0, 2])
+        #expect(plan.needed(for: 3, apartFrom: ["tools"]) { $0.base } == [3])
         #expect(try plan.target("TOOLS") == 2)
         #expect(try plan.target("1") == 1)
         #expect(try plan.target(nil) == 4)

@@ -21,6 +21,12 @@ struct ArchiveSource {
         try extraction.run(TarReader(source))
     }
 
+    /// As what a client sends: nothing in it means anything but files.
+    func extractContext(into directory: consuming OwnedFD) throws {
+        let options = ExtractionOptions(whiteouts: .asFiles, makesDevices: false)
+        try Extraction(into: directory, options: options).run(TarReader(source))
+    }
+
     private static func open(_ entry: SourceTree.Entry, _ tree: SourceTree) throws -> any ByteSource {
         let file = try PathInRoot.open("/" + entry.path, root: tree.root.fd, flags: [.readOnly, .nonBlocking])
         return FileSource(SharedFD(file))

@@ -5,6 +5,8 @@ import SystemPackage
 /// Where `COPY` reads from: the context, a stage or an image. What the ignore file leaves out is not there.
 struct SourceTree: Sendable {
     var root: OpenDirectory
+    /// Where the root is on the host, if it is a directory there.
+    var directory: FilePath? = nil
     /// Rules of the context's ignore file; paths are relative to the root.
     var ignored: IgnorePatterns?
     /// Owners count only where files come from a stage or an image.
@@ -15,6 +17,9 @@ struct SourceTree: Sendable {
         /// Relative to the root, as it was named; `.` is the root itself.
         var path: String
         var isDirectory: Bool
+        /// With `--parents`: the place in the tree that the destination stands for, and what lies between it and the entry.
+        var base = ""
+        var parents = ""
 
         /// The last part of the path.
         var name: String { path.split(separator: "/").last.map(String.init) ?? path }
@@ -41,6 +46,32 @@ struct SourceTree: Sendable {
         return try found.compactMap { try entry($0) }
     }
 
+    /// The same for `COPY --parents`: what stands behind `/./` keeps its directories. `**` stands for any of them.
+    func entriesWithParents(matching word: String) throws -> [Entry] {
+        var base = ""
+        var rest = word
+        if let pivot = word.firstRange(of: "/./") {
+            base = CleanPath.relative(String(word[..<pivot.lowerBound]))
+            rest = String(word[pivot.upperBound...])
+        }
+        let path = CleanPath.relative(rest)
+        let pattern = TreeWalk.join(base, path)
+        let isPattern = pattern.unicodeScalars.contains { "*?[\\".unicodeScalars.contains($0) }
+        let found = isPattern ? try SourceGlob(tree: self).paths(matching: pattern, crossing: true) : [pattern]
+        return try found.compactMap { found -> Entry? in
+            guard var entry = try entry(found) else {
+                if isPattern { return nil }
+                throw missing(found)
+            }
+            // A pattern in front of the pivot has as many parts as what it matches.
+            let depth = base == "" || base == "." ? 0 : base.split(separator: "/").count
+            let parts = found.split(separator: "/").map(String.init)
+            entry.base = depth == 0 ? "." : parts.prefix(depth).joined(separator: "/")
+            entry.parents = parts.dropFirst(depth).dropLast(entry.isDirectory ? 0 : 1).filter { $0 != "." }.joined(separator: "/")
+            return entry
+        }
+    }
+
     private func missing(_ path: String) -> BuildError {
         let place = keepsOwners ? "file not found" : "file not found in build context or excluded by .dockerignore"
         return .failed("COPY failed: \(place): stat \(path): file does not exist")
@@ -58,9 +89,16 @@ struct SourceTree: Sendable {
 struct SourceGlob {
     var tree: SourceTree
 
-    func paths(matching pattern: String) throws -> [String] {
+    /// - Parameter crossing: `**` stands for any number of directories.
+    func paths(matching pattern: String, crossing: Bool = false) throws -> [String] {
         var paths = ["."]
-        for part in pattern.split(separator: "/") {
+        let parts = pattern.split(separator: "/")
+        for (index, part) in parts.enumerated() {
+            if crossing, part == "**" {
+                let all = try paths.flatMap { try descendants(of: $0, depth: 0) }
+                paths = index == parts.count - 1 ? all.filter { $0 != "." } : all
+                continue
+            }
             let pattern = try namePattern(String(part))
             var next: [String] = []
             for directory in paths {
@@ -71,6 +109,19 @@ struct SourceGlob {
             paths = next
         }
         return paths
+    }
+
+    /// A directory and all below it.
+    private func descendants(of directory: String, depth: Int) throws -> [String] {
+        guard depth < 200 else { throw BuildError.failed("COPY failed: directories are nested too deeply") }
+        guard depth == 0 || tree.ignored?.canPrune(directory) != true else { return [] }
+        var all = [directory]
+        for name in try names(in: directory) {
+            let path = directory == "." ? name : directory + "/" + name
+            let isLink = try PathInRoot.open("/" + path, root: tree.root.fd, flags: [.path, .noFollow])
+            all += try fstat(isLink).kind == .directory ? try descendants(of: path, depth: depth + 1) : [path]
+        }
+        return all
     }
 
     /// In one name a double star means no more than one.

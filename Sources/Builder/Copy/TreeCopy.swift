@@ -8,7 +8,7 @@ struct TreeCopy {
     /// nil: owners as they are in the source.
     var owner: Ownership?
     /// `--chmod`; nil: permissions as they are in the source.
-    var permissions: UInt32?
+    var permissions: ModeChange?
     private var buffer = [UInt8](repeating: 0, count: 1 << 20)
     /// Names already written for files that have several, by device and inode, as paths in the target.
     private var linked: [FileKey: String] = [:]
@@ -18,7 +18,7 @@ struct TreeCopy {
         var inode: UInt64
     }
 
-    init(walk: TreeWalk, target: OpenDirectory, owner: Ownership?, permissions: UInt32?) {
+    init(walk: TreeWalk, target: OpenDirectory, owner: Ownership?, permissions: ModeChange?) {
         self.walk = walk
         self.target = target
         self.owner = owner
@@ -58,7 +58,22 @@ struct TreeCopy {
         try file.writeAll(bytes)
         let owner = owner ?? .root
         try fchown(file, uid: owner.uid, gid: owner.gid)
-        try fchmod(file, mode: permissions ?? 0o644)
+        try fchmod(file, mode: permissions?.applied(to: 0o644) ?? 0o644)
+    }
+
+    /// Makes the directories that a source lies in, each like the one it is named after, unless they are there.
+    /// - Parameters:
+    ///   - parents: relative to the place in the source that the destination stands for
+    ///   - base: that place
+    func makeParents(_ parents: String, of base: String, in destination: String) throws {
+        var (inTree, inTarget) = (base, destination)
+        for part in parents.split(separator: "/") {
+            inTree = TreeWalk.join(inTree, String(part))
+            inTarget += (inTarget == "/" ? "" : "/") + part
+            if try target.kind(of: inTarget) != nil { continue }
+            let made = try reopenDirectory(try makeDirectories(inTarget))
+            try finish(made, try fstat(try walk.tree.open(inTree)))
+        }
     }
 
     /// Whether a path leads to a directory in the target.
@@ -223,7 +238,7 @@ struct TreeCopy {
     private func finish(_ file: borrowing OwnedFD, _ metadata: FileMetadata) throws {
         let owner = owner ?? Ownership(of: metadata)
         try fchown(file, uid: owner.uid, gid: owner.gid)
-        try fchmod(file, mode: permissions ?? metadata.permissions)
+        try fchmod(file, mode: permissions?.applied(to: metadata) ?? metadata.permissions)
         try futimens(file, modified: metadata.modified)
     }
 
@@ -231,7 +246,8 @@ struct TreeCopy {
         let owner = owner ?? Ownership(of: item.metadata)
         try fchownat(directory, item.name, uid: owner.uid, gid: owner.gid)
         if item.metadata.kind != .symbolicLink {
-            try fchmodat(directory, item.name, mode: permissions ?? item.metadata.permissions)
+            try fchmodat(
+                directory, item.name, mode: permissions?.applied(to: item.metadata) ?? item.metadata.permissions)
         }
         for attribute in try TreeWalk.attributes(in: source, item.name) {
             try setxattrat(directory, item.name, attribute: attribute.name, value: attribute.value)

@@ -5,7 +5,11 @@ import Store
 /// A digest of what `COPY` would copy: names, kinds, permissions, content; not the times.
 struct TreeDigest {
     let walk: TreeWalk
+    /// Each thing that was looked at with the beginning of its own digest, up to a limit: for telling what has changed.
+    private(set) var listing: [String: String] = [:]
+    static let mostListed = 1000
     private var hasher = DigestHasher()
+    private var whole = DigestHasher()
     private var buffer = [UInt8](repeating: 0, count: 1 << 20)
 
     init(_ walk: TreeWalk) {
@@ -14,6 +18,10 @@ struct TreeDigest {
 
     /// Of one source.
     static func of(_ entry: SourceTree.Entry, _ walk: TreeWalk) throws -> Digest {
+        try TreeDigest.listing(entry, walk).digest
+    }
+
+    static func listing(_ entry: SourceTree.Entry, _ walk: TreeWalk) throws -> (digest: Digest, files: [String: String]) {
         var digest = TreeDigest(walk)
         let place = try walk.tree.open(entry.path)
         if entry.isDirectory {
@@ -21,8 +29,18 @@ struct TreeDigest {
         } else {
             digest.add(entry.name)
             try digest.addFile(entry.path, try fstat(place))
+            digest.finishItem(entry.path)
         }
-        return digest.hasher.finish()
+        return (digest.whole.finish(), digest.listing)
+    }
+
+    /// What was added since the last call belongs to this path.
+    private mutating func finishItem(_ path: String) {
+        let digest = hasher.finish()
+        hasher = DigestHasher()
+        let hex = digest.hex
+        Array(hex.utf8).withUnsafeBytes { whole.update($0) }
+        if listing.count < Self.mostListed { listing[path] = String(hex.prefix(12)) }
     }
 
     private mutating func add(_ text: String) {
@@ -57,6 +75,7 @@ struct TreeDigest {
             if item.metadata.kind == .directory {
                 if walk.includesItself(inTree: path, inSource: item.path) {
                     try addHead(item, in: directory)
+                    finishItem(path)
                 }
                 let child = try openat(directory, item.name, [.readOnly, .directory, .noFollow])
                 try addChildren(of: child, inTree: path, inSource: item.path)
@@ -70,6 +89,7 @@ struct TreeDigest {
                 try addContent(file, size: item.metadata.size)
             default: break
             }
+            finishItem(path)
         }
     }
 

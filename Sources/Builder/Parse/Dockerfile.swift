@@ -6,6 +6,10 @@ struct Dockerfile: Sendable, Equatable {
     var syntax: String?
     var instructions: [Instruction] = []
     var warnings: [String] = []
+    /// Lines that are empty although the one before them goes on.
+    var emptyContinuations: [Int] = []
+    /// What `# check=` says.
+    var check: String?
 }
 
 /// One instruction with its arguments split as its kind demands, nothing expanded yet.
@@ -22,6 +26,8 @@ struct Instruction: Sendable, Equatable {
     var text: String
     var firstLine: Int
     var lastLine: Int
+    /// The comment line right above, without its sign.
+    var comment: String? = nil
 
     /// The arguments without those of an `ONBUILD`.
     var words: [String] {

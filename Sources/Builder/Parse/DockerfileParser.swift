@@ -57,7 +57,7 @@ struct DockerfileParser {
                 }
                 file.escape = scalar
             case "syntax": file.syntax = value
-            default: break  // `check` steers a linter only.
+            default: file.check = value
             }
         }
     }
@@ -77,16 +77,22 @@ struct DockerfileParser {
     // MARK: Instructions
 
     private mutating func nextInstruction() throws(BuildError) -> Instruction? {
+        var comment: String?
         while position < lines.count {
             let line = lines[position].trimmedLeft()
             position += 1
-            if Self.isComment(line) { continue }
+            if Self.isComment(line) {
+                comment = String(line.unicodeScalars.dropFirst()).trimmed()
+                continue
+            }
+            defer { comment = nil }
             let first = position
             let (joined, heredocLine) = join(line)
             if joined.isEmpty && heredocLine { continue }
             var instruction = try ArgumentForms(escape: file.escape).instruction(joined, line: first)
             try readHeredocs(&instruction)
             instruction.lastLine = position
+            instruction.comment = comment
             return instruction
         }
         return nil
@@ -113,6 +119,7 @@ struct DockerfileParser {
     }
 
     private mutating func warnEmptyContinuation() {
+        file.emptyContinuations.append(position)
         let warning = "[WARNING]: Empty continuation line found in line \(position)"
         if !file.warnings.contains(warning) { file.warnings.append(warning) }
     }

@@ -5,6 +5,12 @@ extension String {
         String(unicodeScalars.drop { $0.isBlank })
     }
 
+    func trimmedRight() -> String {
+        var rest = unicodeScalars[...]
+        while let last = rest.last, last.isBlank { rest.removeLast() }
+        return String(rest)
+    }
+
     /// The parts before and behind the first such character; compares scalars, so that an accent behind it does not hide it.
     func splitOnce(_ separator: Unicode.Scalar) -> (String, String)? {
         guard let index = unicodeScalars.firstIndex(of: separator) else { return nil }

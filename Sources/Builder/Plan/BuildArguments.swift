@@ -65,7 +65,7 @@ struct BuildArguments: Sendable {
 
     /// Names the client gave that nothing asked for.
     var unused: [String] {
-        given.keys.filter { !consumed.contains($0) && !Self.predefined.contains($0) && !$0.hasPrefix("BUILDKIT_") }
+        given.keys.filter { !consumed.contains($0) && !Self.predefined.contains($0) && !$0.hasPrefix("BUILDKIT_") && $0 != "SOURCE_DATE_EPOCH" }
             .sorted()
     }
 

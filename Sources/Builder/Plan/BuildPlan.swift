@@ -11,6 +11,8 @@ struct BuildPlan: Sendable, Equatable {
         var text: String
         var line: Int
         var steps: [Step] = []
+        /// What the comment right above says of it.
+        var description = ""
     }
 
     /// `ARG`s in front of the first `FROM`.
@@ -49,6 +51,7 @@ struct BuildPlan: Sendable, Equatable {
             }
             var stage = Stage(base: words[0], platform: platform, text: instruction.text, line: line)
             if words.count == 3 { stage.name = try stageName(words[2]) }
+            if words.count == 3, let (name, rest) = instruction.comment?.firstWord(), name == words[2] { stage.description = rest }
             return stage
         } catch .invalid(let message) {
             throw .parse(line: line, message: message)
@@ -86,22 +89,28 @@ struct BuildPlan: Sendable, Equatable {
     }
 
     /// The stages a target rests on and the target itself, in the order of the file.
-    /// - Parameter base: the expanded name behind a stage's `FROM`.
-    func needed(for target: Int, base: (Stage) -> String) -> [Int] {
+    /// - Parameters:
+    ///   - named: names that stand for something else than a stage, in lower case
+    ///   - base: the expanded name behind a stage's `FROM`
+    func needed(for target: Int, apartFrom named: Set<String> = [], base: (Stage) -> String) -> [Int] {
         var needed: Set<Int> = []
         var open = [target]
         while let index = open.popLast() {
             guard needed.insert(index).inserted else { continue }
-            let names = [base(stages[index])] + stages[index].steps.compactMap(\.copiedFrom)
-            open += names.compactMap { stage(named: $0, before: index) }
+            let names = [base(stages[index])] + stages[index].steps.flatMap(\.readsFrom)
+            open += names.filter { !named.contains($0.lowercased()) }.compactMap { stage(named: $0, before: index) }
         }
         return needed.sorted()
     }
 }
 
 extension Step {
-    /// The stage or image named by `COPY --from`.
-    var copiedFrom: String? {
-        if case .copy(let command) = kind { command.from } else { nil }
+    /// The stages and images that `COPY --from` and `RUN --mount` name.
+    var readsFrom: [String] {
+        switch kind {
+        case .copy(let command): command.from.map { [$0] } ?? []
+        case .run(let command): command.mounts.compactMap(RunMount.from)
+        default: []
+        }
     }
 }

@@ -8,7 +8,7 @@ enum InstructionCheck {
             var flags = InstructionFlags(instruction)
             let kind = try kind(instruction, &flags)
             try flags.finish()
-            return Step(kind: kind, text: instruction.text, line: instruction.firstLine)
+            return Step(kind: kind, text: instruction.text, line: instruction.firstLine, description: instruction.comment)
         } catch .invalid(let message) {
             throw .parse(line: instruction.firstLine, message: message)
         }
@@ -84,7 +84,9 @@ enum InstructionCheck {
     // MARK: RUN
 
     private static func run(_ instruction: Instruction, _ flags: inout InstructionFlags) throws(BuildError) -> Step.Kind {
-        try flags.refuse("mount", "device", of: "RUN")
+        try flags.refuse("device", of: "RUN")
+        let mounts = try flags.all("mount")
+        for mount in mounts { try RunMount.check(mount) }
         let network = try flags.one("network")
         if let network, !["default", "none", "host"].contains(network) {
             throw .invalid("unsupported network mode \(GoQuote.quoted(network))")
@@ -93,21 +95,25 @@ enum InstructionCheck {
             throw .invalid("RUN --security=\(security) is not available yet")
         }
         let words = try atLeastOne(instruction.words, "RUN")
-        if instruction.isJSON { return .run(RunCommand(form: .exec(words), network: network)) }
+        if instruction.isJSON { return .run(RunCommand(form: .exec(words), network: network, mounts: mounts)) }
         let command = words.joined(separator: " ")
-        return .run(RunCommand(form: .shell(try withHeredocs(command, instruction.heredocs)), network: network))
+        if let script = script(command, instruction.heredocs) {
+            guard script.hasPrefix("#!") else {
+                return .run(RunCommand(form: .shell(script), network: network, mounts: mounts))
+            }
+            let path = scriptDirectory + instruction.heredocs[0].name
+            return .run(RunCommand(form: .exec([path]), network: network, mounts: mounts, script: script))
+        }
+        let text = instruction.heredocs.reduce(command) { $0 + "\n" + $1.content + $1.name }
+        return .run(RunCommand(form: .shell(text), network: network, mounts: mounts))
     }
 
-    /// The shell reads here-documents itself, except one that is all there is: that one is the script.
-    private static func withHeredocs(_ command: String, _ heredocs: [Heredoc]) throws(BuildError) -> String {
-        if heredocs.count == 1, Heredoc(word: command) != nil {
-            let script = heredocs[0].content
-            guard !script.hasPrefix("#!") else {
-                throw .invalid("a here-document with an interpreter line is not available yet; use RUN <<EOF interpreter")
-            }
-            return script
-        }
-        return heredocs.reduce(command) { $0 + "\n" + $1.content + $1.name }
+    /// In the container's own `/dev`, which is memory and in no image.
+    private static let scriptDirectory = "/dev/pipes/"
+
+    /// A here-document that is all there is. Others the shell reads itself.
+    private static func script(_ command: String, _ heredocs: [Heredoc]) -> String? {
+        heredocs.count == 1 && Heredoc(word: command) != nil ? heredocs[0].content : nil
     }
 
     // MARK: COPY and ADD
@@ -119,14 +125,18 @@ enum InstructionCheck {
             throw .invalid(
                 "\(name) requires at least two arguments, but only one was provided. Destination could not be determined")
         }
-        try flags.refuse("parents", "keep-git-dir", "checksum", of: name)
         var command = CopyCommand(
             keyword: name, sources: Array(words.dropLast()), destination: destination,
             from: name == "COPY" ? try flags.one("from") : nil, chown: try flags.one("chown"),
             chmod: try flags.one("chmod"), heredocs: instruction.heredocs, excludes: try flags.all("exclude"),
             unpacks: name == "ADD" ? try flags.bool("unpack") : nil)
-        // Every layer here is independent of those below, so there is nothing else to do for --link.
-        _ = try flags.bool("link")
+        command.isLinked = try flags.bool("link") ?? false
+        if name == "COPY" {
+            command.keepsParents = try flags.bool("parents") ?? false
+        } else {
+            command.checksum = try flags.one("checksum")
+            command.keepsGitDirectory = try flags.bool("keep-git-dir")
+        }
         if !instruction.isJSON, !command.heredocs.isEmpty {
             command.sources.removeAll { Heredoc(word: $0) != nil }
         }

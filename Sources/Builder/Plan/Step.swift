@@ -26,6 +26,8 @@ struct Step: Sendable, Equatable {
     /// As shown behind `Step 1/5 : `.
     var text: String
     var line: Int
+    /// The comment right above it.
+    var description: String? = nil
 }
 
 struct NameAndValue: Sendable, Equatable {
@@ -57,6 +59,10 @@ struct RunCommand: Sendable, Equatable {
     var form: CommandForm
     /// "default", "none" or "host"; nil: as the request says.
     var network: String?
+    /// `--mount` as it was written; variables in it are not expanded yet.
+    var mounts: [String] = []
+    /// A here-document that names its own interpreter; `form` is then the path where it lies.
+    var script: String?
 }
 
 /// `COPY` and `ADD`.
@@ -74,6 +80,13 @@ struct CopyCommand: Sendable, Equatable {
     var excludes: [String] = []
     /// `ADD --unpack`; nil: extract what is an archive.
     var unpacks: Bool?
+    /// `COPY --parents`: directories on the way to a source come along.
+    var keepsParents = false
+    /// The layer does not depend on what lies below it.
+    var isLinked = false
+    /// Of a file from the web, `sha256:…`, or the commit of a Git repository.
+    var checksum: String?
+    var keepsGitDirectory: Bool?
 
     var isAdd: Bool { keyword == "ADD" }
 }

@@ -9,13 +9,20 @@ public import SystemPackage
 public struct Build: Sendable {
     let images: ImageStore
     let cache: BuildCacheRecords
+    let cacheMounts: CacheMounts
+    public let remoteFiles: any RemoteFiles
     let runner: any StepRunner
     let scratch: FilePath
 
     /// - Parameter scratch: an existing directory on the data-root's filesystem that is emptied at the engine's start.
-    public init(images: ImageStore, cache: BuildCacheRecords, runner: any StepRunner, scratch: FilePath) {
+    public init(
+        images: ImageStore, cache: BuildCacheRecords, cacheMounts: CacheMounts, remoteFiles: any RemoteFiles,
+        runner: any StepRunner, scratch: FilePath
+    ) {
         self.images = images
         self.cache = cache
+        self.cacheMounts = cacheMounts
+        self.remoteFiles = remoteFiles
         self.runner = runner
         self.scratch = scratch
     }
@@ -37,6 +44,26 @@ public struct Build: Sendable {
             try? await remove(directory)
             throw error
         }
+    }
+
+    /// Looks at the Dockerfile of a request without building it.
+    public func check(_ request: BuildRequest) async throws -> [LintWarning] {
+        try await reading(request) { run in try await run.check() }
+    }
+
+    /// What the target of a request takes from outside, as text.
+    public func outline(_ request: BuildRequest) async throws -> String {
+        try await reading(request) { run in try run.outline() }
+    }
+
+    /// The stages of a request's Dockerfile, as text.
+    public func targets(_ request: BuildRequest) async throws -> String {
+        try await reading(request) { run in run.targets() }
+    }
+
+    private func reading<T: Sendable>(_ request: BuildRequest, _ body: (inout BuildRun) async throws -> T) async throws -> T {
+        var run = try await BuildRun(self, request, directory: scratch) { _ in }
+        return try await body(&run)
     }
 
     private func remove(_ directory: FilePath) async throws {

@@ -10,18 +10,33 @@ struct BuildRun {
     let request: BuildRequest
     let directory: FilePath
     let plan: BuildPlan
+    let file: Dockerfile
     let context: SourceTree
     let escape: Unicode.Scalar
     let target: Int
     /// Every layer that the build has made or found, to its end.
     let hold: LayerHold
-    private let progress: @Sendable (BuildProgress) async -> Void
+    let prunedContexts = PrunedContexts()
+    let notes = StepNotes()
+    /// Where the present step stands.
+    var place: String?
+    let lanes: StageLanes
+    /// The stage whose output this is.
+    var lane: Int?
+    /// The time that nothing in the image may be later than; nil leaves times as they are.
+    let epoch: Timestamp?
 
     var arguments: BuildArguments
     /// Finished stages by index, with the `ARG`s they ended with.
     var finished: [Int: FinishedStage] = [:]
+    /// What stages that are not built from another one begin with.
+    var environments: [Int: [String: String]] = [:]
+    /// Whether the present stage takes results of earlier builds.
+    var usesCache = true
     private var step = 0
     private var steps = 0
+    /// The number of steps in front of each stage.
+    private var firstSteps: [Int: Int] = [:]
 
     struct FinishedStage {
         var state: ImageState
@@ -36,10 +51,10 @@ struct BuildRun {
         self.request = request
         self.directory = directory
         hold = LayerHold(build.images.layers)
-        self.progress = progress
         let files = try await blocking { try ContextFiles(request) }
         let file = try DockerfileParser.parse(files.dockerfile)
         escape = file.escape
+        self.file = file
         var plan = try BuildPlan(file)
         target = try plan.target(request.target)
         if !request.labels.isEmpty {
@@ -48,7 +63,21 @@ struct BuildRun {
         self.plan = plan
         context = files.tree
         arguments = BuildArguments(given: request.buildArgs, targetStage: plan.stages[target].name ?? "default")
+        epoch = try Self.epoch(request)
+        lanes = StageLanes(order: try Self.neededStages(plan, target, request, arguments, escape), send: progress)
     }
+
+    /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
+    private static func epoch(_ request: BuildRequest) throws(BuildError) -> Timestamp? {
+        guard let text = request.buildArgs["SOURCE_DATE_EPOCH"] ?? nil, !text.isEmpty else { return nil }
+        guard let seconds = Int64(text), seconds >= 0, seconds < 253_402_300_800 else {
+            throw .invalid("invalid SOURCE_DATE_EPOCH: \(text)")
+        }
+        return Timestamp(seconds: seconds)
+    }
+
+    /// The moment that history tells for what is done now.
+    var now: Timestamp { epoch.map { min($0, Timestamp.now()) } ?? Timestamp.now() }
 
     /// The request's labels are a last instruction.
     private static func labels(_ labels: [String: String]) -> Step {
@@ -65,7 +94,11 @@ struct BuildRun {
     // MARK: Telling
 
     func say(_ text: String) async {
-        if !request.quiet { await progress(.stream(text)) }
+        if !request.quiet, !text.isEmpty { await lanes.say(.stream(text), stage: lane) }
+    }
+
+    mutating func beginSteps(of stage: Int) {
+        step = firstSteps[stage] ?? step
     }
 
     mutating func sayStep(_ text: String) async {
@@ -80,35 +113,63 @@ struct BuildRun {
     // MARK: The whole
 
     mutating func run() async throws -> Image {
+        let options = try lintOptions()
+        if options.isError, !warnings(options).isEmpty { throw lintFailure(warnings(options)) }
         for warning in plan.warnings { await say(warning + "\n") }
         let needed = try countSteps()
         for step in plan.globalArguments {
             await sayStep(step.text)
             try declareGlobal(step)
         }
-        for index in needed { try await buildStage(index) }
+        try await pruneContexts(for: needed)
+        try await buildStages(needed)
         guard let state = finished[target]?.state else { throw BuildError.failed("the target stage was not built") }
         let image = try await finish(state)
         let unused = arguments.unused
         if !unused.isEmpty {
             await say("[Warning] One or more build-args [\(unused.joined(separator: " "))] were not consumed\n")
         }
-        await progress(.image(image.id))
+        try await notes.save(to: build.cache)
+        try await report(warnings(options), options)
+        await lanes.say(.image(image.id), stage: nil)
         await report(image)
         return image
     }
 
     private mutating func countSteps() throws -> [Int] {
+        let needed = try neededStages()
+        steps = plan.globalArguments.count
+        for index in needed {
+            firstSteps[index] = steps
+            steps += 1 + plan.stages[index].steps.count
+        }
+        return needed
+    }
+
+    /// The stages that the target rests on, and the target.
+    func neededStages() throws -> [Int] {
+        try Self.neededStages(plan, target, request, arguments, escape)
+    }
+
+    private static func neededStages(
+        _ plan: BuildPlan, _ target: Int, _ request: BuildRequest, _ arguments: BuildArguments, _ escape: Unicode.Scalar
+    ) throws -> [Int] {
         var known = arguments
         for step in plan.globalArguments { try Self.declareGlobal(step, &known, escape) }
         let expand = Expander(arguments: known.forFrom, environment: [:], escape: escape)
         // A name that cannot be expanded is an error when its stage is built.
-        let needed = plan.needed(for: target) { stage in (try? expand.word(stage.base)) ?? stage.base }
-        steps = plan.globalArguments.count + needed.reduce(0) { $0 + 1 + plan.stages[$1].steps.count }
-        return needed
+        return plan.needed(for: target, apartFrom: Set(request.namedContexts.keys)) { stage in
+            (try? expand.word(stage.base)) ?? stage.base
+        }
     }
 
-    private mutating func declareGlobal(_ step: Step) throws {
+    /// The expanded name behind a stage's `FROM`, once the arguments in front of the first one are declared.
+    func baseName(_ stage: BuildPlan.Stage) -> String {
+        let expand = Expander(arguments: arguments.forFrom, environment: [:], escape: escape)
+        return (try? expand.word(stage.base)) ?? stage.base
+    }
+
+    mutating func declareGlobal(_ step: Step) throws {
         try Self.declareGlobal(step, &arguments, escape)
     }
 
@@ -131,7 +192,7 @@ struct BuildRun {
     }
 
     private func report(_ image: Image) async {
-        if request.quiet { return await progress(.stream("\(image.id)\n")) }
+        if request.quiet { return await lanes.say(.stream("\(image.id)\n"), stage: nil) }
         await say("Successfully built \(image.id.short)\n")
         for tag in request.tags { await say("Successfully tagged \(tag.familiarString)\n") }
     }

@@ -6,9 +6,12 @@ import Store
 /// Only results of our own steps are ever stored under such a name; images that were pulled or loaded are not looked at.
 struct CacheKey {
     private var hasher = DigestHasher()
+    /// The same in words, for telling why a result could not be used. They are no part of the key.
+    var facts: StepFacts
 
     init(_ kind: String, parent: Digest?) {
-        add("step v1")
+        facts = StepFacts(kind: kind, parent: parent?.description ?? "scratch")
+        add("step v2")
         add(kind)
         add(parent?.description ?? "scratch")
     }

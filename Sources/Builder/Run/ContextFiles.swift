@@ -18,7 +18,7 @@ struct ContextFiles {
             (dockerfile, path) = try Self.dockerfile(name, root)
         }
         if dockerfile.isEmpty { throw BuildError.invalid("the Dockerfile (\(path ?? "Dockerfile")) cannot be empty") }
-        tree = SourceTree(root: root, ignored: try Self.ignored(path, root), keepsOwners: false)
+        tree = SourceTree(root: root, directory: request.contextDirectory, ignored: try Self.ignored(path, root), keepsOwners: false)
     }
 
     private static func dockerfile(_ name: String, _ root: OpenDirectory) throws -> ([UInt8], String) {
@@ -29,7 +29,7 @@ struct ContextFiles {
         throw BuildError.invalid("Cannot locate specified Dockerfile: \(name)")
     }
 
-    private static func ignored(_ dockerfile: String?, _ root: OpenDirectory) throws -> IgnorePatterns? {
+    static func ignored(_ dockerfile: String?, _ root: OpenDirectory) throws -> IgnorePatterns? {
         for name in IgnorePatterns.fileNames(dockerfile: dockerfile) {
             guard let bytes = try root.read("/" + name, limit: maxIgnoreBytes) else { continue }
             do {

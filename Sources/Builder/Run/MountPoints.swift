@@ -11,21 +11,30 @@ struct MountPoints: Sendable {
         "proc", "sys", ".dockerenv",
     ]
 
+    /// Without links on the way, the deepest first.
+    private let places: [String]
     /// What the image had before, by path.
     private let before: [String: FileMetadata]
 
-    /// Looks at the root that the command will see. May block.
-    init(layers: [Digest], store: LayerStore) throws {
+    /// Looks at the root that the command will see. `targets` are the places of its own mounts. May block.
+    init(layers: [Digest], targets: [String] = [], store: LayerStore) throws {
         let root = OpenDirectory(try store.mount(layers: layers, upper: nil, work: nil))
+        var places = Set(Self.paths)
+        for target in targets {
+            let parts = try root.withoutLinks(target).split(separator: "/")
+            for count in 1..<(parts.count + 1) { places.insert(parts[..<count].joined(separator: "/")) }
+        }
         var before: [String: FileMetadata] = [:]
-        for path in Self.paths { before[path] = try root.metadata(of: path) }
+        for path in places { before[path] = try root.metadata(of: path) }
         self.before = before
+        let depth = { (path: String) in path.utf8.count { $0 == UInt8(ascii: "/") } }
+        self.places = places.sorted { (depth($1), $0) < (depth($0), $1) }
     }
 
     /// Takes from the upper directory what is as empty as it was made. May block.
     func clean(_ upper: FilePath) throws {
         let root = OpenDirectory(try OwnedFD.open(upper, [.readOnly, .directory]))
-        for path in Self.paths {
+        for path in places {
             guard let now = try root.metadata(of: path), isStartersWork(now, before[path]) else { continue }
             let parent = try PathInRoot.openParent(of: path, root: root.fd)
             let name = try FileName(parent.name)
@@ -66,5 +75,33 @@ extension OpenDirectory {
             if error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory { return nil }
             throw error
         }
+    }
+}
+
+extension OpenDirectory {
+    /// Where a path leads once all links on the way are followed inside the directory; what is missing stays as it is.
+    fileprivate func withoutLinks(_ path: String) throws -> String {
+        var reached: [String] = []
+        var rest = Array(path.split(separator: "/").map(String.init).reversed())
+        var links = 0
+        while let next = rest.popLast() {
+            if next == "." { continue }
+            if next == ".." {
+                _ = reached.popLast()
+                continue
+            }
+            let place = (reached + [next]).joined(separator: "/")
+            guard try metadata(of: place)?.kind == .symbolicLink else {
+                reached.append(next)
+                continue
+            }
+            links += 1
+            guard links <= 40 else { throw SystemError(errno: .tooManySymbolicLinkLevels, call: "mount target", subject: path) }
+            let parent = try PathInRoot.openParent(of: place, root: fd)
+            let target = String(decoding: try readlinkat(parent.directory, try FileName(parent.name)), as: UTF8.self)
+            if target.hasPrefix("/") { reached = [] }
+            rest += target.split(separator: "/").map(String.init).reversed()
+        }
+        return reached.joined(separator: "/")
     }
 }

@@ -7,37 +7,54 @@ import SystemPackage
 
 // `RUN`
 extension BuildRun {
-    func run(_ command: RunCommand, on state: inout ImageState) async throws {
+    mutating func run(_ command: RunCommand, on state: inout ImageState, stage: Int) async throws {
         let words = command.form.arguments(shell: state.shell)
-        let createdBy = Self.createdBy(words, arguments.declared, state)
+        let shown = command.script.map { _ in ["<<EOF"] } ?? words
+        let createdBy = Self.createdBy(shown, arguments.declared, state)
         let network = command.network.flatMap { $0 == "default" ? nil : $0 } ?? request.networkMode
+        let mounts = try await planMounts(command, state, stage: stage)
         var key = CacheKey("run", parent: state.id)
         key.add(createdBy)
         key.add(words)
         key.add(network)
+        if let script = command.script { key.add(script) }
+        for mount in mounts {
+            key.add(mount.key)
+            key.facts.files.merge(mount.files) { $1 }
+        }
+        key.facts.surroundings = ([network] + mounts.map { $0.mount.kind.rawValue + $0.target }).joined(separator: " ")
         let step = RunStep(
             id: RandomHex.make(64), layers: state.layers, upper: "", work: "", args: words,
             env: environment(state), workingDir: state.workingDirectory, user: state.container.user ?? "",
             networkMode: network, limits: request.limits)
+        let script = command.script.map { (path: words[0], content: $0) }
         try await finish(state, createdBy, key, on: &state) { run, scratch in
             var step = step
+            if let name = run.request.buildArgs["BUILDKIT_SANDBOX_HOSTNAME"] ?? nil, !name.isEmpty { step.hostname = name }
             step.upper = scratch.upper
             step.work = scratch.work
-            try await run.execute(step)
+            try await run.execute(step, MountMaking(run: run, planned: mounts, script: script, scratch: scratch))
         }
     }
 
-    private func execute(_ step: RunStep) async throws {
+    private func execute(_ step: RunStep, _ making: MountMaking) async throws {
         let short = step.id.prefix(12)
         await say(" ---> Running in \(short)\n")
         let text = TextStreams()
         let store = build.images.layers
-        let (mountPoints, code) = try await store.holding(step.layers) {
-            let mountPoints = try await blocking { try MountPoints(layers: step.layers, store: store) }
-            let code = try await build.runner.run(step) { output in
-                await say(text.add(output))
+        let (mountPoints, code) = try await store.holding(step.layers + making.layers) {
+            try await making.with { made in
+                var step = step
+                step.mounts = made.mounts
+                step.env += made.environment
+                let targets = made.mounts.map(\.target)
+                let layers = step.layers
+                let mountPoints = try await blocking { try MountPoints(layers: layers, targets: targets, store: store) }
+                let code = try await build.runner.run(step) { output in
+                    await say(text.add(output))
+                }
+                return (mountPoints, code)
             }
-            return (mountPoints, code)
         }
         await say(text.rest())
         try Task.checkCancellation()

@@ -3,6 +3,7 @@ import BuildContext
 import Images
 import Linux
 import OCI
+import Store
 
 // The stages of a build, one after the other, and their steps.
 extension BuildRun {
@@ -10,13 +11,18 @@ extension BuildRun {
     mutating func buildStage(_ index: Int) async throws {
         if finished[index] != nil { return }
         let stage = plan.stages[index]
+        let isCached = !request.noCache && !request.noCacheStages.contains("\(index)") && !request.noCacheStages.contains(stage.name ?? "\(index)")
+        beginSteps(of: index)
         await sayStep(stage.text)
         var state = try await base(of: stage, index)
         state.setDefaultPath()
+        environments[index] = state.environment
         await sayID(state)
+        usesCache = isCached
         try await runTriggers(&state, stage: index)
-        for step in stage.steps {
+        for (number, step) in stage.steps.enumerated() {
             try Task.checkCancellation()
+            place = self.place(index, number)
             await sayStep(step.text)
             try await perform(step, on: &state, stage: index)
             await sayID(state)
@@ -30,6 +36,13 @@ extension BuildRun {
             let name = try expand.word(stage.base)
             if name.isEmpty { throw BuildError.invalid("base name (\(stage.base)) should not be blank") }
             if let platform = stage.platform { try checkPlatform(try expand.word(platform)) }
+            if let named = request.namedContexts[name.lowercased()] {
+                guard case .image(let reference) = named else {
+                    throw BuildError.invalid("\(name) is a directory here, and cannot be the base of a stage; COPY --from=\(name) can read it")
+                }
+                arguments.beginStage()
+                return try await imageState(reference)
+            }
             if let earlier = plan.stage(named: name, before: index) {
                 try await buildStage(earlier)
                 if let stage = finished[earlier] {
@@ -39,13 +52,17 @@ extension BuildRun {
             }
             arguments.beginStage()
             if name == "scratch" { return ImageState() }
-            let image = try await image(name)
-            hold.add(image.layers)
-            try await build.images.noteUse(of: image.id)
-            return ImageState(image)
+            return try await imageState(name)
         } catch BuildError.invalid(let message) {
             throw BuildError.parse(line: stage.line, message: message)
         }
+    }
+
+    private func imageState(_ name: String) async throws -> ImageState {
+        let image = try await image(name)
+        hold.add(image.layers)
+        try await build.images.noteUse(of: image.id)
+        return ImageState(image)
     }
 
     /// The image of that name, which may have to be fetched first.
@@ -94,7 +111,7 @@ extension BuildRun {
             switch step.kind {
             case .arg(let declarations): try await declare(declarations, on: &state)
             case .workdir(let path): try await setWorkingDirectory(try expand.word(path), on: &state)
-            case .run(let command): try await run(command, on: &state)
+            case .run(let command): try await run(command, on: &state, stage: stage)
             case .copy(let command): try await copy(command, on: &state, stage: stage)
             default: break
             }
@@ -165,9 +182,18 @@ extension BuildRun {
         _ changed: ImageState, _ createdBy: String, _ key: CacheKey, on state: inout ImageState,
         work: (@Sendable (BuildRun, StepScratch) async throws -> Void)?
     ) async throws {
-        let key = key.text
+        var key = key
+        if let epoch { key.add("not after \(epoch.seconds)") }
+        key.facts.surroundings += epoch.map { " \($0.seconds)" } ?? ""
+        key.facts.instruction = createdBy
+        for (name, value) in arguments.declared {
+            key.facts.arguments[name] = String(Digest.sha256(of: Array(value.utf8)).hex.prefix(12))
+        }
+        let text = key.text
         var changed = changed
-        if !request.noCache, let hit = try await cached(key) {
+        let hit = usesCache ? try await cached(text) : nil
+        try await explain(key.facts, isCached: hit != nil)
+        if let hit {
             await say(" ---> Using cache\n")
             try changed.add(hit.history, layer: hit.layer)
         } else {
@@ -175,12 +201,12 @@ extension BuildRun {
             if let work {
                 let scratch = try await StepScratch(in: directory, id: RandomHex.make(16))
                 try await work(self, scratch)
-                layer = try await scratch.commit(to: build.images.layers, heldBy: hold)
+                layer = try await scratch.commit(to: build.images.layers, heldBy: hold, notAfter: epoch)
             }
             let history = ImageConfig.History(
-                created: Timestamp.now().description, createdBy: createdBy,
+                created: now.description, createdBy: createdBy,
                 author: changed.config.author, emptyLayer: layer == nil ? true : nil)
-            try await remember(key, history, layer)
+            try await remember(text, history, layer)
             try changed.add(history, layer: layer)
         }
         state = changed

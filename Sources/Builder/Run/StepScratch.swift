@@ -33,14 +33,37 @@ struct StepScratch: Sendable {
     }
 
     /// Makes a layer of what the step wrote.
+    /// - Parameter epoch: what is younger gets this time.
     /// - Returns: nil when it wrote nothing.
-    func commit(to store: LayerStore, heldBy hold: LayerHold) async throws -> Digest? {
+    func commit(to store: LayerStore, heldBy hold: LayerHold, notAfter epoch: Timestamp? = nil) async throws -> Digest? {
         let (upper, directory) = (upper, directory)
         let isEmpty = try await blocking {
-            try namesInDirectory(try OwnedFD.open(upper, [.readOnly, .directory])).isEmpty
+            let opened = try OwnedFD.open(upper, [.readOnly, .directory])
+            if let epoch { try Self.clamp(opened, epoch, depth: 0) }
+            return try namesInDirectory(opened).isEmpty
         }
         let layer = isEmpty ? nil : try await store.commit(directory: upper, heldBy: hold)
         try await blocking { try removeTree(directory) }
         return layer
+    }
+
+    private static func clamp(_ directory: borrowing OwnedFD, _ epoch: Timestamp, depth: Int) throws {
+        guard depth < 4096 else { throw BuildError.failed("directories are nested too deeply") }
+        for name in try namesInDirectory(directory) {
+            let metadata = try fstatat(directory, name)
+            if metadata.kind == .directory {
+                try clamp(try openat(directory, name, [.readOnly, .directory, .noFollow]), epoch, depth: depth + 1)
+            }
+            if isLater(metadata, epoch) { try utimensat(directory, name, modified: time(epoch)) }
+        }
+        if isLater(try fstat(directory), epoch) { try futimens(directory, modified: time(epoch)) }
+    }
+
+    private static func isLater(_ metadata: FileMetadata, _ epoch: Timestamp) -> Bool {
+        Timestamp(seconds: metadata.modified.seconds, nanoseconds: metadata.modified.nanoseconds) > epoch
+    }
+
+    private static func time(_ epoch: Timestamp) -> FileMetadata.Time {
+        FileMetadata.Time(seconds: epoch.seconds, nanoseconds: epoch.nanoseconds)
     }
 }

@@ -1,12 +1,26 @@
+public import DockerAPI
+
 /// What a client asks of a build, besides its context.
 public struct BuildParameters: Sendable {
     public var dockerfile = "Dockerfile"
     public var tags: [String] = []
+    /// Where the engine gets the context; empty: it comes with the request.
+    public var remote = ""
+    /// By name: `deposit:ID`, `docker-image://REFERENCE`, or an address of the web or of Git.
+    public var namedContexts: [String: String] = [:]
     public var buildArguments: [String: String?] = [:]
     public var labels: [String: String] = [:]
     public var target: String?
+    /// What `depositSecrets` has answered.
+    public var secretsID: String?
     public var noCache = false
+    /// Stages of which every step is done again.
+    public var noCacheStages: [String] = []
+    /// "build", or what to tell of the Dockerfile instead: "check", "outline", "targets".
+    public var call = "build"
     public var quiet = false
+    /// Tells why a step had to be done.
+    public var explainsCache = false
     /// Asks the registries for base images that are here, too.
     public var pulls = false
     /// What is shown to registries.
@@ -25,6 +39,7 @@ public struct BuildParameters: Sendable {
     public var shmSizeBytes: Int64 = 0
     public var cgroupParent = ""
     public var extraHosts: [String] = []
+    public var ulimits: [Ulimit] = []
 
     public init() {}
 }

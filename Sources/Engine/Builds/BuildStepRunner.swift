@@ -49,8 +49,10 @@ struct BuildStepRunner: StepRunner {
             let request = EndpointRequest(containerID: step.id, networkID: attachment.networkID)
             record.endpoints.append(try await context.networks.reserve(request))
         }
-        try await configure(record, paths, root)
-        let launched = try await SupervisorLaunch(context: context).run(directory: paths.runtime, arguments: ["--id", step.id], root: root)
+        let detached = try Self.detachedMounts(step)
+        try await configure(record, paths, root, Self.mounts(of: step))
+        let launched = try await SupervisorLaunch(context: context).run(
+            directory: paths.runtime, arguments: ["--id", step.id], root: root, mounts: detached)
         undo.add("end the step") { [reaper = context.reaper] in
             launched.supervisor.close()
             await reaper.add(launched.supervisorPID)
@@ -68,14 +70,41 @@ struct BuildStepRunner: StepRunner {
         (error as? StartFailure).map { EngineError(.invalidArgument, $0.message) } ?? error
     }
 
-    private func configure(_ record: ContainerRecord, _ paths: ContainerPaths, _ root: SharedFD) async throws {
+    /// A supervisor takes over so many descriptors and no more.
+    private static let mostMounts = 32
+
+    private static func detachedMounts(_ step: RunStep) throws -> [SharedFD] {
+        let mounts = step.mounts.compactMap { if case .mount(let mount) = $0.content { mount } else { nil } }
+        guard mounts.count <= mostMounts else {
+            throw EngineError(.invalidArgument, "a RUN can have \(mostMounts) mounts at most, this one has \(mounts.count)")
+        }
+        return mounts
+    }
+
+    private static func mounts(of step: RunStep) -> [RuntimeSpec.Mount] {
+        var number = 0
+        return step.mounts.map { mount in
+            switch mount.content {
+            case .mount:
+                defer { number += 1 }
+                return RuntimeSpec.Mount(destination: mount.target, type: "skiff-detached", source: "\(number)")
+            case .tmpfs(let sizeBytes, let isReadOnly):
+                let options = ["nosuid", "nodev", "mode=1777"] + (sizeBytes > 0 ? ["size=\(sizeBytes)"] : []) + (isReadOnly ? ["ro"] : [])
+                return RuntimeSpec.Mount(destination: mount.target, type: "tmpfs", source: "tmpfs", options: options)
+            }
+        }
+    }
+
+    private func configure(_ record: ContainerRecord, _ paths: ContainerPaths, _ root: SharedFD, _ mounts: [RuntimeSpec.Mount])
+        async throws
+    {
         let context = context
         try await blocking {
             try NetworkFiles(record: record, paths: paths).write()
             let identity = try root.withOwned { try UserLookup(root: $0).identity(record.config.User ?? "") }
             let spec = try ContainerSpec(
                 record: record, paths: paths, host: context.host, identity: identity, joined: [:],
-                runtime: context.paths.runtime
+                runtime: context.paths.runtime, stepMounts: mounts
             ).make()
             try writeAtomically(spec.json().serialized(), to: paths.runtime.appending("config.json"), sync: false)
         }
@@ -121,9 +150,21 @@ struct BuildStepRunner: StepRunner {
         throw EngineError(.internalError, "the supervisor of a build step was killed")
     }
 
+    /// `nofile=1024:2048`
+    private static func ulimit(_ text: String) throws -> Ulimit {
+        let parts = text.split(separator: "=", maxSplits: 1)
+        let limits = (parts.last ?? "").split(separator: ":").compactMap { Int64($0) }
+        guard parts.count == 2, let soft = limits.first else { throw EngineError(.invalidArgument, "invalid ulimit argument: \(text)") }
+        var ulimit = Ulimit()
+        ulimit.Name = String(parts[0])
+        ulimit.Soft = soft
+        ulimit.Hard = limits.count > 1 ? limits[1] : soft
+        return ulimit
+    }
+
     private func record(_ step: RunStep) async throws -> ContainerRecord {
         var config = ContainerConfig()
-        config.Hostname = shortID(step.id)
+        config.Hostname = step.hostname
         config.User = step.user
         config.Env = step.env
         config.WorkingDir = step.workingDir
@@ -141,6 +182,7 @@ struct BuildStepRunner: StepRunner {
         hostConfig.ShmSize = step.limits.shmSizeBytes
         hostConfig.CgroupParent = step.limits.cgroupParent
         hostConfig.ExtraHosts = step.limits.extraHosts
+        hostConfig.Ulimits = try step.limits.ulimits.map(Self.ulimit)
         hostConfig = try HostConfigCheck(host: context.host).normalized(hostConfig)
         let attachments = try await NetworkResolution(networks: context.networks, registry: registry).resolve(hostConfig, nil)
         guard let path = step.args.first else { throw EngineError(.invalidArgument, "no command specified") }

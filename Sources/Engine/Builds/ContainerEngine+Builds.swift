@@ -21,14 +21,16 @@ extension ContainerEngine {
                 "building for \(parameters.platform) is not available in this version of Skiff: this machine is \(own.joined(separator: "/"))")
         }
         let tags = try parameters.tags.map { try Self.reference($0, tag: "") }
-        let directory = context.paths.temporary.appending("context-\(makeID())")
-        try await blocking { try makeDirectories(directory) }
         var undo = UndoStack()
-        undo.add("remove the build context") { try await blocking { try removeTree(directory) } }
         do {
-            try await Self.unpack(body, into: directory)
-            var request = Self.request(parameters, directory, tags)
+            var request = try await request(parameters, body, tags, &undo)
+            if let id = parameters.secretsID { request.secrets = try await deposits.takeSecrets(id) }
+            request.explainsCache = parameters.explainsCache
             request.findImage = baseImages(parameters, send)
+            guard parameters.call == "build" else {
+                try await tell(parameters.call, request, send)
+                return await undo.run(context.logger)
+            }
             let image = try await builds.run(request) { progress in
                 await Self.report(progress, send)
             }
@@ -36,10 +38,78 @@ extension ContainerEngine {
                 events.publish("image", "tag", id: image.id.description, attributes: ["name": tag.familiarString])
             }
             await undo.run(context.logger)
+            await cacheLimit.buildEnded(self)
         } catch {
             await undo.run(context.logger)
             throw error
         }
+    }
+
+    /// Looks at the Dockerfile without building it.
+    private func tell(_ call: String, _ request: BuildRequest, _ send: MessageSender) async throws {
+        var message = JSONMessage()
+        switch call {
+        case "check":
+            let warnings = try await builds.check(request)
+            let count = warnings.count
+            let result = count == 0 ? "no warnings found." : "\(count) warning\(count == 1 ? " has" : "s have") been found!"
+            message.stream = "Check complete, \(result)\n" + warnings.map { "\nWARNING: \($0)\n" }.joined()
+            var aux = JSONMessage.Aux()
+            aux.Warnings = count
+            message.aux = aux
+        case "outline": message.stream = try await builds.outline(request)
+        case "targets": message.stream = try await builds.targets(request)
+        default: throw EngineError(.invalidArgument, "invalid call \(call): one of build, check, outline, targets is possible")
+        }
+        try await send(message)
+    }
+
+    /// Brings the files of the build together.
+    private func request(_ parameters: BuildParameters, _ body: any UploadSource, _ tags: [Reference], _ undo: inout UndoStack)
+        async throws -> BuildRequest
+    {
+        let directory = try await temporaryDirectory("context", &undo)
+        if parameters.remote.isEmpty {
+            try await Self.unpack(body, into: directory)
+            return try await withContexts(Self.request(parameters, directory, tags), parameters, &undo)
+        }
+        let scratch = try await temporaryDirectory("fetch", &undo)
+        let fetched = try await RemoteContext(files: builds.remoteFiles).fetch(parameters.remote, to: directory, scratch: scratch)
+        var request = Self.request(parameters, fetched.directory, tags)
+        if let dockerfile = fetched.dockerfile { request.dockerfile = .bytes(dockerfile) }
+        return try await withContexts(request, parameters, &undo)
+    }
+
+    private func temporaryDirectory(_ kind: String, _ undo: inout UndoStack) async throws -> FilePath {
+        let directory = context.paths.temporary.appending("\(kind)-\(makeID())")
+        undo.add("remove the build's \(kind)") { try await blocking { try removeTree(directory) } }
+        try await blocking { try makeDirectories(directory) }
+        return directory
+    }
+
+    private func withContexts(_ request: BuildRequest, _ parameters: BuildParameters, _ undo: inout UndoStack) async throws -> BuildRequest {
+        var request = request
+        for (name, text) in parameters.namedContexts {
+            request.namedContexts[name.lowercased()] = try await namedContext(name, text, &undo)
+        }
+        return request
+    }
+
+    private func namedContext(_ name: String, _ text: String, _ undo: inout UndoStack) async throws -> BuildRequest.NamedContext {
+        if text.hasPrefix("docker-image://") { return .image(String(text.dropFirst("docker-image://".count))) }
+        if text.hasPrefix("deposit:") {
+            let directory = try await deposits.takeContext(String(text.dropFirst("deposit:".count)))
+            undo.add("remove a named context") { try await blocking { try removeTree(directory) } }
+            return .directory(directory)
+        }
+        guard RemoteContext.isAddress(text) else {
+            throw EngineError(.invalidArgument, "invalid named context \(name)=\(text): only folders, docker-image:// and addresses are possible")
+        }
+        let directory = try await temporaryDirectory("context", &undo)
+        let scratch = try await temporaryDirectory("fetch", &undo)
+        let fetched = try await RemoteContext(files: builds.remoteFiles).fetch(text, to: directory, scratch: scratch)
+        guard fetched.dockerfile == nil else { throw EngineError(.invalidArgument, "\(name)=\(text) is no archive") }
+        return .directory(fetched.directory)
     }
 
     /// Looks in the store first, unless the client wants what the registries have now.
@@ -61,7 +131,7 @@ extension ContainerEngine {
         }
     }
 
-    private static func unpack(_ body: any UploadSource, into directory: FilePath) async throws {
+    static func unpack(_ body: any UploadSource, into directory: FilePath) async throws {
         try await ByteBridge.upload(body) { source in
             let root = try OwnedFD.open(directory, [.path, .directory])
             let options = ExtractionOptions(whiteouts: .asFiles, makesDevices: false)
@@ -81,10 +151,12 @@ extension ContainerEngine {
         limits.shmSizeBytes = parameters.shmSizeBytes
         limits.cgroupParent = parameters.cgroupParent
         limits.extraHosts = parameters.extraHosts
+        limits.ulimits = parameters.ulimits.map { "\($0.Name ?? "")=\($0.Soft ?? 0):\($0.Hard ?? $0.Soft ?? 0)" }
         return BuildRequest(
             dockerfile: .inContext(parameters.dockerfile), contextDirectory: directory, tags: tags,
             buildArgs: parameters.buildArguments, labels: parameters.labels, target: parameters.target,
-            noCache: parameters.noCache, networkMode: parameters.networkMode.isEmpty ? "default" : parameters.networkMode,
+            noCache: parameters.noCache, noCacheStages: Set(parameters.noCacheStages.map { $0.lowercased() }),
+            networkMode: parameters.networkMode.isEmpty ? "default" : parameters.networkMode,
             limits: limits, quiet: parameters.quiet)
     }
 

@@ -9,10 +9,12 @@ struct ContainerMounts {
     let paths: ContainerPaths
     let privileged: Bool
     let runtime: FilePath
+    /// Ready as they are; they take the place of standard ones as the user's own do.
+    var others: [RuntimeSpec.Mount] = []
 
     func make() throws -> [RuntimeSpec.Mount] {
-        let user = record.mounts.map(userMount)
-        let taken = Set(record.mounts.map(\.destination))
+        let user = record.mounts.map(userMount) + others
+        let taken = Set(user.map(\.destination))
         let standard = (kernelMounts() + engineFiles()).filter { !taken.contains($0.destination) }
         return (standard + user).sorted { Self.depth($0.destination) < Self.depth($1.destination) }
     }

@@ -14,6 +14,8 @@ struct ContainerSpec {
     let joined: [RuntimeSpec.Namespace.Kind: String]
     /// The runtime itself, which serves as the first process for `--init`.
     let runtime: FilePath
+    /// What a build's command sees besides.
+    var stepMounts: [RuntimeSpec.Mount] = []
 
     private var hostConfig: HostConfig { record.hostConfig }
     private var privileged: Bool { hostConfig.Privileged == true }
@@ -41,7 +43,7 @@ struct ContainerSpec {
             hostname: hostConfig.UTSMode == "host" ? nil : record.config.Hostname,
             domainname: hostConfig.UTSMode == "host" || (record.config.Domainname ?? "").isEmpty
                 ? nil : record.config.Domainname,
-            mounts: try ContainerMounts(record: record, paths: paths, privileged: privileged, runtime: runtime).make(),
+            mounts: try ContainerMounts(record: record, paths: paths, privileged: privileged, runtime: runtime, others: stepMounts).make(),
             annotations: hostConfig.Annotations ?? [:], linux: linux)
     }
 

@@ -15,9 +15,10 @@ struct SupervisorLaunch {
         let supervisorPID: Int32
     }
 
-    /// `directory` exists and holds `config.json`. `root` is the detached root mount of a container.
-    func run(directory: FilePath, arguments: [String], root: SharedFD?) async throws -> Launched {
-        let (connection, pid) = try await spawnSupervisor(directory, arguments, root)
+    /// `directory` exists and holds `config.json`. `root` is the detached root mount of a container, `mounts` are others,
+    /// which the configuration names by their number.
+    func run(directory: FilePath, arguments: [String], root: SharedFD?, mounts: [SharedFD] = []) async throws -> Launched {
+        let (connection, pid) = try await spawnSupervisor(directory, arguments, root, mounts)
         do {
             guard let frame = try await connection.next() else {
                 throw EngineError(.internalError, "the supervisor ended before the container began; see \(directory)/supervisor.log")
@@ -40,8 +41,8 @@ struct SupervisorLaunch {
         }
     }
 
-    private func spawnSupervisor(_ directory: FilePath, _ arguments: [String], _ root: SharedFD?) async throws
-        -> (SupervisorConnection, Int32)
+    private func spawnSupervisor(_ directory: FilePath, _ arguments: [String], _ root: SharedFD?, _ mounts: [SharedFD])
+        async throws -> (SupervisorConnection, Int32)
     {
         let runtime = context.runtime
         let cache = context.paths.seccompCache
@@ -55,8 +56,12 @@ struct SupervisorLaunch {
                 descriptors.append(root.raw)
                 arguments += ["--root-fd", "4"]
             }
+            for mount in mounts {
+                arguments += ["--mount-fd", "\(descriptors.count)"]
+                descriptors.append(mount.raw)
+            }
             let pid = try runtime.spawn(arguments: arguments, environment: [], descriptors: descriptors)
-            withExtendedLifetime((theirs, root)) {}
+            withExtendedLifetime((theirs, root, mounts)) {}
             return (ours, pid)
         }
         do {

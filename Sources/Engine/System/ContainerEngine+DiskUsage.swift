@@ -67,15 +67,15 @@ extension ContainerEngine {
 
     private static func entry(_ entry: BuildCacheEntry) -> BuildCache {
         var cache = BuildCache()
-        cache.ID = entry.record.key
-        cache.`Type` = "regular"
+        cache.ID = entry.id
+        cache.`Type` = entry.kind.rawValue
         cache.Description = entry.description
-        cache.InUse = false
+        cache.InUse = entry.isInUse
         cache.Shared = entry.isShared || entry.isRepeated
         cache.Size = entry.bytes
-        cache.CreatedAt = entry.record.created
-        cache.LastUsedAt = entry.record.used
-        cache.UsageCount = entry.record.uses
+        cache.CreatedAt = entry.created
+        cache.LastUsedAt = entry.used
+        cache.UsageCount = entry.uses
         return cache
     }
 }

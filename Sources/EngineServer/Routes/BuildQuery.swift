@@ -11,14 +11,18 @@ struct BuildQuery {
         if query["version"] == "2" {
             throw EngineError(.notImplemented, "BuildKit sessions are not available in this version of Skiff; use DOCKER_BUILDKIT=0")
         }
-        if let remote = query["remote"], !remote.isEmpty {
-            throw EngineError(.notImplemented, "a remote build context is not available in this version of Skiff")
-        }
+        parameters.remote = query["remote"] ?? ""
+        parameters.namedContexts = try Self.object(query["contexts"], as: [String: String].self) ?? [:]
+        parameters.ulimits = try Self.object(query["ulimits"], as: [Ulimit].self) ?? []
         parameters.dockerfile = (query["dockerfile"] ?? "").isEmpty ? "Dockerfile" : query["dockerfile"] ?? ""
         parameters.tags = query.all("t").filter { !$0.isEmpty }
         parameters.noCache = query.flag("nocache")
+        parameters.noCacheStages = query.all("nocachefilter")
+        parameters.call = (query["call"] ?? "").isEmpty ? "build" : query["call"] ?? ""
+        parameters.explainsCache = query.flag("explaincache")
         parameters.quiet = query.flag("q")
         parameters.target = (query["target"] ?? "").isEmpty ? nil : query["target"]
+        parameters.secretsID = (query["secrets"] ?? "").isEmpty ? nil : query["secrets"]
         parameters.networkMode = query["networkmode"] ?? ""
         parameters.buildArguments = try Self.object(query["buildargs"], as: [String: String?].self) ?? [:]
         parameters.labels = try Self.object(query["labels"], as: [String: String].self) ?? [:]

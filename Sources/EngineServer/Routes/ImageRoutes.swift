@@ -5,7 +5,7 @@ import NIOCore
 import NIOHTTP1
 import OCI
 
-/// `/images/…` and `/build`.
+/// `/images/…`.
 struct ImageRoutes {
     let engine: ContainerEngine
 
@@ -33,6 +33,10 @@ struct ImageRoutes {
         }
         router.on(.GET, "/images/{name...}/get") { request in
             try await Self.save(engine, [request.parameter("name")], request.query.platform())
+        }
+        router.on(.GET, "/images/{name...}/rootfs") { request in
+            let write = try await engine.imageFiles(request.parameter("name"))
+            return .stream("application/x-tar") { writer in try await write { try await writer.write($0) } }
         }
         router.on(.GET, "/images/{name...}/json") { request in
             try .json(await engine.inspectImage(request.parameter("name"), platform: request.query.platform()))
@@ -107,24 +111,6 @@ struct ImageRoutes {
             var response = IDResponse()
             response.Id = try await engine.commitContainer(query["container"] ?? "", wanted)
             return try .json(response, status: .created)
-        }
-        router.on(.POST, "/build/prune") { request in
-            var wanted = BuildCachePrune()
-            wanted.all = request.query.flag("all")
-            // One word for it in each generation of the API.
-            let keep = ["reserved-space", "keep-storage", "max-used-space"].lazy.compactMap { request.query[$0] }.first { $0 != "0" }
-            wanted.keepBytes = try keep.map { text in
-                guard let bytes = Int64(text), bytes >= 0 else { throw EngineError(.invalidArgument, "invalid amount of storage: \(text)") }
-                return bytes
-            }
-            wanted.filters = try request.query.filters()
-            return try .json(await engine.pruneBuildCache(wanted))
-        }
-        router.on(.POST, "/build") { request in
-            var parameters = try BuildQuery(request.query).parameters
-            parameters.auth = try request.registryAuth()
-            let body = request.body
-            return .messages { [parameters] send in try await engine.build(parameters, context: body, send: send) }
         }
     }
 

@@ -49,6 +49,26 @@ public struct BuildCacheRecords: Sendable {
         }
     }
 
+    /// What the step at a place rested on when it was looked at last.
+    public func facts(of place: String) async throws -> [UInt8]? {
+        try await pool.read { database in
+            try Row.fetchOne(database, sql: "SELECT json FROM build_step WHERE place = ?", arguments: [place]).map { bytes($0, "json") }
+        }
+    }
+
+    /// Replaces what is known of places. Of very many the oldest are forgotten.
+    public func saveFacts(_ facts: [String: [UInt8]]) async throws {
+        try await pool.write { database in
+            let now = timestamp()
+            for (place, json) in facts {
+                try database.execute(
+                    sql: "INSERT OR REPLACE INTO build_step (place, used, json) VALUES (?, ?, ?)", arguments: [place, now, text(json)])
+            }
+            try database.execute(
+                sql: "DELETE FROM build_step WHERE place IN (SELECT place FROM build_step ORDER BY used DESC LIMIT -1 OFFSET 2000)")
+        }
+    }
+
     /// Removes rows; their layers go with the next `LayerStore.removeUnused`.
     public func delete(keys: [String]) async throws {
         try await pool.write { database in

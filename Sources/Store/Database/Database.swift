@@ -40,6 +40,7 @@ public final class Database: Sendable {
     public var images: ImageRecords { ImageRecords(pool: pool) }
     public var layers: LayerRecords { LayerRecords(pool: pool) }
     public var buildCache: BuildCacheRecords { BuildCacheRecords(pool: pool) }
+    public var cacheMounts: CacheMountRecords { CacheMountRecords(pool: pool) }
     public var transfers: TransferRecords { TransferRecords(pool: pool) }
 }
 

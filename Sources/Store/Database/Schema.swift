@@ -7,7 +7,7 @@ import GRDB
 ///   │  └──< image_layer >── layer  the stack, base first (position 0)
 ///   │                        │
 ///   │                        └──< build_cache   a step's result keeps its layer
-/// container   volume   network ──< endpoint
+/// container   volume   network ──< endpoint   cache_mount   build_step
 /// ```
 /// Columns are what is searched, ordered or checked; the rest of a thing is its `json`. Times are RFC 3339 text. A `layer`
 /// row exists exactly while `layers/<hex>` is whole; the configuration of an image is the blob of its id.
@@ -21,6 +21,7 @@ enum Schema {
             try database.execute(sql: use)
         }
         migrator.registerMigration("transfers") { database in try database.execute(sql: transfers) }
+        migrator.registerMigration("what builds keep") { database in try database.execute(sql: cacheMounts) }
         return migrator
     }
 
@@ -62,6 +63,25 @@ enum Schema {
         ALTER TABLE layer ADD COLUMN disk INTEGER;
         ALTER TABLE image ADD COLUMN used TEXT;
         ALTER TABLE build_cache ADD COLUMN uses INTEGER NOT NULL DEFAULT 0;
+
+        """
+
+    /// Directories below `cache-mounts/`, which builds keep things in from one to the next, and what
+    /// the steps of builds rested on.
+    private static let cacheMounts = """
+        CREATE TABLE cache_mount (
+            key     TEXT PRIMARY KEY NOT NULL,
+            name    TEXT NOT NULL,
+            created TEXT NOT NULL,
+            used    TEXT NOT NULL,
+            uses    INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE build_step (
+            place TEXT PRIMARY KEY NOT NULL,
+            used  TEXT NOT NULL,
+            json  TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX build_step_by_use ON build_step (used);
 
         """
 

@@ -17,9 +17,6 @@ struct BuildContext: Sendable {
             guard dockerfile != "-" else { throw CommandFailure("invalid argument: can't use stdin for both build context and dockerfile") }
             return try standardInput(dockerfile)
         }
-        for scheme in ["http://", "https://", "git://", "git@", "github.com/"] where path.hasPrefix(scheme) {
-            throw CommandFailure("unable to prepare context: a context from \(path) is not supported; clone or download it first")
-        }
         let folder = Paths.absolute(path, in: workingDirectory)
         guard let info = try lstatIfExists(FilePath(folder + "/.")), info.kind == .directory else {
             throw CommandFailure("unable to prepare context: path \"\(path)\" not found")
@@ -27,12 +24,31 @@ struct BuildContext: Sendable {
         return try directory(folder, dockerfile, workingDirectory)
     }
 
+    /// What the engine fetches itself.
+    static func isAddress(_ text: String) -> Bool {
+        ["http://", "https://", "git://", "git@", "ssh://", "github.com/"].contains { text.hasPrefix($0) }
+    }
+
+    /// A named context: all files of a folder but those that its ignore file leaves out.
+    static func folder(_ path: String, workingDirectory: String) throws -> @Sendable () async throws -> ByteBuffer? {
+        let folder = Paths.absolute(path, in: workingDirectory)
+        guard let info = try lstatIfExists(FilePath(folder + "/.")), info.kind == .directory else {
+            throw CommandFailure("unable to prepare context: path \"\(path)\" not found")
+        }
+        return try producer(folder, try patterns(folder, [".dockerignore"], alwaysSent: []), nil).next
+    }
+
     // MARK: A folder
 
     private static func directory(_ folder: String, _ dockerfile: String, _ workingDirectory: String) throws -> BuildContext {
         let place = try DockerfilePlace(folder, dockerfile, workingDirectory)
         let patterns = try ignorePatterns(folder, place)
-        let producer = try TarProducer { writer in
+        let producer = try producer(folder, patterns, place)
+        return BuildContext(dockerfile: place.name, next: producer.next)
+    }
+
+    private static func producer(_ folder: String, _ patterns: IgnorePatterns, _ place: DockerfilePlace?) throws -> TarProducer {
+        try TarProducer { writer in
             let filter: @Sendable ([UInt8], Bool) throws -> TreeOptions.Decision = { path, isDirectory in
                 let name = String(decoding: path, as: UTF8.self)
                 guard patterns.excludes(name) else { return .include }
@@ -40,22 +56,25 @@ struct BuildContext: Sendable {
             }
             let tree = TreeArchive(writer, options: TreeOptions(owner: (0, 0), filter: filter))
             try tree.addContents(of: try OwnedFD.open(FilePath(folder), [.readOnly, .directory]))
-            if let content = place.content {
+            if let place, let content = place.content {
                 let entry = TarEntry(path: Array(place.name.utf8), kind: .file, mode: 0o600)
                 try writer.write(entry, content: content)
             }
         }
-        return BuildContext(dockerfile: place.name, next: producer.next)
     }
 
     /// The rules of the ignore file; the Dockerfile and the ignore file themselves are always sent.
     private static func ignorePatterns(_ folder: String, _ place: DockerfilePlace) throws -> IgnorePatterns {
-        let files = IgnorePatterns.fileNames(dockerfile: place.content == nil ? place.name : nil)
+        try patterns(
+            folder, IgnorePatterns.fileNames(dockerfile: place.content == nil ? place.name : nil), alwaysSent: [place.name])
+    }
+
+    private static func patterns(_ folder: String, _ files: [String], alwaysSent: [String]) throws -> IgnorePatterns {
         var lines: [String] = []
         for name in files {
             guard let content = FileManager.default.contents(atPath: "\(folder)/\(name)") else { continue }
             lines = IgnorePatterns.patterns(in: Array(content))
-            lines += ["!\(place.name)", "!\(name)"]
+            lines += (alwaysSent + [name]).map { "!\($0)" }
             break
         }
         do {

@@ -5,54 +5,253 @@ import Linux
 import OCI
 import SystemPackage
 
+/// The flags of `build`.
+enum BuildFlags {
+    static let tag = Flag<[String]>.list("tag", short: "t", "Name of the image")
+    static let file = Flag<String>.text("file", short: "f", "The Dockerfile; - is standard input")
+    static let argument = Flag<[String]>.list("build-arg", "Value of a build argument")
+    static let label = Flag<[String]>.list("label", "Set a label of the image")
+    static let target = Flag<String>.text("target", "Stage to build")
+    static let platform = Flag<String>.text("platform", "Platform of the image")
+    static let noCache = Flag<Bool>.toggle("no-cache", "Run every step again")
+    static let noCacheFilter = Flag<[String]>.list("no-cache-filter", as: "stage", "Run every step of these stages again")
+    static let pull = Flag<Bool>.toggle("pull", "Look for newer base images")
+    static let quiet = Flag<Bool>.toggle("quiet", short: "q", "Show only the id of the image")
+    static let progress = Flag<String>.text("progress", initially: "auto", "How progress is shown: auto, plain, tty, quiet or rawjson")
+    static let network = Flag<String>.text("network", initially: "default", "Network of the steps")
+    static let idFile = Flag<String>.text("iidfile", "Write the id of the image to this file")
+    static let metadataFile = Flag<String>.text("metadata-file", "Write what is known of the result to this file, as JSON")
+    static let secret = Flag<[String]>.list("secret", as: "secret", "A secret for RUN --mount: id=NAME[,src=FILE|,env=VARIABLE]")
+    static let ssh = Flag<[String]>.list("ssh", as: "agent", "An SSH agent for RUN --mount")
+    static let context = Flag<[String]>.list("build-context", as: "name=value", "A named context: a folder, docker-image://… or an address") {
+        _ = try ContextFlag.parse($0)
+    }
+    static let output = Flag<[String]>.list(
+        "output", short: "o", as: "output", "Where the result goes: type=local|tar|oci|docker|image|registry,dest=…"
+    ) {
+        _ = try OutputFlag.parse($0)
+    }
+    static let push = Flag<Bool>.toggle("push", "Push the image; the same as --output type=registry")
+    static let load = Flag<Bool>.toggle("load", "Keep the image in the engine, as it always is")
+    static let explain = Flag<Bool>.toggle("explain-cache", "Tell of each step that is done why it could not come from the cache")
+    static let verify = Flag<Bool>.toggle("verify", "Build twice and compare; tells the first file that differs")
+    static let check = Flag<Bool>.toggle("check", "Look at the Dockerfile and build nothing")
+    static let call = Flag<String>.text("call", initially: "build", "What to do: build, check, outline or targets")
+    static let ulimit = HostFlags.ulimit
+
+    static let limits: [any FlagDefinition] = [
+        HostFlags.memory, HostFlags.memorySwap, HostFlags.shmSize, HostFlags.addHost, HostFlags.ulimit, HostFlags.cpuShares,
+        HostFlags.cpuPeriod, HostFlags.cpuQuota, HostFlags.cpusetCpus, HostFlags.cpusetMems, HostFlags.cgroupParent,
+    ]
+
+    /// Known to Docker, and not to be had here: refused rather than passed over.
+    static let refused: [Flag<[String]>] = [
+        "annotation", "attest", "allow", "builder", "cache-to", "security-opt", "isolation", "sbom", "provenance",
+    ].map { Flag<[String]>.list($0, "Not available").hidden() }
+
+    static let squash = Flag<Bool>.toggle("squash", "Not available").hidden()
+
+    /// Say what is so anyway.
+    static let granted: [any FlagDefinition] = [
+        Flag<Bool>.toggle("rm", initially: true, "Remove intermediate containers").hidden(),
+        Flag<Bool>.toggle("force-rm", "Always remove intermediate containers").hidden(),
+        Flag<Bool>.toggle("compress", "Ignored").hidden(),
+        Flag<[String]>.list("cache-from", "Ignored").hidden(),
+        RenamedFlag(name: "print", of: call),
+    ]
+
+    static var all: [any FlagDefinition] {
+        [
+            tag, file, argument, label, target, platform, noCache, noCacheFilter, pull, quiet, progress, network, idFile,
+            metadataFile, secret, ssh, context, output, push, load, check, call, explain, verify, squash,
+        ] + limits + refused + granted
+    }
+}
+
 extension Command {
     static func build() -> Command {
-        let tag = Flag<[String]>.list("tag", short: "t", "Name of the image")
-        let file = Flag<String>.text("file", short: "f", "The Dockerfile; - is standard input")
-        let buildArgument = Flag<[String]>.list("build-arg", "Value of a build argument")
-        let label = Flag<[String]>.list("label", "Set a label of the image")
-        let noCache = Flag<Bool>.toggle("no-cache", "Run every step again")
-        let pull = Flag<Bool>.toggle("pull", "Look for newer base images")
-        let target = Flag<String>.text("target", "Stage to build")
-        let quiet = Flag<Bool>.toggle("quiet", short: "q", "Show only the id of the image")
-        let network = Flag<String>.text("network", initially: "default", "Network of the steps")
-        let idFile = Flag<String>.text("iidfile", "Write the id of the image to this file")
-        let ignored: [any FlagDefinition] = [
-            Flag<String>.text("progress", initially: "auto", "How progress is shown").hidden(),
-            Flag<Bool>.toggle("rm", initially: true, "Remove intermediate containers").hidden(),
-            Flag<Bool>.toggle("force-rm", "Always remove intermediate containers").hidden(),
-            Flag<Bool>.toggle("load", "Ignored").hidden(), Flag<Bool>.toggle("compress", "Ignored").hidden(),
-            Flag<[String]>.list("cache-from", "Ignored").hidden(),
-        ]
-        let platform = Flag<String>.text("platform", "Platform of the image")
-        let limits: [any FlagDefinition] = [HostFlags.memory, HostFlags.memorySwap, HostFlags.shmSize, HostFlags.addHost]
-        return Command(
-            name: "build", usage: "[OPTIONS] PATH | -", summary: "Build an image from a Dockerfile", arguments: .exactly(1),
-            flags: [tag, file, buildArgument, label, noCache, pull, target, quiet, network, idFile, platform] + limits + ignored
-        ) { call in
-            let context = try BuildContext.open(
-                call.arguments[0], dockerfile: call[file], workingDirectory: call.program.workingDirectory)
-            var query = [("dockerfile", context.dockerfile), ("rm", "1"), ("networkmode", call[network])]
-            query += call[tag].map { ("t", $0) }
-            if call[noCache] { query.append(("nocache", "1")) }
-            if call[pull] { query.append(("pull", "1")) }
-            if !call[target].isEmpty { query.append(("target", call[target])) }
-            if !call[platform].isEmpty { query.append(("platform", call[platform])) }
-            if let memory = call[HostFlags.memory] { query.append(("memory", "\(memory)")) }
-            if let swap = call[HostFlags.memorySwap] { query.append(("memswap", "\(swap)")) }
-            if let size = call[HostFlags.shmSize] { query.append(("shmsize", "\(size)")) }
-            query += call[HostFlags.addHost].map { ("extrahosts", $0) }
-            query.append(("buildargs", buildArguments(call[buildArgument], call.program.environment)))
-            query.append(("labels", object(EnvironmentList.labels(call[label]).mapValues(JSONValue.string))))
-            var request = EngineRequest(
-                .post, "/build", query: query, body: .stream(type: "application/x-tar", next: context.next))
-            request.headers = try await Logins(call.program.environment).allHeader()
-            let display = BuildDisplay(isQuiet: call[quiet])
-            let id = try await call.program.engine.open(request) { try await display.show($0) }
-            if call[quiet], let id { try call.program.print(id) }
-            if !call[idFile].isEmpty, let id { try writeAtomically(Array(id.utf8), to: FilePath(call[idFile]), mode: 0o644, sync: false) }
-            return 0
+        Command(
+            name: "build", usage: "[OPTIONS] PATH | URL | -", summary: "Build an image from a Dockerfile", arguments: .exactly(1),
+            flags: BuildFlags.all
+        ) { call in try await ImageBuild(call).run() }
+    }
+}
+
+/// One call of `build`: sends what the engine needs, shows how it goes, puts the result where it is wanted.
+struct ImageBuild {
+    let call: Invocation
+    private let outputs: [OutputFlag]
+    private let progress: BuildDisplay.Style
+
+    init(_ call: Invocation) throws {
+        self.call = call
+        for flag in BuildFlags.refused where call.flags.isGiven(flag) {
+            throw CommandFailure("--\(flag.name) is not available in this version of Skiff")
         }
+        if call[BuildFlags.squash] { throw CommandFailure("--squash is not available in this version of Skiff") }
+        if !call[BuildFlags.ssh].isEmpty {
+            throw CommandFailure("--ssh: an SSH agent cannot be forwarded to a build in this version of Skiff; use a secret")
+        }
+        var outputs = try call[BuildFlags.output].map(OutputFlag.parse)
+        if call[BuildFlags.push] {
+            if outputs.contains(where: { $0.kind != .image && $0.kind != .registry }) {
+                throw CommandFailure("push and \(outputs.map(\.kind.rawValue).joined(separator: ", ")) output can't be used together")
+            }
+            outputs.append(OutputFlag(kind: .registry, pushes: true))
+        }
+        self.outputs = outputs
+        progress = try BuildDisplay.Style(call[BuildFlags.quiet] ? "quiet" : call[BuildFlags.progress])
+    }
+
+    private var tags: [String] { call[BuildFlags.tag] + outputs.flatMap(\.names) }
+
+    func run() async throws -> Int32 {
+        if outputs.contains(where: \.pushes), tags.isEmpty {
+            throw CommandFailure("tag is needed when pushing to registry")
+        }
+        let action = call[BuildFlags.check] ? "check" : call[BuildFlags.call]
+        guard ["build", "check", "outline", "targets"].contains(action) else {
+            throw CommandFailure("invalid call \"\(action)\": one of build, check, outline, targets is possible")
+        }
+        let arguments = self.arguments
+        let result = try await send(try await request(action, arguments))
+        if action != "build" { return (result.warnings ?? 0) > 0 ? 1 : 0 }
+        guard let id = result.id else { throw CommandFailure("the engine has not told which image was built") }
+        if call[BuildFlags.verify] { try await verify(id, arguments) }
+        try await BuildOutput(call: call, id: id, tags: tags).deliver(outputs)
+        if progress == .quiet { try call.program.print(id) }
+        try writeFiles(id)
+        return 0
+    }
+
+    private func send(_ request: EngineRequest) async throws -> BuildDisplay.Outcome {
+        let display = BuildDisplay(style: progress)
+        return try await call.program.engine.open(request) { try await display.show($0) }
+    }
+
+    /// Those of the command line, and the time that nothing in the image may be later than if there is one.
+    private var arguments: [String] {
+        let given = call[BuildFlags.argument]
+        if given.contains(where: { $0 == "SOURCE_DATE_EPOCH" || $0.hasPrefix("SOURCE_DATE_EPOCH=") }) { return given }
+        if call.program.environment["SOURCE_DATE_EPOCH"] != nil { return given + ["SOURCE_DATE_EPOCH"] }
+        // Twice the same needs one time for both.
+        return call[BuildFlags.verify] ? given + ["SOURCE_DATE_EPOCH=\(Timestamp.now().seconds)"] : given
+    }
+
+    /// Builds once more without the cache. The second image has no name, and goes if it is another one.
+    private func verify(_ id: String, _ arguments: [String]) async throws {
+        let again = try await send(try await request("build", arguments, isSecond: true))
+        guard let second = again.id else { throw CommandFailure("the engine has not told which image was built") }
+        if second == id { return try call.program.warn("Verified: the second build has given the same image") }
+        let query = [("from", id), ("to", second)]
+        let difference = try await call.program.engine.get(
+            ImageDifferenceResponse.self, EngineRequest(.get, "/images/diff", query: query))
+        // The difference is what counts; an image that is used meanwhile stays.
+        _ = try? await call.program.engine.send(EngineRequest(.delete, "/images/\(EngineRequest.escaped(second))"))
+        let first = difference.Files?.first { $0.Kind != "changed" || !($0.Changes ?? []).isEmpty }
+        let what = first.map { "the first file that differs is \($0.Path ?? "")" } ?? "their files are the same, only their configurations differ"
+        throw CommandFailure("the second build has given another image, \(second): \(what)")
+    }
+
+    private func writeFiles(_ id: String) throws {
+        if !call[BuildFlags.idFile].isEmpty {
+            try writeAtomically(Array(id.utf8), to: FilePath(call[BuildFlags.idFile]), mode: 0o644, sync: false)
+        }
+        guard !call[BuildFlags.metadataFile].isEmpty else { return }
+        var metadata: [(String, JSONValue)] = [
+            ("containerimage.config.digest", .string(id)), ("containerimage.digest", .string(id)),
+        ]
+        let names = try tags.map { "\(try Reference($0).withDefaultTag())" }
+        if !names.isEmpty { metadata.append(("image.name", .string(names.joined(separator: ",")))) }
+        let text = JSONValue.object(metadata).serialized()
+        try writeAtomically(text, to: FilePath(call[BuildFlags.metadataFile]), mode: 0o644, sync: false)
+    }
+
+    // MARK: The request
+
+    private func request(_ action: String, _ arguments: [String], isSecond: Bool = false) async throws -> EngineRequest {
+        let place = call.arguments[0]
+        if place == "-", call[BuildFlags.verify] { throw CommandFailure("--verify needs a context that can be read twice") }
+        var query = try await self.query(action, arguments, isSecond)
+        var body = EngineRequest.Body.none
+        if BuildContext.isAddress(place) {
+            if call[BuildFlags.file] == "-" { throw CommandFailure("a Dockerfile from standard input needs a folder as context") }
+            query += [("remote", place), ("dockerfile", call[BuildFlags.file])]
+        } else {
+            let context = try BuildContext.open(
+                place, dockerfile: call[BuildFlags.file], workingDirectory: call.program.workingDirectory)
+            query.append(("dockerfile", context.dockerfile))
+            body = .stream(type: "application/x-tar", next: context.next)
+        }
+        var request = EngineRequest(.post, "/build", query: query, body: body)
+        request.headers = try await Logins(call.program.environment).allHeader()
+        return request
+    }
+
+    private func query(_ action: String, _ arguments: [String], _ isSecond: Bool) async throws -> [(String, String)] {
+        var query = [("rm", "1"), ("networkmode", call[BuildFlags.network])]
+        if !isSecond { query += tags.map { ("t", $0) } }
+        if call[BuildFlags.explain] { query.append(("explaincache", "1")) }
+        if action != "build" { query.append(("call", action)) }
+        if call[BuildFlags.noCache] || isSecond { query.append(("nocache", "1")) }
+        query += call[BuildFlags.noCacheFilter].flatMap { $0.split(separator: ",") }.map { ("nocachefilter", String($0)) }
+        if call[BuildFlags.pull] { query.append(("pull", "1")) }
+        if !call[BuildFlags.target].isEmpty { query.append(("target", call[BuildFlags.target])) }
+        if !call[BuildFlags.platform].isEmpty { query.append(("platform", call[BuildFlags.platform])) }
+        query += try limits()
+        query.append(("buildargs", Self.buildArguments(arguments, call.program.environment)))
+        query.append(("labels", Self.object(EnvironmentList.labels(call[BuildFlags.label]).mapValues(JSONValue.string))))
+        if let id = try await secrets() { query.append(("secrets", id)) }
+        let contexts = try await namedContexts()
+        if !contexts.isEmpty { query.append(("contexts", Self.object(contexts.mapValues(JSONValue.string)))) }
+        return query
+    }
+
+    private func limits() throws -> [(String, String)] {
+        var query: [(String, String)] = []
+        let numbers: [(String, Int64?)] = [
+            ("memory", call[HostFlags.memory]), ("memswap", call[HostFlags.memorySwap]), ("shmsize", call[HostFlags.shmSize]),
+            ("cpushares", call[HostFlags.cpuShares]), ("cpuperiod", call[HostFlags.cpuPeriod]), ("cpuquota", call[HostFlags.cpuQuota]),
+        ]
+        for (name, value) in numbers { if let value { query.append((name, "\(value)")) } }
+        let texts = [
+            ("cpusetcpus", call[HostFlags.cpusetCpus]), ("cpusetmems", call[HostFlags.cpusetMems]),
+            ("cgroupparent", call[HostFlags.cgroupParent]),
+        ]
+        query += texts.filter { !$0.1.isEmpty }
+        query += call[HostFlags.addHost].map { ("extrahosts", $0.replacing("=", with: ":", maxReplacements: $0.contains(":") ? 0 : 1)) }
+        if !call[HostFlags.ulimit].isEmpty {
+            let ulimits = try call[HostFlags.ulimit].map { try HostRequest.ulimit($0) }
+            query.append(("ulimits", String(decoding: try JSONEncoder().encode(ulimits), as: UTF8.self)))
+        }
+        return query
+    }
+
+    /// Secrets go ahead in a body of their own, since addresses of requests are written down here and there.
+    private func secrets() async throws -> String? {
+        var values: [String: String] = [:]
+        for text in call[BuildFlags.secret] {
+            let secret = try SecretFlag.parse(text, environment: call.program.environment)
+            let value = try secret.value(
+                environment: call.program.environment, workingDirectory: call.program.workingDirectory)
+            if let value { values[secret.id] = Data(value).base64EncodedString() }
+        }
+        if values.isEmpty { return nil }
+        let request = EngineRequest(.post, "/build/secrets", body: try EngineClient.json(values))
+        return try await call.program.engine.get(IDResponse.self, request).Id
+    }
+
+    private func namedContexts() async throws -> [String: String] {
+        var contexts: [String: String] = [:]
+        for context in try call[BuildFlags.context].map(ContextFlag.parse) {
+            contexts[context.name] = context.value
+            guard context.isFolder else { continue }
+            let files = try BuildContext.folder(context.value, workingDirectory: call.program.workingDirectory)
+            let request = EngineRequest(
+                .post, "/build/contexts", body: .stream(type: "application/x-tar", next: files))
+            contexts[context.name] = "deposit:" + (try await call.program.engine.get(IDResponse.self, request).Id ?? "")
+        }
+        return contexts
     }
 
     /// A name without a value takes the client's; without that one it is null, which leaves the Dockerfile's default.
@@ -68,43 +267,5 @@ extension Command {
     private static func object(_ members: [String: JSONValue]) -> String {
         let sorted = members.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         return String(decoding: JSONValue.object(sorted).serialized(), as: UTF8.self)
-    }
-}
-
-/// Shows a build as it goes, and what a failing step said last once more at its end.
-private struct BuildDisplay: Sendable {
-    let isQuiet: Bool
-
-    private static let shownLines = 20
-
-    /// The id of the image.
-    func show(_ response: EngineResponse) async throws -> String? {
-        var id: String?
-        var step = ""
-        var said: [String] = []
-        try await response.forEachLine { line in
-            let message = try JSONDecoder().decode(JSONMessage.self, from: Data(line))
-            if let found = message.aux?.ID { id = found }
-            if let error = message.errorDetail?.message ?? message.error {
-                throw failure(error, code: message.errorDetail?.code, step: step, said: said)
-            }
-            guard let text = message.stream ?? message.status.map({ $0 + "\n" }) else { return }
-            if text.hasPrefix("Step ") {
-                step = text
-                said = []
-            } else if !text.hasPrefix(" --->") {
-                said += text.split(whereSeparator: \.isNewline).map(String.init)
-                said.removeFirst(max(0, said.count - Self.shownLines))
-            }
-            if !isQuiet { try StandardStream.output.write(text == " ---> Using cache\n" ? " ---> CACHED\n" : text) }
-        }
-        return id
-    }
-
-    private func failure(_ error: String, code: Int?, step: String, said: [String]) -> CommandFailure {
-        let code = Int32(truncatingIfNeeded: code ?? 1)
-        let rule = "------\n"
-        let recall = step.isEmpty || said.isEmpty ? "" : rule + step + said.map { $0 + "\n" }.joined() + rule
-        return CommandFailure(recall + error, code: code == 0 ? 1 : code)
     }
 }

@@ -1,0 +1,69 @@
+import Archive
+import Blocking
+import BuildContext
+import Linux
+public import SystemPackage
+
+/// A build context that the engine fetches itself: a Git repository, an archive from the web, or a lone Dockerfile.
+public struct RemoteContext: Sendable {
+    /// What was fetched.
+    public struct Fetched: Sendable {
+        /// The files, at or below the directory that was given.
+        public var directory: FilePath
+        /// The file itself when it is no archive.
+        public var dockerfile: [UInt8]?
+    }
+
+    private let files: any RemoteFiles
+
+    public init(files: any RemoteFiles) {
+        self.files = files
+    }
+
+    /// Whether a text is an address rather than a path.
+    public static func isAddress(_ text: String) -> Bool {
+        ["http://", "https://", "git://", "git@", "ssh://", "github.com/"].contains { text.hasPrefix($0) }
+    }
+
+    /// - Parameters:
+    ///   - directory: an existing, empty directory
+    ///   - scratch: another one, for what is needed on the way
+    public func fetch(_ address: String, to directory: FilePath, scratch: FilePath) async throws -> Fetched {
+        if let git = try GitAddress(address, isContext: true) {
+            let checkout = try await blocking { try GitCheckout(home: scratch) }
+            let commit = try await checkout.commit(of: git)
+            try await checkout.checkout(commit, of: git, to: directory, keepsGitDirectory: git.keepsGitDirectory ?? false)
+            return Fetched(directory: try await blocking { try Self.inside(directory, git) }, dockerfile: nil)
+        }
+        guard address.hasPrefix("http://") || address.hasPrefix("https://") else {
+            throw BuildError.invalid("invalid context \(GoQuote.quoted(address)): only http, https and Git addresses are possible")
+        }
+        let place = scratch.appending("download")
+        _ = try await files.fetch(address, authorization: nil, unless: nil, to: place)
+        return try await stoppable { _ in
+            let tree = SourceTree(
+                root: OpenDirectory(try OwnedFD.open(scratch, [.readOnly, .directory])), ignored: nil, keepsOwners: false)
+            guard let archive = try ArchiveSource(SourceTree.Entry(path: "download", isDirectory: false), in: tree) else {
+                let file = try OwnedFD.open(place, .readOnly)
+                guard try fstat(file).size <= Int64(DockerfileParser.maxBytes) else {
+                    throw BuildError.invalid("the file at \(address) is neither an archive nor a Dockerfile")
+                }
+                return Fetched(directory: directory, dockerfile: try file.readAll(limit: DockerfileParser.maxBytes))
+            }
+            try archive.extractContext(into: try OwnedFD.open(directory, [.path, .directory]))
+            return Fetched(directory: directory, dockerfile: nil)
+        }
+    }
+
+    /// A part of a repository. Links on the way to it could lead anywhere, so there may be none.
+    private static func inside(_ directory: FilePath, _ git: GitAddress) throws -> FilePath {
+        if git.subdirectory.isEmpty { return directory }
+        let root = try OwnedFD.open(directory, [.path, .directory])
+        do {
+            _ = try PathInRoot.open(git.subdirectory, root: root, flags: [.path, .directory], resolve: .noSymbolicLinks)
+        } catch {
+            throw BuildError.invalid("\(git.remote) has no directory \(git.subdirectory): \(error.errno)")
+        }
+        return directory.appending(git.subdirectory)
+    }
+}

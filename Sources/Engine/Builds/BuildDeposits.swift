@@ -1,0 +1,82 @@
+import Blocking
+import Linux
+import SystemPackage
+
+/// What a client hands in ahead of a build, each thing for one build: secrets and named contexts. A build's own request
+/// has neither room for them nor a place that no log shows.
+actor BuildDeposits {
+    enum Thing: Sendable {
+        case secrets([String: [UInt8]])
+        /// An unpacked context; the directory is the deposit's.
+        case context(FilePath)
+    }
+
+    private var things: [String: (thing: Thing, since: ContinuousClock.Instant)] = [:]
+    private static let most = 64
+    private static let lifetime = Duration.seconds(600)
+
+    /// - Returns: the name under which a build takes it.
+    func add(_ thing: Thing) async throws -> String {
+        await forgetOld()
+        guard things.count < Self.most else {
+            try await Self.remove(thing)
+            throw EngineError(.unavailable, "too many builds have been prepared and not begun")
+        }
+        let id = makeID()
+        things[id] = (thing, ContinuousClock.now)
+        return id
+    }
+
+    /// Nobody else gets it any more.
+    func takeSecrets(_ id: String) throws -> [String: [UInt8]] {
+        guard case .secrets(let secrets)? = things[id]?.thing else { throw EngineError(.notFound, "no such secrets: \(id)") }
+        things[id] = nil
+        return secrets
+    }
+
+    /// The directory is the caller's from now on.
+    func takeContext(_ id: String) throws -> FilePath {
+        guard case .context(let directory)? = things[id]?.thing else { throw EngineError(.notFound, "no such context: \(id)") }
+        things[id] = nil
+        return directory
+    }
+
+    /// Whoever handed something in and never built anything.
+    private func forgetOld() async {
+        let limit = ContinuousClock.now - Self.lifetime
+        for (id, entry) in things where entry.since < limit {
+            things[id] = nil
+            // What cannot be removed now goes when the engine starts next.
+            try? await Self.remove(entry.thing)
+        }
+    }
+
+    private static func remove(_ thing: Thing) async throws {
+        guard case .context(let directory) = thing else { return }
+        try await blocking { try removeTree(directory) }
+    }
+}
+
+extension ContainerEngine {
+    /// Keeps the values of secrets in memory for the one build that names the answer.
+    public func depositSecrets(_ secrets: [String: [UInt8]]) async throws -> String {
+        for (id, value) in secrets where value.count > 500 << 10 {
+            throw EngineError(.invalidArgument, "secret \(id) too large. max size 500KB")
+        }
+        guard secrets.count <= 256 else { throw EngineError(.invalidArgument, "too many secrets") }
+        return try await deposits.add(.secrets(secrets))
+    }
+
+    /// Unpacks a named context for the one build that names the answer.
+    public func depositContext(_ body: any UploadSource) async throws -> String {
+        let directory = context.paths.temporary.appending("context-\(makeID())")
+        try await blocking { try makeDirectories(directory) }
+        do {
+            try await Self.unpack(body, into: directory)
+            return try await deposits.add(.context(directory))
+        } catch {
+            try await blocking { try removeTree(directory) }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import DockerAPI
+import Engine
+import FoundationEssentials
+import NIOHTTP1
+
+/// `/build` and what belongs to it. Secrets and named contexts come ahead of the build, in bodies of their own.
+struct BuildRoutes {
+    let engine: ContainerEngine
+
+    func add(to router: inout Router) {
+        let engine = engine
+        router.on(.POST, "/build/secrets") { request in
+            let given = try await request.decode([String: String].self)
+            var secrets: [String: [UInt8]] = [:]
+            for (id, text) in given {
+                guard let value = Data(base64Encoded: text) else { throw EngineError(.invalidArgument, "secret \(id) is not base64") }
+                secrets[id] = [UInt8](value)
+            }
+            var response = IDResponse()
+            response.Id = try await engine.depositSecrets(secrets)
+            return try .json(response, status: .created)
+        }
+        router.on(.POST, "/build/contexts") { request in
+            var response = IDResponse()
+            response.Id = try await engine.depositContext(request.body)
+            return try .json(response, status: .created)
+        }
+        router.on(.POST, "/build/prune") { request in
+            var wanted = BuildCachePrune()
+            wanted.all = request.query.flag("all")
+            // One word for it in each generation of the API.
+            let keep = ["reserved-space", "keep-storage", "max-used-space"].lazy.compactMap { request.query[$0] }.first { $0 != "0" }
+            wanted.keepBytes = try keep.map { text in
+                guard let bytes = Int64(text), bytes >= 0 else { throw EngineError(.invalidArgument, "invalid amount of storage: \(text)") }
+                return bytes
+            }
+            wanted.filters = try request.query.filters()
+            return try .json(await engine.pruneBuildCache(wanted))
+        }
+        router.on(.POST, "/build") { request in
+            var parameters = try BuildQuery(request.query).parameters
+            parameters.auth = try request.registryAuth()
+            let body = request.body
+            return .messages { [parameters] send in try await engine.build(parameters, context: body, send: send) }
+        }
+    }
+}

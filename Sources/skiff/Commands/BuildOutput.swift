@@ -1,0 +1,111 @@
+import Archive
+import Blocking
+import EngineClient
+import FoundationEssentials
+import Linux
+import NIOCore
+import OCI
+import SystemPackage
+
+/// Takes the result of a build to where it is wanted.
+struct BuildOutput {
+    let call: Invocation
+    let id: String
+    let tags: [String]
+
+    func deliver(_ outputs: [OutputFlag]) async throws {
+        for output in outputs {
+            switch output.kind {
+            case .local: try await unpack(files, to: output.destination)
+            case .tar: try await download(files, to: output.destination)
+            case .oci: try await archive(output)
+            case .docker: if !output.destination.isEmpty { try await archive(output) }
+            case .image, .registry:
+                if output.pushes { for tag in tags { try await push(tag) } }
+            }
+        }
+        // Without a name nobody asked for the image itself.
+        let isOnlyFiles = !outputs.isEmpty && outputs.allSatisfy { [.local, .tar, .oci].contains($0.kind) }
+        guard isOnlyFiles, tags.isEmpty else { return }
+        let request = EngineRequest(.delete, "/images/\(EngineRequest.escaped(id))", query: [("noprune", "1")])
+        // An image that has a name by another way, or is used, stays.
+        _ = try? await call.program.engine.send(request)
+    }
+
+    private var files: EngineRequest { EngineRequest(.get, "/images/\(EngineRequest.escaped(id))/rootfs") }
+
+    // MARK: Archives
+
+    /// An archive as of `save`: it is an OCI layout and what Docker reads at once.
+    private func archive(_ output: OutputFlag) async throws {
+        let names = tags.isEmpty ? [id] : tags
+        let request = EngineRequest(.get, "/images/get", query: names.map { ("names", $0) })
+        if output.isArchive { return try await download(request, to: output.destination) }
+        try await unpack(request, to: output.destination)
+    }
+
+    private func download(_ request: EngineRequest, to path: String) async throws {
+        if path.isEmpty {
+            guard !StandardStream.output.isTerminal else {
+                throw CommandFailure("dest file is required for this output: refusing to write to a terminal")
+            }
+            return try await call.program.engine.open(request) { response in
+                while let bytes = try await response.next() { try await ContainerStreams.write(bytes, .output) }
+            }
+        }
+        let place = FilePath(Paths.absolute(path, in: call.program.workingDirectory))
+        try await call.program.engine.open(request) { try await Download(path: place).run($0) }
+    }
+
+    /// The files belong to whoever calls; devices are left out.
+    private func unpack(_ request: EngineRequest, to path: String) async throws {
+        let place = FilePath(Paths.absolute(path, in: call.program.workingDirectory))
+        try await call.program.engine.open(request) { response in
+            let pipe = try PipeEnds()
+            async let unpacked: Void = Self.extract(pipe, place)
+            try await Self.copy(response, to: pipe)
+            try await unpacked
+        }
+    }
+
+    private static func extract(_ pipe: PipeEnds, _ place: FilePath) async throws {
+        let reading = try pipe.takeReading()
+        let owner = (uid: CurrentProcess.effectiveUserID, gid: CurrentProcess.effectiveGroupID)
+        try await blocking {
+            try makeDirectories(place, mode: 0o755)
+            var options = ExtractionOptions(whiteouts: .asFiles, makesDevices: false)
+            options.ownership = .fixed(uid: owner.uid, gid: owner.gid)
+            let directory = try OwnedFD.open(place, [.path, .directory])
+            try Extraction(into: directory, options: options).run(TarReader(FileSource(reading)))
+        }
+    }
+
+    private static func copy(_ response: EngineResponse, to pipe: PipeEnds) async throws {
+        let writing = try pipe.takeWriting()
+        while let bytes = try await response.next() {
+            let bytes = Array(bytes.readableBytesView)
+            let isOpen = try await blocking {
+                do {
+                    try bytes.withUnsafeBytes { try writing.writeAll($0) }
+                    return true
+                } catch let error as SystemError {
+                    // Whoever reads has failed and says why.
+                    if error.errno == .brokenPipe { return false }
+                    throw error
+                }
+            }
+            if !isOpen { return }
+        }
+    }
+
+    // MARK: Registries
+
+    private func push(_ tag: String) async throws {
+        let reference = try Reference(tag).withDefaultTag()
+        var request = EngineRequest(
+            .post, "/images/\(EngineRequest.escaped(reference.name))/push", query: [("tag", reference.tag ?? "")])
+        request.headers = try await Logins(call.program.environment).header(for: reference)
+        let display = ProgressDisplay(stream: .output, isQuiet: call[BuildFlags.quiet])
+        _ = try await call.program.engine.open(request) { try await display.show($0) }
+    }
+}

@@ -1,0 +1,135 @@
+import BuildContext
+import FoundationEssentials
+import Linux
+import SystemPackage
+
+/// `--secret id=NAME[,src=FILE|,env=VARIABLE]`
+struct SecretFlag: Sendable, Equatable {
+    enum Source: Sendable, Equatable {
+        case file(String)
+        case variable(String)
+    }
+
+    var id: String
+    var source: Source
+
+    static func parse(_ text: String, environment: [String: String]) throws -> SecretFlag {
+        var (id, file, variable, type) = ("", "", "", "")
+        for (name, value) in try BuildFields.pairs(text, of: "secret") {
+            switch name {
+            case "id": id = value
+            case "source", "src": file = value
+            case "env": variable = value
+            case "type":
+                guard ["file", "env"].contains(value) else { throw FlagValueError("unsupported secret type \"\(value)\"") }
+                type = value
+            default: throw FlagValueError("unexpected key '\(name)' in '\(name)=\(value)'")
+            }
+        }
+        guard !id.isEmpty else { throw FlagValueError("invalid secret: id is missing in \"\(text)\"") }
+        // `type=env,src=NAME` is the same as `env=NAME`.
+        if type == "env", variable.isEmpty { (variable, file) = (file.isEmpty ? id : file, "") }
+        guard variable.isEmpty || file.isEmpty else { throw FlagValueError("a secret comes from a file or a variable, not both") }
+        if !variable.isEmpty { return SecretFlag(id: id, source: .variable(variable)) }
+        if file.isEmpty, environment[id] != nil { return SecretFlag(id: id, source: .variable(id)) }
+        return SecretFlag(id: id, source: .file(file.isEmpty ? id : file))
+    }
+
+    /// A variable that is not set gives no secret.
+    func value(environment: [String: String], workingDirectory: String) throws -> [UInt8]? {
+        switch source {
+        case .variable(let name): return environment[name].map { Array($0.utf8) }
+        case .file(let path):
+            let path = FilePath(Paths.absolute(path, in: workingDirectory))
+            do {
+                let file = try OwnedFD.open(path, .readOnly)
+                guard try fstat(file).size <= 500 << 10 else {
+                    throw CommandFailure("secret \(id) from \(path) is too large: max size 500KB")
+                }
+                return try file.readAll(limit: 500 << 10)
+            } catch let error as SystemError {
+                throw CommandFailure("failed to stat \(path): \(error.errno)")
+            }
+        }
+    }
+}
+
+/// `--output type=local,dest=DIR`, or only where to.
+struct OutputFlag: Sendable, Equatable {
+    enum Kind: String, Sendable {
+        case local, tar, oci, docker, image, registry
+    }
+
+    var kind: Kind
+    /// Empty: standard output for a stream, the engine's own store for an image.
+    var destination = ""
+    /// Names of the image, for `image` and `registry`.
+    var names: [String] = []
+    var pushes = false
+    /// `oci` and `docker`: an archive rather than a folder.
+    var isArchive = true
+
+    static func parse(_ text: String) throws -> OutputFlag {
+        guard text.contains("=") else {
+            return OutputFlag(kind: text == "-" ? .tar : .local, destination: text == "-" ? "" : text)
+        }
+        let pairs = try BuildFields.pairs(text, of: "output")
+        guard let type = pairs.last(where: { $0.0 == "type" })?.1 else { throw FlagValueError("type is required for output") }
+        guard let kind = Kind(rawValue: type) else { throw FlagValueError("unsupported output type \"\(type)\"") }
+        var output = OutputFlag(kind: kind)
+        output.pushes = kind == .registry
+        for (name, value) in pairs where name != "type" {
+            switch name {
+            case "dest": output.destination = value == "-" ? "" : value
+            case "name": output.names += value.split(separator: ",").map(String.init)
+            case "push": output.pushes = try truth(name, value)
+            case "tar": output.isArchive = try truth(name, value)
+            default: throw FlagValueError("the option \(name) of an output is not available in this version of Skiff")
+            }
+        }
+        if kind == .local, output.destination.isEmpty { throw FlagValueError("dest is required for local output") }
+        if !output.isArchive, output.destination.isEmpty { throw FlagValueError("dest is required for output with tar=false") }
+        return output
+    }
+
+    private static func truth(_ name: String, _ value: String) throws -> Bool {
+        switch value {
+        case "true", "1", "": true
+        case "false", "0": false
+        default: throw FlagValueError("invalid value \"\(value)\" for \(name)")
+        }
+    }
+}
+
+/// `--build-context NAME=FOLDER|docker-image://…|ADDRESS`
+struct ContextFlag: Sendable, Equatable {
+    var name: String
+    var value: String
+
+    static func parse(_ text: String) throws -> ContextFlag {
+        guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+            throw FlagValueError("invalid context value: \(text), expected key=value")
+        }
+        let value = String(text[text.index(after: equals)...])
+        guard !value.isEmpty else { throw FlagValueError("invalid context value: \(text), expected key=value") }
+        for prefix in ["oci-layout://", "target:", "input:"] where value.hasPrefix(prefix) {
+            throw FlagValueError("a named context of the kind \(prefix) is not available in this version of Skiff")
+        }
+        return ContextFlag(name: String(text[..<equals]), value: value)
+    }
+
+    /// Whether it is a folder of the client.
+    var isFolder: Bool { !value.hasPrefix("docker-image://") && !BuildContext.isAddress(value) }
+}
+
+enum BuildFields {
+    static func pairs(_ text: String, of what: String) throws -> [(String, String)] {
+        guard let fields = CommaSeparated.values(text) else { throw FlagValueError("cannot read \(what) \"\(text)\"") }
+        return try fields.map { field in
+            guard let equals = field.firstIndex(of: "=") else {
+                throw FlagValueError("invalid field '\(field)' must be a key=value pair")
+            }
+            return (field[..<equals].lowercased(), String(field[field.index(after: equals)...]))
+        }
+    }
+}
