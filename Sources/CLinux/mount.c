@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "mount.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,4 +47,10 @@ int clinux_mount_setattr(int directory, const char *path, unsigned flags, uint64
 
 int clinux_pivot_root(const char *new_root, const char *put_old) {
     return (int)syscall(SYS_pivot_root, new_root, put_old);
+}
+
+int clinux_is_mount_point(int directory, const char *path) {
+    struct statx facts;
+    if (statx(directory, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &facts) != 0) return -1;
+    return (facts.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }

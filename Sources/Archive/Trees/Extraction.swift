@@ -163,6 +163,8 @@ public final class Extraction {
     }
 
     private func removeExisting(_ name: FileName) throws {
+        // To remove its name would take a mount away from those who see it in another namespace.
+        if try isMountPoint(parent, name) { throw SystemError(errno: .resourceBusy, call: "unlinkat", subject: name.description) }
         try keepContents(of: name, in: parent)
         try removeTree(in: parent, name)
         forgetParent()

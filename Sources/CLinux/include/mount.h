@@ -23,6 +23,8 @@ int clinux_fsmount(int context, unsigned flags, unsigned attributes);
 /// mount_setattr(2)
 int clinux_mount_setattr(int directory, const char *path, unsigned flags, uint64_t set, uint64_t clear,
                          uint64_t propagation, uint64_t user_namespace);
+/// Whether a name is a mount point, without following a link: statx(2). 1, 0, or -1 with `errno`.
+int clinux_is_mount_point(int directory, const char *path);
 /// pivot_root(2), which the C library does not wrap.
 int clinux_pivot_root(const char *new_root, const char *put_old);
 

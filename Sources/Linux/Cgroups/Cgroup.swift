@@ -144,7 +144,7 @@ extension Cgroup {
     private var depth: Int { path.split(separator: "/").count }
 
     /// The group's directory and those above it that belong to the path, the topmost first.
-    private func chain(_ directory: FilePath) -> [FilePath] {
+    func chain(_ directory: FilePath) -> [FilePath] {
         var chain = [directory]
         for _ in 1..<depth {
             guard let last = chain.last else { break }

@@ -13,6 +13,35 @@ extension Cgroup {
         return cgroup
     }
 
+    /// The same group with a place for these limits as well: on version 1 it is made in the hierarchies that it lacks, and
+    /// its processes enter there.
+    public func widened(for resources: Resources) throws(SystemError) -> Cgroup {
+        guard case .one(let present) = trees else { return self }
+        guard case .one(let wanted) = try Cgroup.place(path, for: resources).trees else { return self }
+        let missing = wanted.filter { present[$0.key] == nil }
+        guard !missing.isEmpty else { return self }
+        try Cgroup(path: path, trees: .one(missing)).makeMissingDirectories(for: resources)
+        var moved: Set<Int32> = []
+        // Processes that are born meanwhile are where their parents were.
+        for _ in 0..<100 {
+            let fresh = try processes().filter { !moved.contains($0) }
+            if fresh.isEmpty { break }
+            for directory in Set(missing.values) {
+                for pid in fresh { try Self.enterIfAlive(pid, directory) }
+            }
+            moved.formUnion(fresh)
+        }
+        return Cgroup(path: path, trees: .one(present.merging(missing) { $1 }))
+    }
+
+    private static func enterIfAlive(_ pid: Int32, _ directory: FilePath) throws(SystemError) {
+        do throws(SystemError) {
+            try write("\(pid)", to: directory.appending("cgroup.procs"))
+        } catch {
+            if error.errno != .noSuchProcess { throw error }
+        }
+    }
+
     /// A group below this one that exists: for everything, or on version 1 for the named controllers only, while the
     /// others stay those of this group. Fails where there is none, and for a path that leads out.
     public func descendant(_ below: String, controllers: [String]) throws(SystemError) -> Cgroup {

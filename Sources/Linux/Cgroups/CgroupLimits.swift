@@ -37,10 +37,27 @@ extension Cgroup {
             try Self.write("\(period)", to: try file(.cpu, "cpu.rt_period_us"))
         }
         if let runtime = resources.realtimeRuntime, runtime != 0 {
+            try raiseRealTimeAbove(runtime)
             try Self.write("\(runtime)", to: try file(.cpu, "cpu.rt_runtime_us"))
         }
         try applyQuotaOne(resources)
         if let idle = resources.cpuIdle, idle != 0 { try Self.write("\(idle)", to: try file(.cpu, "cpu.idle")) }
+    }
+
+    /// A group has no time for real-time processes that the groups above it do not have, and new ones begin with none: those
+    /// of this path get what the groups below them have together.
+    private func raiseRealTimeAbove(_ runtime: Int64) throws(SystemError) {
+        let name = "cpu.rt_runtime_us"
+        let chain = chain(try file(.cpu, name).removingLastComponent())
+        for (parent, own) in zip(chain, chain.dropFirst()) {
+            var wanted = UInt64(max(0, runtime))
+            for child in Self.subdirectories(of: parent) where child != own {
+                // Its container may just have ended.
+                wanted += (try? Self.readNumber(child.appending(name))) ?? 0
+            }
+            if let present = try Self.readNumber(parent.appending(name)), present >= wanted { continue }
+            try Self.write("\(wanted)", to: parent.appending(name))
+        }
     }
 
     /// The kernel takes what is too much or too little and makes something else of it; that is told.

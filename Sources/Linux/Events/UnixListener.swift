@@ -52,7 +52,7 @@ private func unixSocket(_ flags: Int32) throws(SystemError) -> OwnedFD {
     OwnedFD(adopting: try check("socket") { socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue) | flags, 0) })
 }
 
-private func withUnixAddress(
+func withUnixAddress(
     _ name: String, in directory: Int32, _ call: (UnsafePointer<sockaddr>, socklen_t) -> Int32
 ) throws(SystemError) {
     let path = Array("/proc/self/fd/\(directory)/\(name)".utf8)

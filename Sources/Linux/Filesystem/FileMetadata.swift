@@ -92,6 +92,12 @@ public func fstatatIfExists(_ directory: borrowing OwnedFD, _ name: FileName) th
     }
 }
 
+/// Whether something is mounted on a name in a directory.
+public func isMountPoint(_ directory: borrowing OwnedFD, _ name: FileName) throws(SystemError) -> Bool {
+    let raw = directory.raw
+    return try check("statx", name.description) { name.withCString { clinux_is_mount_point(raw, $0) } } == 1
+}
+
 /// Of a path that the program made up, or nil when nothing is there; a symbolic link is not followed.
 public func lstatIfExists(_ path: FilePath) throws(SystemError) -> FileMetadata? {
     var status = stat()

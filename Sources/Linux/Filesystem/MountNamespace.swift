@@ -1,4 +1,4 @@
-import SystemPackage
+public import SystemPackage
 
 /// A mount namespace of the calling thread alone, in which detached mounts get a place for a moment: the kernel copies a
 /// part of a mount only when that mount is in the caller's namespace (before Linux 6.15).
@@ -7,6 +7,7 @@ import SystemPackage
 public struct MountNamespace: ~Copyable {
     private let root: OwnedFD
 
+    /// A copy of the thread's namespace in which nothing is shared with the others.
     public init() throws(SystemError) {
         try Namespaces.mount.unshare()
         root = try Self.closedRoot()
@@ -24,5 +25,37 @@ public struct MountNamespace: ~Copyable {
     public func clone(of path: String, in mount: borrowing OwnedFD, isAttached: Bool = false) throws(SystemError) -> OwnedFD {
         if !isAttached { try Mount.attach(mount, to: root) }
         return try Mount.clone(of: try PathInRoot.open(path, root: mount, flags: .path), recursive: false)
+    }
+
+    /// As long as somebody has the descriptor, the mounts stay.
+    public func descriptor() throws(SystemError) -> OwnedFD {
+        try OwnedFD.open("/proc/thread-self/ns/mnt", .readOnly)
+    }
+
+    /// Where something is mounted at or below a path, the last mounted first; of the namespace of the whole process.
+    public static func mountPoints(below path: FilePath) throws(SystemError) -> [FilePath] {
+        let bytes = try OwnedFD.open("/proc/self/mountinfo", .readOnly).readAll(limit: 16 << 20)
+        let points = bytes.split(separator: UInt8(ascii: "\n")).compactMap { line -> FilePath? in
+            let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
+            guard fields.count == 6 else { return nil }
+            let point = FilePath(unescaped(fields[4]))
+            return point.starts(with: path) ? point : nil
+        }
+        return points.reversed()
+    }
+
+    /// Blanks and the like stand there as `\040`.
+    private static func unescaped(_ bytes: ArraySlice<UInt8>) -> String {
+        var result: [UInt8] = []
+        var rest = bytes
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "\\"), let code = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8) {
+                result.append(code)
+                rest = rest.dropFirst(3)
+            } else {
+                result.append(byte)
+            }
+        }
+        return String(decoding: result, as: UTF8.self)
     }
 }

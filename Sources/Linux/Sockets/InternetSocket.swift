@@ -53,6 +53,20 @@ public struct InternetSocket: Sendable {
         }
     }
 
+    /// Waits until the socket can be written to, or read from; false when the time is over first.
+    public func wait(forReading: Bool, milliseconds: Int32) throws(SystemError) -> Bool {
+        var entry = pollfd(fd: raw, events: Int16(forReading ? POLLIN : POLLOUT), revents: 0)
+        return try check("poll") { poll(&entry, 1, milliseconds) } > 0
+    }
+
+    /// How a connection that was begun has turned out; throws why there is none.
+    public func finishConnecting() throws(SystemError) {
+        var error: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        try check("getsockopt") { getsockopt(raw, SOL_SOCKET, SO_ERROR, &error, &size) }
+        if error != 0 { throw SystemError(errno: Errno(rawValue: error), call: "connect") }
+    }
+
     /// The next connection; nil when none is waiting.
     public func accept() throws(SystemError) -> InternetSocket? {
         let flags = Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
