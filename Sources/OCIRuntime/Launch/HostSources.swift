@@ -113,7 +113,7 @@ final class HostSources {
         }
     }
 
-    /// It comes with its attributes and is attached as it is.
+    /// It comes with its attributes; what its options ask for comes to them.
     private static func planDetached(_ mount: RuntimeSpec.Mount, _ parsed: MountOptions, _ options: LaunchOptions) throws
         -> PlannedMount
     {
@@ -121,6 +121,7 @@ final class HostSources {
             throw LaunchError(message: "invalid mount \(mount.destination): there is no detached mount \(mount.source ?? "")")
         }
         let source = try OwnedFD.duplicating(options.mounts[number])
+        try prepare(source, parsed, nil)
         let isDirectory = try fstat(source).kind == .directory
         return PlannedMount(
             mount: mount, options: parsed, source: HeldFD(source), sourceIsDirectory: isDirectory, cgroups: [])

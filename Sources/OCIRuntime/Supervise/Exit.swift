@@ -72,11 +72,17 @@ extension Supervisor {
 
     private func exitRecord(_ end: ExitStatus, startedAt: Timestamp, finishedAt: Timestamp) -> [UInt8] {
         let signal: Int32 = if case .signaled(let number) = end { number } else { 0 }
-        let record = JSONValue.object([
-            ("exitCode", .int(Int64(end.code))), ("signal", .int(Int64(signal))), ("oomKilled", .bool(wasOutOfMemory())),
+        let isOutOfMemory = wasOutOfMemory()
+        var record: [(String, JSONValue)] = [
+            ("exitCode", .int(Int64(end.code))), ("signal", .int(Int64(signal))), ("oomKilled", .bool(isOutOfMemory)),
             ("startedAt", .string(startedAt.description)), ("finishedAt", .string(finishedAt.description)),
-        ])
-        return record.serialized()
+        ]
+        // Who looks why it died wants to know; others need not wait for it. What the kernel does not tell is left out.
+        if isOutOfMemory || signal != 0, let memory = try? cgroup?.statistics().memory {
+            record.append(("memoryPeak", .unsigned(memory.maximumUsage)))
+            if let limit = memory.limit { record.append(("memoryLimit", .unsigned(limit))) }
+        }
+        return JSONValue.object(record).serialized()
     }
 
     private func wasOutOfMemory() -> Bool {
@@ -123,7 +129,8 @@ extension Supervisor {
         self.cgroup = nil
         do {
             if !ownsProcesses { try cgroup.killAll() }
-            try cgroup.remove()
+            // It may have been given further limits, with a place in further hierarchies.
+            try Cgroup.open(path: cgroup.path).remove()
         } catch {
             Self.report("cgroup is not removed: \(error)")
         }

@@ -5,6 +5,7 @@ import SystemPackage
 /// text. Text without a line break at its end is continued by the next object of its stream.
 ///
 ///     {"log":"text\n","stream":"stdout","time":"2026-01-02T03:04:05.123456789Z"}
+///     {"log":"text\n","stream":"stdout","attrs":{"label":"value"},"time":"…"}
 final class LogWriter {
     enum Stream: Int {
         case stdout = 0
@@ -12,8 +13,8 @@ final class LogWriter {
 
         fileprivate var suffix: StaticString {
             switch self {
-            case .stdout: "\",\"stream\":\"stdout\",\"time\":\""
-            case .stderr: "\",\"stream\":\"stderr\",\"time\":\""
+            case .stdout: "\",\"stream\":\"stdout\""
+            case .stderr: "\",\"stream\":\"stderr\""
             }
         }
     }
@@ -29,14 +30,25 @@ final class LogWriter {
     private var partTime: [[UInt8]?] = [nil, nil]
     private var buffer: [UInt8] = []
     private let largestWrite: Int
+    /// What stands in every entry between stream and time.
+    private let attributes: [UInt8]
+    /// Gets every line too.
+    private let journal: JournalWriter?
     private let report: (SystemError) -> Void
 
     /// Appends to a file. `report` is called at the first write that fails; later ones are lost silently, and the
     /// container goes on.
-    init(_ path: FilePath, _ limits: LogFile.Limits?, report: @escaping (SystemError) -> Void) throws(SystemError) {
+    ///
+    /// `attributes` is a JSON object that becomes part of every entry, or nothing.
+    init(
+        _ path: FilePath, _ limits: LogFile.Limits?, attributes: String? = nil, journal: JournalWriter? = nil,
+        report: @escaping (SystemError) -> Void
+    ) throws(SystemError) {
         file = try LogFile(path, limits)
         // Small files are filled in small steps, so that none gets much larger than it may.
         largestWrite = min(1 << 16, Int(clamping: (limits?.bytes ?? .max) / 16))
+        self.attributes = Array((attributes.map { ",\"attrs\":\($0)" } ?? "").utf8)
+        self.journal = journal
         self.report = report
     }
 
@@ -64,7 +76,7 @@ final class LogWriter {
     /// Writes the last lines, which had no line break.
     func finish() {
         for stream in [Stream.stdout, .stderr] where !unfinished[stream.rawValue].isEmpty {
-            entry(UnsafeRawBufferPointer(start: nil, count: 0)[...], stream, isWhole: false)
+            entry(UnsafeRawBufferPointer(start: nil, count: 0)[...], stream, isWhole: true)
         }
         flush()
     }
@@ -73,6 +85,10 @@ final class LogWriter {
         let index = stream.rawValue
         let time = partTime[index] ?? clock.now()
         partTime[index] = isWhole ? nil : time
+        if let journal {
+            let line = unfinished[index] + Array(isWhole && text.last == UInt8(ascii: "\n") ? text.dropLast() : text)
+            journal.write(line, stream, isCut: !isWhole)
+        }
         append("{\"log\":\"")
         if unfinished[index].isEmpty {
             JSONText.append(UnsafeRawBufferPointer(rebasing: text), to: &buffer)
@@ -82,6 +98,8 @@ final class LogWriter {
             unfinished[index] = []
         }
         append(stream.suffix)
+        buffer.append(contentsOf: attributes)
+        append(",\"time\":\"")
         buffer.append(contentsOf: time)
         append("\"}\n")
         if buffer.count > largestWrite { flush() }

@@ -48,8 +48,12 @@ extension Supervisor {
     }
 
     private func launchContainer(_ spec: RuntimeSpec, _ launch: LaunchOptions) throws -> Launched {
-        // The engine has none, and here nobody would run those that come after the start.
-        if HookKind.all.contains(where: { !$0.hooks(of: spec).isEmpty }) { throw LaunchError(message: "hooks are not supported by the supervisor") }
+        if [HookKind.poststart, .poststop].contains(where: { !$0.hooks(of: spec).isEmpty }) {
+            throw LaunchError(message: "hooks after the start are not supported by the supervisor")
+        }
+        // Whoever holds a detached mount keeps its file system busy.
+        let mounts = options.mountFDs.map { HeldFD(OwnedFD(adopting: $0)) }
+        defer { withExtendedLifetime(mounts) {} }
         var launch = launch
         ownsProcesses = spec.linux.namespaces.contains { $0.type == .pid && $0.path == nil }
         if let path = spec.linux.cgroupsPath, !path.isEmpty {

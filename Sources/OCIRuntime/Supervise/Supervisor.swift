@@ -76,9 +76,21 @@ final class Supervisor {
     private static func openLog(_ options: SuperviseOptions) -> LogWriter? {
         guard options.exec == nil, let path = options.log else { return nil }
         do {
-            return try LogWriter(path, options.logLimits) { Self.report("log is not written: \($0)") }
+            return try LogWriter(path, options.logLimits, attributes: options.logAttributes, journal: openJournal(options)) {
+                Self.report("log is not written: \($0)")
+            }
         } catch {
             report("log is not written: \(error)")
+            return nil
+        }
+    }
+
+    private static func openJournal(_ options: SuperviseOptions) -> JournalWriter? {
+        guard let (socket, fields) = options.journal else { return nil }
+        do {
+            return try JournalWriter(socket, fields: fields) { report("lines are missing in the journal: \($0)") }
+        } catch {
+            report("nothing is written to the journal: \(error)")
             return nil
         }
     }
