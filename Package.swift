@@ -116,13 +116,13 @@ let package = Package(
                 nioPosix, system, logging,
             ]),
         // Level 7
-        module("EngineServer", ["Engine", "DockerAPI", "OCI", "Linux", nioCore, nioPosix, nioHTTP1, logging]),
-        module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1]),
+        module("EngineServer", ["Engine", "DockerAPI", "OCI", "Linux", nioCore, nioPosix, nioHTTP1, nioSSL, crypto, logging]),
+        module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1, nioSSL]),
         // Programs
         // The commands are a module of their own: a program's link flags would reach its tests.
         .target(
             name: "SkiffCommands",
-            dependencies: ["DockerAPI", "EngineClient", "Archive", "Blocking", "BuildContext", "OCI", "Linux", nioCore, nioPosix, system],
+            dependencies: ["DockerAPI", "EngineClient", "Archive", "Blocking", "BuildContext", "OCI", "Linux", nioCore, nioPosix, crypto, system],
             path: "Sources/skiff", exclude: ["Main.swift"], swiftSettings: strict),
         .executableTarget(
             name: "skiff", dependencies: ["SkiffCommands", "Linux", "CWithoutBacktrace"], path: "Sources/skiff", sources: ["Main.swift"],
@@ -133,7 +133,7 @@ let package = Package(
             "skiffd",
             [
                 "Engine", "EngineServer", "Blocking", "Linux", "Images", "Networking", "Registry", "Store", "OCI", arguments, nioCore,
-                nioPosix, logging, system, "CWithoutBacktrace",
+                nioPosix, nioSSL, logging, system, "CWithoutBacktrace",
             ],
             link: staticFoundation),
         program(
@@ -153,7 +153,8 @@ let package = Package(
         tests("NetworkingTests", ["Networking", "Linux", "Store", logging, system]),
         tests("NetworkingRootTests", ["Blocking", "Networking", "Linux", "Store", logging, system]),
         tests("DockerAPITests", ["DockerAPI"]),
-        tests("SkiffTests", ["SkiffCommands", "EngineClient", "DockerAPI", "OCI", "Archive", nioCore]),
+        tests("EngineTests", ["Engine", "EngineServer", "DockerAPI", "OCI", "Linux", nioCore, nioHTTP1, logging, system]),
+        tests("SkiffTests", ["SkiffCommands", "EngineClient", "DockerAPI", "OCI", "Archive", nioCore, system]),
         tests("BuilderTests", ["BuildContext", "Builder", "Images", "Store", "OCI", "Archive", "Linux", system]),
         tests("BuilderRootTests", ["Builder", "Images", "Store", "OCI", "Archive", "Linux", system]),
     ]

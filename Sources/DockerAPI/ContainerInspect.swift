@@ -51,8 +51,35 @@ public struct ContainerState: Codable, Sendable, Equatable {
     public var StartedAt: String?
     public var FinishedAt: String?
     public var Health: Health?
+    /// Ours: why it ended.
+    public var ExitReason: ContainerExitReason?
 
     public init() {}
+}
+
+/// Why a container ended. `Reason` is one of `exited`, `signal`, `oom`, `not-started`, `supervisor-killed`.
+public struct ContainerExitReason: Codable, Sendable, Equatable {
+    public var Reason: String?
+    /// A sentence.
+    public var Message: String?
+    /// `SIGKILL`
+    public var Signal: String?
+    /// Who sent the signal, as far as we know: `stop`, `kill`, `rm`, `unhealthy`, `kernel`.
+    public var SentBy: String?
+    public var OutOfMemory: OutOfMemory?
+
+    public init() {}
+
+    /// What ran out of memory. `Limit` is whose limit it was: `container`, `parent` or `host`.
+    public struct OutOfMemory: Codable, Sendable, Equatable {
+        public var Process: String?
+        public var Pid: Int?
+        public var Limit: String?
+        public var LimitBytes: UInt64?
+        public var PeakBytes: UInt64?
+
+        public init() {}
+    }
 }
 
 /// The network of a container as the host made it.

@@ -95,6 +95,7 @@ public struct SystemInfo: Codable, Sendable, Equatable {
     public var FirewallBackend: FirewallInfo?
     public var Warnings: [String]?
     public var CDISpecDirs: [String]?
+    public var DiscoveredDevices: [DeviceInfo]?
 
     public init() {}
 
@@ -113,6 +114,14 @@ public struct SystemInfo: Codable, Sendable, Equatable {
         public var path: String?
         public var runtimeArgs: [String]?
         public var status: [String: String]?
+
+        public init() {}
+    }
+
+    /// A device that a container can ask for.
+    public struct DeviceInfo: Codable, Sendable, Equatable {
+        public var Source: String?
+        public var ID: String?
 
         public init() {}
     }

@@ -79,8 +79,8 @@ public final class ContainerEngine: Sendable {
         return response
     }
 
-    public func listContainers(all: Bool, limit: Int, filters: Filters) async throws -> [ContainerSummary] {
-        try await ContainerList(registry: registry).run(all: all, limit: limit, filters: filters)
+    public func listContainers(all: Bool, limit: Int, size: Bool = false, filters: Filters) async throws -> [ContainerSummary] {
+        try await ContainerList(registry: registry, images: images).run(all: all, limit: limit, size: size, filters: filters)
     }
 
     public func startContainer(_ name: String) async throws {
@@ -126,8 +126,11 @@ public final class ContainerEngine: Sendable {
         try await owned { try await container.unpause() }
     }
 
-    public func inspectContainer(_ name: String) async throws -> ContainerInspectResponse {
-        await (try registry.find(name)).inspect()
+    public func inspectContainer(_ name: String, size: Bool = false) async throws -> ContainerInspectResponse {
+        let container = try await registry.find(name)
+        var response = await container.inspect()
+        if size { (response.SizeRw, response.SizeRootFs) = try await container.sizes() }
+        return response
     }
 
     /// Refuses an unknown container now; the closure waits.

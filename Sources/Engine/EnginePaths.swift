@@ -8,6 +8,11 @@ public struct EnginePaths: Sendable {
     public let execRoot: FilePath
     /// The OCI runtime.
     public let runtime: FilePath
+    /// Where files describe devices of the host; a later one wins.
+    public var cdiDirectories: [FilePath] = ["/etc/cdi", "/var/run/cdi"]
+
+    /// Where systemd's journal takes lines.
+    public var journal: FilePath = "/run/systemd/journal/socket"
 
     public init(dataRoot: FilePath, execRoot: FilePath, runtime: FilePath) {
         self.dataRoot = dataRoot

@@ -60,6 +60,7 @@ extension ContainerEngine {
             response.CachesDeleted?.append(entry.id)
             response.SpaceReclaimed = (response.SpaceReclaimed ?? 0) + entry.bytes
         }
+        events.publish("builder", "prune", id: "", attributes: ["reclaimed": "\(response.SpaceReclaimed ?? 0)"])
         return response
     }
 

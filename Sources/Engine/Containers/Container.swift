@@ -28,6 +28,8 @@ actor Container {
     /// The restart that a policy has scheduled.
     var scheduledRestart: Task<Void, Never>?
     var restartDelay = RestartBackOff()
+    /// The last signal that we have sent to the present process, and why.
+    var lastSignal: (signal: Signal, reason: ExitCause.Sender)?
     /// Probes the running container.
     var healthMonitor: Task<Void, Never>?
     var executions: [String: ExecSession] = [:]

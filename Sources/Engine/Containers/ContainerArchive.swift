@@ -36,9 +36,7 @@ extension ContainerEngine {
         _ name: String, _ path: String, body: any UploadSource, keepsKind: Bool, takesOwner: Bool
     ) async throws {
         let container = try await registry.find(name)
-        if await container.record.hostConfig.ReadonlyRootfs == true, await !container.isInWritableMount(path) {
-            throw EngineError(.forbidden, "container rootfs is marked read-only")
-        }
+        try await container.checkWritable(path)
         let root = try await container.openRoot()
         let user = await container.record.config.User ?? ""
         try await ByteBridge.upload(body) { source in
@@ -65,24 +63,29 @@ extension ContainerEngine {
 }
 
 extension Container {
-    /// The root as the container sees it: of the live process with its volumes, otherwise its layers with its volumes'
-    /// places empty.
-    func openRoot() async throws -> SharedFD {
+    /// The root as the container sees it: of the live process, otherwise its layers with its volumes in their places.
+    func openRoot() async throws -> ContainerRoot {
         if let process = phase.process {
-            return try await blocking { SharedFD(try ContainerRoot.open(pid: process.pid)) }
+            return try await blocking { ContainerRoot(SharedFD(try ContainerRoot.open(pid: process.pid))) }
         }
-        return try await mountRoot()
+        return try await StoppedRoot(container: self).assemble()
     }
 
-    func isInWritableMount(_ path: String) -> Bool {
+    /// Refuses a place that is read-only to the container as well.
+    func checkWritable(_ path: String) throws(EngineError) {
         let path = FilePath(path.hasPrefix("/") ? path : "/" + path).lexicallyNormalized()
-        return record.mounts.contains { !$0.readOnly && path.starts(with: FilePath($0.destination)) }
+        let mount = record.mounts.filter { path.starts(with: FilePath($0.destination)) }.max { $0.destination.count < $1.destination.count }
+        if let mount {
+            guard !mount.readOnly else { throw EngineError(.forbidden, "mounted volume is marked read-only") }
+        } else if record.hostConfig.ReadonlyRootfs == true {
+            throw EngineError(.forbidden, "container rootfs is marked read-only")
+        }
     }
 }
 
 /// One path in a container.
 struct ContainerFile {
-    let root: SharedFD
+    let root: ContainerRoot
     let path: String
 
     func stat() throws -> ContainerPathStat {

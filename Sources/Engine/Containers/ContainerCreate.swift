@@ -22,8 +22,10 @@ struct ContainerCreate {
         let image = try await context.images.image(reference)
         try Self.check(platform, image)
         let config = ImageDefaults.merge(request.containerConfig, image.config.config)
-        let hostConfig = try HostConfigCheck(host: context.host).normalized(request.HostConfig ?? HostConfig())
+        var hostConfig = try HostConfigCheck(host: context.host).normalized(request.HostConfig ?? HostConfig())
+        let warnings = try await KernelSupport().adapt(&hostConfig)
         try Self.check(config)
+        try Self.checkRestart(hostConfig, config)
         let command = (config.Entrypoint?.values ?? []) + (config.Cmd?.values ?? [])
         guard let path = command.first, !(command.count == 1 && path.isEmpty) else {
             throw EngineError(.invalidArgument, "no command specified")
@@ -39,7 +41,7 @@ struct ContainerCreate {
             try await container.save()
             await registry.add(container, id: id)
             context.events.publish("container", "create", id: id, attributes: record.eventAttributes)
-            return Created(container: container, warnings: [])
+            return Created(container: container, warnings: warnings)
         } catch {
             await registry.releaseName(name, of: id)
             throw error
@@ -56,7 +58,7 @@ struct ContainerCreate {
         }
         let attachments = try await NetworkResolution(networks: context.networks, registry: registry).resolve(
             hostConfig, networking, macAddress: config.MacAddress ?? "")
-        let resolution = MountResolution(volumes: volumes, registry: registry, containerID: id)
+        let resolution = MountResolution(volumes: volumes, images: context.images, registry: registry, containerID: id)
         let mounts = try await resolution.resolve(config, hostConfig)
         var undo = UndoStack()
         undo.add("remove volumes") { [volumes] in
@@ -90,6 +92,14 @@ struct ContainerCreate {
                 .notFound,
                 "image with reference \(image.references.first?.familiarString ?? image.id.short) was found but does not provide the specified platform (\(platform))"
             )
+        }
+    }
+
+    /// Nobody would ever find the container unhealthy.
+    static func checkRestart(_ hostConfig: HostConfig, _ config: ContainerConfig) throws(EngineError) {
+        guard hostConfig.RestartPolicy?.Name == "on-unhealthy" else { return }
+        guard try HealthCheck(config.Healthcheck, shell: config.Shell?.values) != nil else {
+            throw EngineError(.invalidArgument, "invalid restart policy: 'on-unhealthy' needs a health check")
         }
     }
 

@@ -12,6 +12,9 @@ struct ExitRecord: Codable, Sendable {
     var exitCode: Int32
     var signal: Int32?
     var oomKilled: Bool?
+    /// Bytes, where the process did not end by itself.
+    var memoryPeak: UInt64?
+    var memoryLimit: UInt64?
     var startedAt: String?
     var finishedAt: String?
 
@@ -77,18 +80,33 @@ extension Container {
         record.state.oomKilled = exit?.oomKilled ?? false
         record.state.error = exit == nil ? "the supervisor of the container was killed" : ""
         record.state.finishedAt = exit?.finishedAt ?? Timestamp.now().description
+        let cause = await exitCause(exit)
+        record.state.cause = cause
+        logger.info("the container ended", metadata: ["exitCode": "\(record.state.exitCode)", "reason": "\(cause.message)"])
         if exit == nil { await removeCgroup() }
         let removing = record.hostConfig.AutoRemove == true
         if !removing { await saveOrReport() }
         await removeRuntimeDirectory()
+        await volumes.release(by: id, logger)
         // Only now may a new start begin: nothing of this life is touched below.
         phase = .exited
         executions = executions.filter { $0.value.isRunning }
         if record.state.oomKilled { publish("oom") }
-        publish("die", ["exitCode": "\(record.state.exitCode)", "execDuration": "\(runSeconds())"])
+        let told = ["exitCode": "\(record.state.exitCode)", "execDuration": "\(runSeconds())"]
+        publish("die", told.merging(cause.eventAttributes) { $1 })
         publishNetworks("disconnect", endpoints)
+        publishVolumes("unmount")
         resumeWaiters(for: Self.wantsRestart(record) ? [.nextExit] : [.notRunning, .nextExit])
         if removing { await removeAfterExit() }
+    }
+
+    private func exitCause(_ exit: ExitRecord?) async -> ExitCause {
+        let cgroup = ContainerSpec.cgroup(record.hostConfig, id)
+        let last = lastSignal
+        guard exit?.oomKilled == true else { return ExitCause(exit, lastSignal: last, outOfMemory: nil) }
+        // Without the kernel's own words there is less to tell.
+        let report = try? await blocking { try OutOfMemoryReport.find(cgroup: cgroup) }
+        return ExitCause(exit, lastSignal: last, outOfMemory: report ?? nil)
     }
 
     private func runSeconds() -> Int64 {

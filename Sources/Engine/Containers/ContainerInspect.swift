@@ -23,7 +23,8 @@ extension Container {
         response.Platform = "linux"
         response.MountLabel = ""
         response.ProcessLabel = ""
-        response.AppArmorProfile = ""
+        // What cannot be read was refused when the container was made.
+        response.AppArmorProfile = (try? SecurityOptions(record.hostConfig.SecurityOpt ?? []))?.appArmorProfile ?? ""
         response.ExecIDs = executions.values.filter(\.isRunning).map(\.id).sorted()
         if response.ExecIDs?.isEmpty == true { response.ExecIDs = nil }
         response.HostConfig = record.hostConfig
@@ -53,6 +54,7 @@ extension Container {
         state.StartedAt = saved.startedAt
         state.FinishedAt = saved.finishedAt
         state.Health = saved.health?.api
+        state.ExitReason = phase.isLive ? nil : saved.cause?.api
         return state
     }
 

@@ -11,6 +11,10 @@ struct ContainerMounts {
     let runtime: FilePath
     /// Ready as they are; they take the place of standard ones as the user's own do.
     var others: [RuntimeSpec.Mount] = []
+    /// The container may write to its own cgroups.
+    var writableCgroups = false
+    /// Mounts that were made already: their places in the supervisor's list, by destination.
+    var made: [String: Int] = [:]
 
     func make() throws -> [RuntimeSpec.Mount] {
         let user = record.mounts.map(userMount) + others
@@ -33,7 +37,8 @@ struct ContainerMounts {
                 options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
             RuntimeSpec.Mount(destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", access]),
             RuntimeSpec.Mount(
-                destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [access, "nosuid", "noexec", "nodev"]),
+                destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup",
+                options: [writableCgroups ? "rw" : access, "nosuid", "noexec", "nodev"]),
         ]
         if host.IpcMode == "host" {
             for place in ["/dev/mqueue", "/dev/shm"] where Self.exists(place) {
@@ -77,10 +82,19 @@ struct ContainerMounts {
             return RuntimeSpec.Mount(
                 destination: mount.destination, type: "tmpfs", source: "tmpfs",
                 options: standard + mount.options.filter { $0 != "exec" && $0 != "suid" && $0 != "dev" } + access)
-        case .bind, .volume:
-            var options = [mount.nonRecursive ? "bind" : "rbind", mount.propagation.isEmpty ? "rprivate" : mount.propagation]
-            if mount.readOnly { options += ["ro", "rro"] }
-            return RuntimeSpec.Mount(destination: mount.destination, type: "bind", source: mount.source, options: options)
+        case .bind, .volume, .image:
+            let number = made[mount.destination]
+            return RuntimeSpec.Mount(
+                destination: mount.destination, type: number == nil ? "bind" : "skiff-detached", source: number.map(String.init) ?? mount.source,
+                options: mount.bindOptions)
         }
+    }
+}
+
+extension ResolvedMount {
+    fileprivate var bindOptions: [String] {
+        var options = [nonRecursive ? "bind" : "rbind", propagation.isEmpty ? "rprivate" : propagation]
+        if readOnly { options += readOnlyBelow == .writable || nonRecursive ? ["ro"] : ["ro", "rro"] }
+        return options
     }
 }

@@ -129,6 +129,21 @@ extension Container {
         }
     }
 
+    /// The same for the container's volumes: `mount` and `unmount`.
+    func publishVolumes(_ action: String) {
+        for mount in record.mounts where mount.kind == .volume {
+            var attributes = ["container": id]
+            if action == "mount" {
+                attributes.merge([
+                    "destination": mount.destination, "driver": "local", "propagation": mount.propagation, "read/write": "\(!mount.readOnly)",
+                ]) { $1 }
+            } else {
+                attributes["driver"] = "local"
+            }
+            context.events.publish("volume", action, id: mount.name, attributes: attributes)
+        }
+    }
+
     // MARK: Connecting and disconnecting
 
     /// `network connect`: at once when the container runs, at its next start otherwise.

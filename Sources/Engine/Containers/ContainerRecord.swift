@@ -37,6 +37,9 @@ struct ContainerRecord: Codable, Sendable {
         set { networkEndpoints = newValue }
     }
 
+    /// The image that it was made of, and those that it has mounted.
+    var images: Set<String> { Set([imageID] + mounts.filter { $0.kind == .image }.map(\.name)) }
+
     /// Where its default route leads.
     var gatewayEndpoint: EndpointInfo? { endpoints.first { $0.isGateway && !$0.isInternal } }
 }
@@ -70,6 +73,11 @@ struct SavedState: Codable, Sendable {
     var restartCount = 0
     /// A user stopped it: `unless-stopped` and `on-failure` respect that.
     var stoppedByUser = false
+    // Rows of earlier versions have neither of these.
+    /// It was ended since its health check had failed.
+    var endedUnhealthy: Bool?
+    /// Why it ended.
+    var cause: ExitCause?
     /// nil for a container that is not probed.
     var health: HealthState?
 
@@ -82,12 +90,22 @@ struct ResolvedMount: Codable, Sendable, Equatable {
         case bind
         case volume
         case tmpfs
+        /// The files of an image, read-only.
+        case image
+    }
+
+    /// How a read-only mount treats what is mounted below it.
+    enum ReadOnlyBelow: String, Codable, Sendable {
+        /// Stays as it is.
+        case writable
+        /// Read-only too, or the container does not start.
+        case forced
     }
 
     var kind: Kind
-    /// The volume's name.
+    /// The volume's name, or the image's id.
     var name = ""
-    /// The path on the host; empty for tmpfs.
+    /// The path on the host, or the image as the user named it; empty for tmpfs.
     var source = ""
     var destination: String
     var readOnly = false
@@ -102,6 +120,13 @@ struct ResolvedMount: Codable, Sendable, Equatable {
     var mode = ""
     /// Bind only the directory itself, not what is mounted below it.
     var nonRecursive = false
+    // Rows of earlier versions have none of these.
+    /// What of a volume or an image is mounted, in place of all of it.
+    var subpath: String?
+    /// The layers of an image, by diff id, base first.
+    var layers: [String]?
+    /// nil: read-only too, where the kernel can.
+    var readOnlyBelow: ReadOnlyBelow?
 
     var mountPoint: MountPoint {
         var point = MountPoint()

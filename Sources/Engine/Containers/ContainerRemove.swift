@@ -17,7 +17,7 @@ extension Container {
             }
             record.state.stoppedByUser = true
             if let process = phase.process {
-                try await send(.kill, to: process)
+                try await send(.kill, to: process, because: .remove)
                 publish("kill", ["signal": "9"])
             }
             guard try await waitForEnd(seconds: 10) else {

@@ -16,6 +16,10 @@ struct ContainerSpec {
     let runtime: FilePath
     /// What a build's command sees besides.
     var stepMounts: [RuntimeSpec.Mount] = []
+    /// Mounts that were made already, see `ContainerMounts`.
+    var made: [String: Int] = [:]
+    /// What devices of the host want the container to have.
+    var devices: [CDIEdits] = []
 
     private var hostConfig: HostConfig { record.hostConfig }
     private var privileged: Bool { hostConfig.Privileged == true }
@@ -26,25 +30,42 @@ struct ContainerSpec {
             adding: hostConfig.CapAdd?.values ?? [], dropping: hostConfig.CapDrop?.values ?? [], privileged: privileged)
         let resources = ContainerResources(hostConfig: hostConfig, privileged: privileged)
         let devices = try ContainerDevices(hostConfig: hostConfig).resolve()
+        let rules = try ContainerDevices(hostConfig: hostConfig).rules(devices) + DeviceCgroupRules(hostConfig.DeviceCgroupRules ?? []).rules
         var linux = RuntimeSpec.Linux(namespaces: namespaces())
         linux.cgroupsPath = ContainerSpec.cgroup(hostConfig, record.id)
-        linux.resources = resources.make(devices: try ContainerDevices(hostConfig: hostConfig).rules(devices))
+        linux.resources = try resources.make(devices: rules)
         linux.devices = devices
         linux.sysctl = sysctls()
         linux.maskedPaths = hostConfig.MaskedPaths ?? []
         linux.readonlyPaths = hostConfig.ReadonlyPaths ?? []
-        if !privileged, !security.seccompUnconfined {
-            linux.seccomp = RuntimeSpec.Seccomp.dockerDefault(
-                capabilities: capabilities, kernel: host.kernelVersion, machine: host.machine == "aarch64" ? .aarch64 : .x86_64)
-        }
-        return RuntimeSpec(
+        linux.seccomp = seccomp(security, capabilities)
+        var spec = RuntimeSpec(
             process: process(capabilities, security),
             root: RuntimeSpec.Root(path: "rootfs", readonly: hostConfig.ReadonlyRootfs == true),
             hostname: hostConfig.UTSMode == "host" ? nil : record.config.Hostname,
             domainname: hostConfig.UTSMode == "host" || (record.config.Domainname ?? "").isEmpty
                 ? nil : record.config.Domainname,
-            mounts: try ContainerMounts(record: record, paths: paths, privileged: privileged, runtime: runtime, others: stepMounts).make(),
+            mounts: try ContainerMounts(
+                record: record, paths: paths, privileged: privileged, runtime: runtime, others: stepMounts,
+                writableCgroups: security.writableCgroups, made: made
+            ).make(),
             annotations: hostConfig.Annotations ?? [:], linux: linux)
+        try spec.apply(self.devices)
+        return spec
+    }
+
+    /// A profile of the user's own holds for a privileged container as well.
+    private func seccomp(_ security: SecurityOptions, _ capabilities: [String]) -> RuntimeSpec.Seccomp? {
+        switch security.seccomp {
+        case .unconfined: return nil
+        case .builtIn:
+            if privileged { return nil }
+            return RuntimeSpec.Seccomp.dockerDefault(
+                capabilities: capabilities, kernel: host.kernelVersion, machine: host.machine == "aarch64" ? .aarch64 : .x86_64)
+        case .profile(let file):
+            return file.profile(
+                for: SeccompProfileFile.Place(architecture: host.architecture, capabilities: capabilities, kernel: host.kernelVersion))
+        }
     }
 
     /// Where the container's limits live, the same for the supervisor, `stats` and `top`.
@@ -66,6 +87,7 @@ struct ContainerSpec {
         process.capabilities = RuntimeSpec.Capabilities(
             bounding: capabilities, effective: effective, inheritable: [], permitted: effective, ambient: [])
         process.noNewPrivileges = security.noNewPrivileges
+        process.apparmorProfile = security.appArmorProfile
         process.oomScoreAdj = hostConfig.OomScoreAdj.map(Int64.init)
         process.rlimits = (hostConfig.Ulimits ?? []).map {
             RuntimeSpec.Rlimit(
@@ -108,52 +130,4 @@ struct ContainerSpec {
         }
         return sysctls
     }
-}
-
-/// The limits of a container in the runtime's terms.
-struct ContainerResources {
-    let hostConfig: HostConfig
-    let privileged: Bool
-
-    /// `devices` are the rules for what the container gets on top of the harmless ones.
-    func make(devices: [RuntimeSpec.DeviceRule]) -> RuntimeSpec.Resources {
-        var resources = RuntimeSpec.Resources()
-        var memory = RuntimeSpec.Memory()
-        memory.limit = positive(hostConfig.Memory)
-        memory.reservation = positive(hostConfig.MemoryReservation)
-        memory.swap = hostConfig.MemorySwap == 0 ? nil : hostConfig.MemorySwap
-        memory.swappiness = hostConfig.MemorySwappiness == -1 ? nil : hostConfig.MemorySwappiness
-        memory.disableOOMKiller = hostConfig.OomKillDisable
-        resources.memory = memory
-        var cpu = RuntimeSpec.CPU()
-        cpu.shares = positive(hostConfig.CpuShares)
-        cpu.period = positive(hostConfig.CpuPeriod)
-        cpu.quota = hostConfig.CpuQuota == 0 ? nil : hostConfig.CpuQuota
-        if let nano = positive(hostConfig.NanoCpus) {
-            cpu.period = 100_000
-            cpu.quota = nano / 10_000
-        }
-        cpu.cpus = (hostConfig.CpusetCpus ?? "").isEmpty ? nil : hostConfig.CpusetCpus
-        cpu.mems = (hostConfig.CpusetMems ?? "").isEmpty ? nil : hostConfig.CpusetMems
-        resources.cpu = cpu
-        if let limit = hostConfig.PidsLimit, limit != 0 { resources.pids = RuntimeSpec.Pids(limit: limit < 0 ? -1 : limit) }
-        resources.devices =
-            privileged
-            ? [RuntimeSpec.DeviceRule(allow: true, access: "rwm")] : Self.deviceRules + devices
-        return resources
-    }
-
-    private func positive(_ value: Int64?) -> Int64? { (value ?? 0) > 0 ? value : nil }
-
-    /// Docker's: nothing but making nodes, the harmless devices and the container's terminals.
-    private static let deviceRules: [RuntimeSpec.DeviceRule] =
-        [
-            RuntimeSpec.DeviceRule(allow: false, access: "rwm"),
-            RuntimeSpec.DeviceRule(allow: true, type: "c", access: "m"),
-            RuntimeSpec.DeviceRule(allow: true, type: "b", access: "m"),
-            RuntimeSpec.DeviceRule(allow: true, type: "c", major: 136, access: "rwm"),
-        ]
-        + [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)].map {
-            RuntimeSpec.DeviceRule(allow: true, type: "c", major: $0.0, minor: $0.1, access: "rwm")
-        }
 }

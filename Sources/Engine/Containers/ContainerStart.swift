@@ -31,9 +31,13 @@ extension Container {
             record.state.exitCode = 0
             record.state.error = ""
             record.state.oomKilled = false
+            record.state.endedUnhealthy = nil
+            record.state.cause = nil
+            lastSignal = nil
             watch(process)
             startHealthMonitor(isNewLife: true)
             publishNetworks("connect", record.endpoints)
+            publishVolumes("mount")
             publish("start")
             await saveOrReport()
         } catch {
@@ -58,13 +62,17 @@ extension Container {
             try makeDirectories(directory)
         }
         undo.add("remove \(directory)") { try await blocking { try removeTree(directory) } }
+        undo.add("release the volumes") { [volumes, id, logger] in await volumes.release(by: id, logger) }
+        for mount in record.mounts where mount.kind == .volume { try await volumes.use(mount.name, by: id) }
+        async let made = MadeMounts.make(record.mounts, images: context.images)
         async let mounted = mountRoot()
         try await reserveNetworks(&undo)
         let root = try await mounted
-        try await writeConfiguration(root)
+        let mounts = try await made
+        try await writeConfiguration(root, mounts.numbers)
 
         let launcher = SupervisorLaunch(context: context)
-        let launched = try await launcher.run(directory: directory, arguments: try supervisorArguments(), root: root)
+        let launched = try await launcher.run(directory: directory, arguments: try supervisorArguments(), root: root, mounts: mounts.all.map(\.mount))
         // The supervisor ends the waiting process when this connection closes before START.
         undo.add("end the supervisor") { [reaper = context.reaper] in
             launched.supervisor.close()
@@ -87,6 +95,14 @@ extension Container {
         let log = try LogOptions(record.hostConfig.LogConfig)
         if log.driver != .none {
             arguments += ["--log", paths.log.string, "--log-size", "\(log.maxBytes)", "--log-files", "\(log.maxFiles)"]
+            if let attributes = try log.attributes.json(of: record) { arguments += ["--log-attributes", attributes] }
+            if log.driver == .journald {
+                let socket = context.paths.journal
+                guard try lstatIfExists(socket) != nil else {
+                    throw EngineError(.internalError, "failed to initialize logging driver: journald is not enabled on this host")
+                }
+                arguments += ["--journal", socket.string, try log.attributes.journalFields(of: record)]
+            }
         }
         if record.config.OpenStdin == true { arguments.append("--stdin") }
         if record.config.StdinOnce == true { arguments.append("--stdin-once") }
@@ -94,12 +110,13 @@ extension Container {
     }
 
     /// The files that are bound into the container, and its config.json.
-    private func writeConfiguration(_ root: SharedFD) async throws {
+    private func writeConfiguration(_ root: SharedFD, _ made: [String: Int]) async throws {
         let joined = try await joinedNamespaces()
         let record = record
         let paths = paths
         let context = context
         let shared = try await sharedNetwork()?.paths
+        let devices = CDIDevices(directories: context.paths.cdiDirectories, logger: logger)
         try await blocking {
             try NetworkFiles(record: record, paths: paths, shared: shared).write()
             let identity = try root.withOwned { root in
@@ -108,7 +125,7 @@ extension Container {
             }
             let spec = try ContainerSpec(
                 record: record, paths: paths, host: context.host, identity: identity, joined: joined,
-                runtime: context.paths.runtime
+                runtime: context.paths.runtime, made: made, devices: try devices.edits(for: record.hostConfig.DeviceRequests ?? []) ?? []
             ).make()
             try writeAtomically(spec.json().serialized(), to: paths.runtime.appending("config.json"), sync: false)
         }
@@ -142,6 +159,7 @@ extension Container {
         record.state.pid = 0
         record.state.exitCode = (error as? StartFailure)?.exitCode ?? 128
         record.state.error = Self.describe(error).message
+        record.state.cause = ExitCause(reason: .notStarted, message: record.state.error)
         if record.state.status == .created { phase = .created }
         endPendingAttaches()
         if !isRestarting { resumeWaiters(for: [.notRunning]) }

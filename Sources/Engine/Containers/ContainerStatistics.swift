@@ -27,8 +27,9 @@ extension ContainerEngine {
 
     public func updateContainer(_ name: String, _ update: ContainerUpdateRequest) async throws -> ContainerUpdateResponse {
         let container = try await registry.find(name)
-        try await owned { try await container.update(update) }
-        return ContainerUpdateResponse()
+        var response = ContainerUpdateResponse()
+        response.Warnings = try await owned { try await container.update(update) }
+        return response
     }
 }
 
@@ -54,6 +55,7 @@ extension Container {
             var response = response
             let used = try Cgroup.open(path: path).statistics()
             StatisticsView(used: used, host: host).fill(&response)
+            StatisticsView.fill(&response, transfers: try Cgroup.open(path: path).usage())
             if hasNetwork { response.networks = InterfaceCounters.read(pid: process.pid) }
             return response
         }
@@ -88,6 +90,23 @@ private struct StatisticsView {
         }
         response.pids_stats?.current = used.processes.current
         response.pids_stats?.limit = used.processes.limit
+    }
+
+    /// Nothing where the kernel does not count for this container.
+    static func fill(_ response: inout ContainerStatsResponse, transfers usage: CgroupUsage) {
+        func entries(_ transfers: [CgroupUsage.Transfer]) -> [ContainerStatsResponse.BlkioStatEntry]? {
+            guard !transfers.isEmpty else { return nil }
+            return transfers.map { transfer in
+                var entry = ContainerStatsResponse.BlkioStatEntry()
+                entry.major = transfer.major
+                entry.minor = transfer.minor
+                entry.op = transfer.operation.lowercased()
+                entry.value = transfer.value
+                return entry
+            }
+        }
+        response.blkio_stats?.io_service_bytes_recursive = entries(usage.bytesTransferred)
+        response.blkio_stats?.io_serviced_recursive = entries(usage.operations)
     }
 
     /// Nanoseconds that all processors of the host have spent, from procfs's hundredths of a second.

@@ -34,7 +34,7 @@ extension Container {
             throw EngineError(.conflict, "cannot kill container: \(record.name): container \(id) is not running")
         }
         if signal == .kill { record.state.stoppedByUser = true }
-        try await send(signal, to: process)
+        try await send(signal, to: process, because: .kill)
         publish("kill", ["signal": "\(signal.rawValue)"])
         if signal == .kill { _ = try await waitForEnd(seconds: 10) }
     }
@@ -45,11 +45,11 @@ extension Container {
         let process = try runningProcess()
         let configured = record.config.StopSignal.flatMap { Signal($0) }
         let first = signal ?? configured ?? .terminate
-        try await send(first, to: process)
+        try await send(first, to: process, because: .stop)
         publish("kill", ["signal": "\(first.rawValue)"])
         if try await waitForEnd(seconds: timeout ?? record.config.StopTimeout ?? 10) { return }
         if let process = phase.process {
-            try await send(.kill, to: process)
+            try await send(.kill, to: process, because: .stop)
             publish("kill", ["signal": "9"])
         }
         guard try await waitForEnd(seconds: 10) else {
@@ -58,7 +58,8 @@ extension Container {
     }
 
     /// Goes by the supervisor, which is the parent: the pid cannot have become another process.
-    func send(_ signal: Signal, to process: RunningContainer) async throws {
+    func send(_ signal: Signal, to process: RunningContainer, because reason: ExitCause.Sender) async throws {
+        if phase.process?.pid == process.pid { lastSignal = (signal, reason) }
         if phase.isPaused, signal == .kill { try await thaw() }
         do {
             try await process.supervisor.send(.signal, ByteBuffer(integer: UInt32(bitPattern: signal.rawValue)))

@@ -7,18 +7,70 @@ import SystemPackage
 extension Container {
     /// `docker top`: the processes of the container's cgroup as the host sees them. Nothing of the container is run.
     ///
-    /// The columns of `ps -ef` are read from procfs; other columns are the host's `ps`'s business.
+    /// The columns of `ps -ef` are read from procfs; for others the host's own `ps` is asked.
     func top(arguments: String) async throws -> ContainerTopResponse {
         _ = try runningProcess()
         let path = ContainerSpec.cgroup(record.hostConfig, id)
+        let pids = try await blocking { try Cgroup.open(path: path).processes().sorted() }
+        let words = arguments.split(whereSeparator: \.isWhitespace).map(String.init)
+        let response = words.isEmpty || words == ["-ef"] ? try await blocking { ProcessTable.rows(pids) } : try await HostPs(words).rows(pids)
         publish("top")
-        let wanted = arguments.isEmpty ? "-ef" : arguments
-        return try await blocking {
-            let pids = try Cgroup.open(path: path).processes().sorted()
-            if wanted == "-ef" { return ProcessTable.rows(pids) }
-            throw EngineError(
-                .notImplemented, "ps arguments other than -ef are not available in this version of Skiff")
+        return response
+    }
+}
+
+/// Asks the host's `ps` for columns of the user's choice, and leaves out the lines of others.
+struct HostPs {
+    private let arguments: [String]
+    private static let places = ["/usr/bin/ps", "/bin/ps"]
+
+    /// The column of the pid has to keep its name, since lines are told apart by it.
+    init(_ arguments: [String]) throws(EngineError) {
+        for argument in arguments {
+            guard let equals = argument.firstIndex(of: "="), argument[argument.index(after: equals)...].hasPrefix("PID") else { continue }
+            throw EngineError(.invalidArgument, "specifying \"\(argument)\" is not allowed")
         }
+        self.arguments = arguments
+    }
+
+    func rows(_ pids: [Int32]) async throws -> ContainerTopResponse {
+        let list = pids.map { "\($0)" }.joined(separator: ",")
+        // With the list `ps` need not look at all processes; some options do not go with one.
+        var ended = try await run(arguments + ["-q", list])
+        if ended.code != 0 { ended = try await run(arguments) }
+        guard ended.code == 0 else { throw EngineError(.internalError, "error running ps: \(ended.output.prefix(500))") }
+        return try Self.parse(ended.output, Set(pids))
+    }
+
+    private func run(_ arguments: [String]) async throws -> (code: Int32, output: String) {
+        let place = try await blocking { try Self.places.first { try lstatIfExists(FilePath($0)) != nil } }
+        guard let place else { throw EngineError(.internalError, "the host has no ps; without options none is needed") }
+        let (pid, reading) = try await blocking { () -> (Int32, SharedFD) in
+            let null = try OwnedFD.open("/dev/null", .readOnly)
+            let (reading, writing) = try sharedPipe()
+            let pid = try spawn(
+                FilePath(place), named: "ps", arguments: arguments, environment: ["LC_ALL=C", "COLUMNS=4096"],
+                descriptors: [null.raw, writing.raw, writing.raw])
+            withExtendedLifetime(writing) {}
+            return (pid, reading)
+        }
+        let output = try await blocking { try reading.withOwned { try $0.readAll(limit: 16 << 20) } }
+        return (try await waitForExit(pid).code, String(decoding: output, as: UTF8.self))
+    }
+
+    static func parse(_ output: String, _ pids: Set<Int32>) throws(EngineError) -> ContainerTopResponse {
+        let lines = output.split(separator: "\n")
+        var response = ContainerTopResponse()
+        let titles = (lines.first ?? "").split(whereSeparator: \.isWhitespace).map(String.init)
+        guard let column = titles.firstIndex(of: "PID") else { throw EngineError(.internalError, "Couldn't find PID field in ps output") }
+        response.Titles = titles
+        response.Processes = lines.dropFirst().compactMap { line in
+            // The last column is all that is left.
+            let fields = line.split(whereSeparator: \.isWhitespace).map(String.init)
+            guard column < fields.count, let pid = Int32(fields[column]), pids.contains(pid) else { return nil }
+            return fields.prefix(titles.count - 1) + [fields.dropFirst(titles.count - 1).joined(separator: " ")]
+        }
+        return response
     }
 }
 

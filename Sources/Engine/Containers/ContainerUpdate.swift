@@ -4,50 +4,96 @@ import Linux
 import OCI
 
 extension Container {
-    /// `docker update`: limits of a living container change in place.
-    func update(_ update: ContainerUpdateRequest) async throws {
-        var changed = record.hostConfig
-        if let value = update.CpuShares, value != 0 { changed.CpuShares = value }
-        if let value = update.CpuPeriod, value != 0 { changed.CpuPeriod = value }
-        if let value = update.CpuQuota, value != 0 { changed.CpuQuota = value }
-        if let value = update.NanoCpus, value != 0 { changed.NanoCpus = value }
-        if let value = update.CpusetCpus, !value.isEmpty { changed.CpusetCpus = value }
-        if let value = update.CpusetMems, !value.isEmpty { changed.CpusetMems = value }
-        if let value = update.Memory, value != 0 {
-            changed.Memory = value
-            if (update.MemorySwap ?? 0) == 0, (changed.MemorySwap ?? 0) > 0, changed.MemorySwap ?? 0 < value {
-                throw EngineError(
-                    .conflict,
-                    "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time")
-            }
+    /// `docker update`: limits of a living container change in place. Answers warnings.
+    func update(_ update: ContainerUpdateRequest) async throws -> [String] {
+        let changed: HostConfig
+        do {
+            changed = try ContainerUpdate(update).applied(to: record.hostConfig)
+        } catch {
+            throw EngineError(error.kind, "Cannot update container \(id): \(error.message)")
         }
-        if let value = update.MemoryReservation, value != 0 { changed.MemoryReservation = value }
-        if let value = update.MemorySwap, value != 0 { changed.MemorySwap = value }
-        if let value = update.PidsLimit, value != 0 { changed.PidsLimit = value }
-        if let policy = update.RestartPolicy, !(policy.Name ?? "").isEmpty { changed.RestartPolicy = policy }
-        if (update.BlkioWeight ?? 0) != 0 {
-            throw EngineError(.notImplemented, "block I/O control is not available in this version of Skiff")
+        switch phase {
+        case .removing, .removed:
+            throw EngineError(.conflict, "Cannot update container \(id): container is marked for removal and cannot be \"update\"")
+        default: break
         }
-        let normalized = try HostConfigCheck(host: context.host).normalized(changed)
+        var normalized = try HostConfigCheck(host: context.host).normalized(changed)
+        try ContainerCreate.checkRestart(normalized, record.config)
+        let warnings = try await KernelSupport().adapt(&normalized)
         if phase.process != nil {
             let path = ContainerSpec.cgroup(record.hostConfig, id)
-            let resources = ContainerResources(hostConfig: normalized, privileged: true).cgroupResources
-            try await blocking { try Cgroup.open(path: path).update(resources) }
+            let resources = try await blocking { [normalized] in
+                try ContainerResources(hostConfig: normalized, privileged: true).cgroupResources()
+            }
+            try await blocking { try Cgroup.open(path: path).widened(for: resources).update(resources) }
         }
         record.hostConfig = normalized
         try await save()
         publish("update")
+        return warnings
     }
 }
 
-extension ContainerResources {
-    /// The limits without device rules, for a living cgroup.
-    var cgroupResources: Cgroup.Resources {
-        let wanted = make(devices: [])
-        return Cgroup.Resources(
-            memoryLimit: wanted.memory?.limit, memoryReservation: wanted.memory?.reservation, memorySwap: wanted.memory?.swap,
-            memorySwappiness: wanted.memory?.swappiness, disableOOMKiller: wanted.memory?.disableOOMKiller,
-            cpuShares: wanted.cpu?.shares, cpuQuota: wanted.cpu?.quota, cpuPeriod: wanted.cpu?.period, cpus: wanted.cpu?.cpus,
-            memoryNodes: wanted.cpu?.mems, pidsLimit: wanted.pids?.limit, devices: [])
+/// What an update changes in the settings of a container: that which it names.
+struct ContainerUpdate {
+    let update: ContainerUpdateRequest
+
+    init(_ update: ContainerUpdateRequest) {
+        self.update = update
+    }
+
+    func applied(to present: HostConfig) throws(EngineError) -> HostConfig {
+        try check(against: present)
+        var changed = present
+        func take(_ value: Int64?, _ field: WritableKeyPath<HostConfig, Int64?>) {
+            if let value, value != 0 { changed[keyPath: field] = value }
+        }
+        take(update.CpuShares, \.CpuShares)
+        take(update.CpuPeriod, \.CpuPeriod)
+        take(update.CpuQuota, \.CpuQuota)
+        take(update.NanoCpus, \.NanoCpus)
+        take(update.CpuRealtimePeriod, \.CpuRealtimePeriod)
+        take(update.CpuRealtimeRuntime, \.CpuRealtimeRuntime)
+        take(update.Memory, \.Memory)
+        take(update.MemoryReservation, \.MemoryReservation)
+        take(update.MemorySwap, \.MemorySwap)
+        take(update.PidsLimit, \.PidsLimit)
+        if let value = update.CpusetCpus, !value.isEmpty { changed.CpusetCpus = value }
+        if let value = update.CpusetMems, !value.isEmpty { changed.CpusetMems = value }
+        if let value = update.BlkioWeight, value != 0 { changed.BlkioWeight = value }
+        if let devices = update.BlkioWeightDevice, !devices.isEmpty { changed.BlkioWeightDevice = devices }
+        for field in [\HostConfig.BlkioDeviceReadBps, \.BlkioDeviceWriteBps, \.BlkioDeviceReadIOps, \.BlkioDeviceWriteIOps] {
+            if let devices = rates(field), !devices.isEmpty { changed[keyPath: field] = devices }
+        }
+        if let policy = update.RestartPolicy, !(policy.Name ?? "").isEmpty { changed.RestartPolicy = policy }
+        return changed
+    }
+
+    private func rates(_ field: WritableKeyPath<HostConfig, [ThrottleDevice]?>) -> [ThrottleDevice]? {
+        switch field {
+        case \.BlkioDeviceReadBps: update.BlkioDeviceReadBps
+        case \.BlkioDeviceWriteBps: update.BlkioDeviceWriteBps
+        case \.BlkioDeviceReadIOps: update.BlkioDeviceReadIOps
+        default: update.BlkioDeviceWriteIOps
+        }
+    }
+
+    private func check(against present: HostConfig) throws(EngineError) {
+        func isSet(_ value: Int64?) -> Bool { (value ?? 0) > 0 }
+        let conflicts = [
+            (update.NanoCpus, present.CpuPeriod, "Nano CPUs", "CPU Period"), (update.NanoCpus, present.CpuQuota, "Nano CPUs", "CPU Quota"),
+            (update.CpuPeriod, present.NanoCpus, "CPU Period", "NanoCPUs"), (update.CpuQuota, present.NanoCpus, "CPU Quota", "NanoCPUs"),
+        ]
+        for (new, old, name, other) in conflicts where isSet(new) && isSet(old) {
+            throw EngineError(.conflict, "Conflicting options: \(name) cannot be updated as \(other) has already been set")
+        }
+        if let memory = update.Memory, memory != 0, (update.MemorySwap ?? 0) == 0, let swap = present.MemorySwap, swap > 0, swap < memory {
+            throw EngineError(
+                .conflict,
+                "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time")
+        }
+        if present.AutoRemove == true, let name = update.RestartPolicy?.Name, !["", "no"].contains(name) {
+            throw EngineError(.conflict, "Restart policy cannot be updated because AutoRemove is enabled for the container")
+        }
     }
 }

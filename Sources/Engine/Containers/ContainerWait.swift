@@ -43,11 +43,17 @@ extension Container {
         WaitResult(exitCode: record.state.exitCode)
     }
 
+    /// The same for one process, which may have ended before.
+    func waitForEnd(of process: RunningContainer, seconds: Int) async throws -> Bool {
+        guard phase.process?.pid == process.pid else { return true }
+        return try await waitForEnd(seconds: seconds, .nextExit)
+    }
+
     /// Waits for the end of the process, at most `seconds`; negative means without limit. False when time ran out.
-    func waitForEnd(seconds: Int) async throws -> Bool {
+    func waitForEnd(seconds: Int, _ condition: WaitCondition = .notRunning) async throws -> Bool {
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
-                _ = try await self.wait(.notRunning)
+                _ = try await self.wait(condition)
                 return true
             }
             if seconds >= 0 {

@@ -10,7 +10,7 @@ struct HostConfigCheck {
         var config = given
         try checkResources(config)
         try checkRestart(config)
-        try refuseUnavailable(config)
+        try checkSurroundings(config)
         try checkSecurity(config)
         if (config.NetworkMode ?? "").isEmpty || config.NetworkMode == "default" { config.NetworkMode = "bridge" }
         if (config.ShmSize ?? 0) == 0 { config.ShmSize = 64 << 20 }
@@ -58,8 +58,8 @@ struct HostConfigCheck {
                     .invalidArgument,
                     "range of CPUs is from 0.01 to \(host.processors).00, as there are only \(host.processors) CPUs available")
             }
-            guard (config.CpuPeriod ?? 0) == 0, (config.CpuQuota ?? 0) == 0 else {
-                throw EngineError(.invalidArgument, "Conflicting options: Nano CPUs and CPU Period cannot both be set.")
+            for (name, other) in [("Period", config.CpuPeriod), ("Quota", config.CpuQuota)] where (other ?? 0) > 0 {
+                throw EngineError(.invalidArgument, "Conflicting options: Nano CPUs and CPU \(name) cannot both be set")
             }
         }
         if let period = config.CpuPeriod, period != 0, !(1000...1_000_000).contains(period) {
@@ -69,20 +69,37 @@ struct HostConfigCheck {
         if let quota = config.CpuQuota, quota > 0, quota < 1000 {
             throw EngineError(.invalidArgument, "CPU cfs quota can not be less than 1ms (i.e. 1000)")
         }
+        try checkMemory(config)
+        try BlockIOLimits(config).check()
+        if (config.IOMaximumBandwidth ?? 0) != 0 || (config.IOMaximumIOps ?? 0) != 0 {
+            throw EngineError(.invalidArgument, "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps")
+        }
+        if let period = config.CpuRealtimePeriod, let runtime = config.CpuRealtimeRuntime, period != 0, runtime > period {
+            throw EngineError(.invalidArgument, "cpu real-time runtime cannot be higher than cpu real-time period")
+        }
         if let size = config.ShmSize, size < 0 { throw EngineError(.invalidArgument, "SHM size can not be less than 0") }
         if let score = config.OomScoreAdj, !(-1000...1000).contains(score) {
             throw EngineError(.invalidArgument, "Invalid value \(score), range for oom score adj is [-1000, 1000]")
         }
     }
 
+    private func checkMemory(_ config: HostConfig) throws(EngineError) {
+        if let reservation = config.MemoryReservation, reservation > 0, reservation < 6 << 20 {
+            throw EngineError(.invalidArgument, "Minimum memory reservation allowed is 6MB")
+        }
+        if let swappiness = config.MemorySwappiness, swappiness != -1, !(0...100).contains(swappiness) {
+            throw EngineError(.invalidArgument, "Invalid value: \(swappiness), valid memory swappiness range is 0-100")
+        }
+    }
+
     private func checkRestart(_ config: HostConfig) throws(EngineError) {
         let name = config.RestartPolicy?.Name ?? ""
-        guard ["", "no", "always", "unless-stopped", "on-failure"].contains(name) else {
+        guard ["", "no", "always", "unless-stopped", "on-failure", "on-unhealthy"].contains(name) else {
             throw EngineError(
                 .invalidArgument, "invalid restart policy: unknown policy '\(name)'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")
         }
         let retries = config.RestartPolicy?.MaximumRetryCount ?? 0
-        if retries != 0, name != "on-failure" {
+        if retries != 0, name != "on-failure", name != "on-unhealthy" {
             throw EngineError(.invalidArgument, "invalid restart policy: maximum retry count can only be used with 'on-failure'")
         }
         if retries < 0 {
@@ -93,22 +110,24 @@ struct HostConfigCheck {
         }
     }
 
-    private func refuseUnavailable(_ config: HostConfig) throws(EngineError) {
-        func refuse(_ what: String, when condition: Bool) throws(EngineError) {
-            if condition { throw EngineError(.notImplemented, "\(what) is not available in this version of Skiff") }
+    private func checkSurroundings(_ config: HostConfig) throws(EngineError) {
+        if !(config.StorageOpt ?? [:]).isEmpty {
+            throw EngineError(
+                .invalidArgument, "--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
         }
-        try refuse("DeviceRequests (--gpus)", when: !(config.DeviceRequests ?? []).isEmpty)
-        try refuse("StorageOpt (--storage-opt)", when: !(config.StorageOpt ?? [:]).isEmpty)
-        try refuse("UsernsMode \(config.UsernsMode ?? "")", when: !["", "host"].contains(config.UsernsMode ?? ""))
-        try refuse("VolumeDriver \(config.VolumeDriver ?? "")", when: !["", "local"].contains(config.VolumeDriver ?? ""))
-        try refuse("Isolation \(config.Isolation ?? "")", when: !["", "default"].contains(config.Isolation ?? ""))
-        try refuse(
-            "block I/O control",
-            when: (config.BlkioWeight ?? 0) != 0 || !(config.BlkioWeightDevice ?? []).isEmpty
-                || !(config.BlkioDeviceReadBps ?? []).isEmpty || !(config.BlkioDeviceWriteBps ?? []).isEmpty
-                || !(config.BlkioDeviceReadIOps ?? []).isEmpty || !(config.BlkioDeviceWriteIOps ?? []).isEmpty)
-        try refuse("DeviceCgroupRules (--device-cgroup-rule)", when: !(config.DeviceCgroupRules ?? []).isEmpty)
-        try refuse("real-time CPU control", when: (config.CpuRealtimePeriod ?? 0) != 0 || (config.CpuRealtimeRuntime ?? 0) != 0)
+        guard ["", "host"].contains(config.UsernsMode ?? "") else {
+            throw EngineError(.invalidArgument, "invalid user namespace mode: \(config.UsernsMode ?? "")")
+        }
+        guard ["", "default"].contains(config.Isolation ?? "") else {
+            throw EngineError(.invalidArgument, "Invalid isolation: \"\(config.Isolation ?? "")\" is not supported on linux")
+        }
+        guard ["", "local"].contains(config.VolumeDriver ?? "") else {
+            throw EngineError(
+                .notFound, "error looking up volume plugin \(config.VolumeDriver ?? ""): plugin \"\(config.VolumeDriver ?? "")\" not found")
+        }
+        for name in (config.Annotations ?? [:]).keys where name.isEmpty {
+            throw EngineError(.invalidArgument, "invalid Annotation: the empty string is not permitted as an annotation key")
+        }
         _ = try LogOptions(config.LogConfig)
         let runtime = config.Runtime ?? ""
         guard ["", "skiff-runtime", "runc"].contains(runtime) else {
@@ -128,6 +147,7 @@ struct HostConfigCheck {
 
     private func checkSecurity(_ config: HostConfig) throws(EngineError) {
         _ = try SecurityOptions(config.SecurityOpt ?? [])
+        _ = try DeviceCgroupRules(config.DeviceCgroupRules ?? [])
         for name in (config.CapAdd?.values ?? []) + (config.CapDrop?.values ?? []) {
             guard ContainerDefaults.isCapability(name) else {
                 throw EngineError(.invalidArgument, "invalid capability: \"\(name)\"")
@@ -147,24 +167,6 @@ struct HostConfigCheck {
             }
             guard known, !value.utf8.contains(10), !value.utf8.contains(0), ContainerDefaults.isNamespaced(sysctl: name) else {
                 throw EngineError(.invalidArgument, "sysctl '\(name)' is not allowed")
-            }
-        }
-    }
-}
-
-/// `--security-opt`.
-struct SecurityOptions {
-    var noNewPrivileges = false
-    var seccompUnconfined = false
-
-    init(_ options: [String]) throws(EngineError) {
-        for option in options {
-            switch option {
-            case "no-new-privileges", "no-new-privileges:true", "no-new-privileges=true": noNewPrivileges = true
-            case "no-new-privileges:false", "no-new-privileges=false": noNewPrivileges = false
-            case "seccomp=unconfined", "seccomp:unconfined": seccompUnconfined = true
-            case "seccomp=builtin", "apparmor=unconfined", "apparmor:unconfined", "label=disable", "label:disable": break
-            default: throw EngineError(.invalidArgument, "security option \"\(option.prefix(80))\" is not available in this version of Skiff")
             }
         }
     }

@@ -8,6 +8,7 @@ public final class EventHub: Sendable {
         var listeners: [Int: AsyncStream<EventMessage>.Continuation] = [:]
         var nextListener = 0
         var history: [EventMessage] = []
+        var published = 0
     }
 
     private let state = Mutex(State())
@@ -36,6 +37,7 @@ public final class EventHub: Sendable {
             event.from = attributes["image"]
         }
         let listeners = state.withLock { state in
+            state.published += 1
             state.history.append(event)
             if state.history.count > Self.historyLimit { state.history.removeFirst() }
             return Array(state.listeners.values)
@@ -59,6 +61,9 @@ public final class EventHub: Sendable {
         }
         return (history, stream)
     }
+
+    /// Since the engine has started.
+    public var publishedCount: Int { state.withLock { $0.published } }
 
     public var listenerCount: Int { state.withLock { $0.listeners.count } }
 }

@@ -78,11 +78,3 @@ extension Container {
         return process
     }
 }
-
-/// The root directory of a running container, volumes included.
-enum ContainerRoot {
-    static func open(pid: Int32) throws(SystemError) -> OwnedFD {
-        // A magic link of our own procfs, for a process that our supervisor holds.
-        try OwnedFD.open(FilePath("/proc/\(pid)/root"), [.path, .directory])
-    }
-}

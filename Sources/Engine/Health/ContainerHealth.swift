@@ -1,8 +1,10 @@
+import Blocking
 import DockerAPI
 import Linux
 import Logging
 
-/// The probes of a running container. Each is an exec session, so it has the container's limits and rights.
+/// The probes of a running container. A command is an exec session, so it has the container's limits and rights; others
+/// are made by the engine, in the container's network.
 extension Container {
     /// Begins to probe, when the container is to be probed. `isNewLife`: nothing is known of its health yet.
     func startHealthMonitor(isNewLife: Bool) {
@@ -53,17 +55,18 @@ extension Container {
         guard changed else { return }
         publish("health_status: \(health.status.rawValue)")
         await saveOrReport()
+        if health.status == .unhealthy { restartUnhealthy() }
     }
 
     private func probe(_ check: HealthCheck) async -> HealthcheckResult {
         var result = HealthcheckResult()
         result.Start = Timestamp.now().description
         do {
-            let output = ProbeOutput()
-            let code = try await run(check, output)
-            let excess = "Health check exceeded timeout (\(check.timeout.goText))"
-            result.ExitCode = Int(code ?? -1)
-            result.Output = code != nil ? output.text : output.text.isEmpty ? excess : "\(excess): \(output.text)"
+            switch check.kind {
+            case .command(let command): try await run(command, check.timeout, &result)
+            case .http(let probe): try await ask(probe.target, check.timeout, &result) { try probe.run(deadline: $0) }
+            case .tcp(let target): try await ask(target, check.timeout, &result) { try target.connect(deadline: $0).description }
+            }
         } catch {
             result.ExitCode = -1
             result.Output = EngineError.wrapping(error).message
@@ -72,10 +75,37 @@ extension Container {
         return result
     }
 
+    private func run(_ command: [String], _ timeout: Duration, _ result: inout HealthcheckResult) async throws {
+        let output = ProbeOutput()
+        let code = try await run(command, timeout, output)
+        let excess = "Health check exceeded timeout (\(timeout.goText))"
+        result.ExitCode = Int(code ?? -1)
+        result.Output = code != nil ? output.text : output.text.isEmpty ? excess : "\(excess): \(output.text)"
+    }
+
+    /// A probe by the engine, on a thread in the network of the container.
+    private func ask(
+        _ target: ProbeTarget, _ timeout: Duration, _ result: inout HealthcheckResult,
+        _ probe: @escaping @Sendable (ContinuousClock.Instant) throws -> String
+    ) async throws {
+        let process = try runningProcess()
+        do {
+            let namespace = try await blocking { SharedFD(try NetworkNamespace.open(pid: process.pid)) }
+            result.Output = try await onThrowawayThread {
+                try NetworkNamespace.enter(namespace.raw)
+                return try probe(.now + timeout)
+            }
+            result.ExitCode = 0
+        } catch let error as ProbeFailure {
+            result.ExitCode = 1
+            result.Output = error.isOutOfTime ? "Health check exceeded timeout (\(timeout.goText))" : error.description
+        }
+    }
+
     /// The exit code, or nil when the time was over; then the probe has been killed.
-    private func run(_ check: HealthCheck, _ output: ProbeOutput) async throws -> Int32? {
+    private func run(_ command: [String], _ timeout: Duration, _ output: ProbeOutput) async throws -> Int32? {
         var config = ExecConfig()
-        config.Cmd = StrSlice(check.command)
+        config.Cmd = StrSlice(command)
         config.AttachStdout = true
         config.AttachStderr = true
         let session = try createExec(config)
@@ -86,7 +116,7 @@ extension Container {
                 return true
             }
             group.addTask {
-                try await Task.sleep(for: check.timeout)
+                try await Task.sleep(for: timeout)
                 await session.kill()
                 return false
             }

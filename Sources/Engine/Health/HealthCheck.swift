@@ -2,7 +2,16 @@ import DockerAPI
 
 /// How a container is probed: a health configuration with everything decided.
 struct HealthCheck: Sendable, Equatable {
-    let command: [String]
+    enum Kind: Sendable, Equatable {
+        /// Run in the container; 0 is healthy.
+        case command([String])
+        /// Asked for in the container's network; a status below 400 is healthy.
+        case http(HTTPProbe)
+        /// Connected to in the container's network.
+        case tcp(ProbeTarget)
+    }
+
+    let kind: Kind
     let interval: Duration
     let timeout: Duration
     let startPeriod: Duration
@@ -16,8 +25,10 @@ struct HealthCheck: Sendable, Equatable {
         try Self.check(config)
         let rest = Array((config.Test ?? []).dropFirst())
         switch kind {
-        case "CMD": command = rest
-        case "CMD-SHELL": command = (shell ?? ["/bin/sh", "-c"]) + [rest.first ?? ""]
+        case "CMD": self.kind = .command(rest)
+        case "CMD-SHELL": self.kind = .command((shell ?? ["/bin/sh", "-c"]) + [rest.first ?? ""])
+        case "HTTP": self.kind = .http(try HTTPProbe(rest.first ?? ""))
+        case "TCP": self.kind = .tcp(try ProbeTarget(rest.first ?? ""))
         default:
             throw EngineError(.invalidArgument, "Unknown healthcheck type '\(kind)' (expected 'CMD')")
         }

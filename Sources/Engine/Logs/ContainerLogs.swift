@@ -8,9 +8,9 @@ extension Container {
             throw EngineError(.notImplemented, "configured logging driver does not support reading")
         }
         let terminal = isTerminal
-        let timestamps = query.timestamps
+        let (timestamps, details) = (query.timestamps, query.details)
         try await LogReader(path: paths.log, query: query).run(isLive: { await self.phase.isLive }) { entry in
-            try await write(entry.encoded(terminal: terminal, timestamps: timestamps))
+            try await write(entry.encoded(terminal: terminal, timestamps: timestamps, details: details))
         }
     }
 }

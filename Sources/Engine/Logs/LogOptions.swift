@@ -7,6 +7,8 @@ struct LogOptions: Sendable, Equatable {
         case jsonFile = "json-file"
         /// Kept in the same files: nobody but the engine reads them.
         case local
+        /// systemd's journal, and the same files beside it, which the engine reads.
+        case journald
         case none
     }
 
@@ -15,6 +17,9 @@ struct LogOptions: Sendable, Equatable {
     var maxBytes: Int64
     /// With the one that is written to.
     var maxFiles: Int
+
+    /// What goes into every entry beside its text.
+    var attributes = LogAttributes()
 
     /// As much as Docker's driver `local` keeps. No log is without a limit: it would fill the disk of the others.
     static let standard = LogOptions(driver: .jsonFile, maxBytes: 20_000_000, maxFiles: 5)
@@ -30,7 +35,7 @@ struct LogOptions: Sendable, Equatable {
         let type = config?.`Type` ?? ""
         guard let driver = type.isEmpty ? .jsonFile : Driver(rawValue: type) else {
             throw EngineError(
-                .notImplemented, "log driver \(type) is not available in this version of Skiff: json-file, local and none are")
+                .notImplemented, "log driver \(type) is not available in this version of Skiff: json-file, local, journald and none are")
         }
         self.driver = driver
         let options = config?.Config ?? [:]
@@ -41,11 +46,11 @@ struct LogOptions: Sendable, Equatable {
 
     private mutating func set(_ name: String, _ value: String) throws(EngineError) {
         switch name {
-        case "max-size" where driver != .none:
+        case "max-size" where isFile:
             guard let size = Self.size(value) else { throw EngineError(.invalidArgument, "invalid size: '\(value)'") }
             guard size > 0 else { throw EngineError(.invalidArgument, "max-size must be a positive number") }
             maxBytes = size
-        case "max-file" where driver != .none:
+        case "max-file" where isFile:
             guard let count = Int(value) else {
                 throw EngineError(.invalidArgument, "strconv.Atoi: parsing \"\(value)\": invalid syntax")
             }
@@ -53,12 +58,29 @@ struct LogOptions: Sendable, Equatable {
                 throw EngineError(.invalidArgument, count < 1 ? "max-file cannot be less than 1" : "max-file cannot be more than 1000")
             }
             maxFiles = count
-        case "compress" where driver != .none && value == "false", "mode" where value == "blocking": break
-        case "compress", "mode", "max-buffer-size", "labels", "labels-regex", "env", "env-regex", "tag":
+        case "compress" where isFile && value == "false", "mode" where value == "blocking": break
+        case _ where driver == .none: throw unknown(name)
+        case "labels": attributes.labels = value.split(separator: ",").map(String.init)
+        case "env": attributes.variables = value.split(separator: ",").map(String.init)
+        case "labels-regex", "env-regex":
+            guard (try? Regex(value)) != nil else {  // Docker's text names its own parser's reason.
+                throw EngineError(.invalidArgument, "error parsing regexp: \(value)")
+            }
+            if name == "env-regex" { attributes.variablePattern = value } else { attributes.labelPattern = value }
+        case "tag":
+            _ = try LogTag(value)
+            attributes.tag = value
+        case "compress" where isFile, "mode", "max-buffer-size":
             throw EngineError(.notImplemented, "log opt '\(name)=\(value)' is not available in this version of Skiff")
         default:
-            throw EngineError(.invalidArgument, "unknown log opt '\(name)' for \(driver.rawValue) log driver")
+            throw unknown(name)
         }
+    }
+
+    private var isFile: Bool { driver == .jsonFile || driver == .local }
+
+    private func unknown(_ name: String) -> EngineError {
+        EngineError(.invalidArgument, "unknown log opt '\(name)' for \(driver.rawValue) log driver")
     }
 
     /// `10m`, `1.5 GB`: decimal units, as Docker reads sizes of logs. nil for what is no size.

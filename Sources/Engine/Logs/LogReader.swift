@@ -10,6 +10,8 @@ public struct LogQuery: Sendable {
     public var stderr = true
     public var follow = false
     public var timestamps = false
+    /// With the attributes of each line.
+    public var details = false
     public var since: Timestamp?
     public var until: Timestamp?
     /// The last lines only; nil is all.
@@ -23,12 +25,34 @@ struct LogEntry: Codable, Sendable {
     var log: String
     var stream: String
     var time: String
+    /// Labels and variables that the log driver was told to note.
+    var attrs: [String: String]?
 
     /// As the API sends it: bare for a terminal, otherwise with the header that names the stream.
-    func encoded(terminal: Bool, timestamps: Bool) -> ByteBuffer {
-        let text = ByteBuffer(string: timestamps ? "\(fullTime) \(log)" : log)
+    func encoded(terminal: Bool, timestamps: Bool, details: Bool = false) -> ByteBuffer {
+        let noted = details ? "\(attributeText) " : ""
+        let text = ByteBuffer(string: timestamps ? "\(fullTime) \(noted)\(log)" : noted + log)
         if terminal { return text }
         return SupervisorFrame(kind: stream == "stderr" ? .stderr : .stdout, payload: text).encoded
+    }
+
+    /// `a=1,b=two+words`
+    private var attributeText: String {
+        (attrs ?? [:]).sorted { $0.key < $1.key }.map { "\(Self.escaped($0.key))=\(Self.escaped($0.value))" }.joined(separator: ",")
+    }
+
+    /// As in the query of an address.
+    private static func escaped(_ text: String) -> String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var bytes: [UInt8] = []
+        for byte in text.utf8 {
+            switch byte {
+            case 48...57, 65...90, 97...122, UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "~"): bytes.append(byte)
+            case UInt8(ascii: " "): bytes.append(UInt8(ascii: "+"))
+            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// With all nine digits: the log leaves out zeros at the end, Docker's `logs -t` shows them.

@@ -16,6 +16,28 @@ extension Container {
         }
     }
 
+    /// With the policy `on-unhealthy`: ends a container whose health check has failed, so that it is started again.
+    func restartUnhealthy() {
+        let policy = record.hostConfig.RestartPolicy
+        guard policy?.Name == "on-unhealthy", let process = phase.process, !phase.isPaused else { return }
+        let limit = policy?.MaximumRetryCount ?? 0
+        guard limit == 0 || record.state.restartCount < limit else { return }
+        record.state.endedUnhealthy = true
+        logger.info("restarting an unhealthy container")
+        Task { await self.endUnhealthy(process) }
+    }
+
+    private func endUnhealthy(_ process: RunningContainer) async {
+        do {
+            let signal = record.config.StopSignal.flatMap { Signal($0) } ?? .terminate
+            try await send(signal, to: process, because: .unhealthy)
+            if try await waitForEnd(of: process, seconds: record.config.StopTimeout ?? 10) { return }
+            try await send(.kill, to: process, because: .unhealthy)
+        } catch {
+            logger.warning("could not end an unhealthy container", metadata: ["error": "\(error)"])
+        }
+    }
+
     /// A policy is about to start the container again, or just does it.
     var isRestarting: Bool { scheduledRestart != nil && !record.state.stoppedByUser }
 
@@ -59,6 +81,10 @@ extension Container {
         case "on-failure":
             let limit = policy?.MaximumRetryCount ?? 0
             return record.state.exitCode != 0 && (limit == 0 || record.state.restartCount < limit)
+        case "on-unhealthy":
+            let limit = policy?.MaximumRetryCount ?? 0
+            let failed = record.state.exitCode != 0 || record.state.endedUnhealthy == true
+            return failed && (limit == 0 || record.state.restartCount < limit)
         default: return false
         }
     }

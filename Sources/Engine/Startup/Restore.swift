@@ -39,6 +39,7 @@ struct Restore {
         }
         await context.networks.reconcile(running: running)
         for container in containers where running.contains(container.id) { await container.restoreNetworks() }
+        await volumes.releaseUnused(context.logger)
         try await sweep(known)
         try await sweepVolumes()
         for container in containers { await container.restartAfterBoot() }
@@ -71,7 +72,17 @@ struct Restore {
     private func sweepVolumes() async throws {
         for name in await names(in: context.paths.volumes) where await !volumes.exists(name) {
             context.logger.info("removing the rest of a volume", metadata: ["volume": "\(name)"])
+            await detachMounts(below: context.paths.volumes.appending(name))
             await remove(context.paths.volumes.appending(name))
+        }
+    }
+
+    /// What is mounted there is not to be emptied with it.
+    private func detachMounts(below path: FilePath) async {
+        do {
+            try await blocking { for point in try MountNamespace.mountPoints(below: path) { try Mount.detach(point) } }
+        } catch {
+            context.logger.warning("could not unmount", metadata: ["path": "\(path)", "error": "\(error)"])
         }
     }
 
@@ -105,6 +116,7 @@ extension Container {
             if record.state.status != .paused { record.state.status = .running }
             record.state.pid = state.pid
             if record.state.startedAt == SavedState.never { record.state.startedAt = Timestamp.now().description }
+            for mount in record.mounts where mount.kind == .volume { try await volumes.use(mount.name, by: id) }
             watch(process)
             await restoreExecutions()
             startHealthMonitor(isNewLife: false)

@@ -126,7 +126,7 @@ extension ContainerEngine {
     var containersUsing: @Sendable (Digest) async -> [String] {
         { [registry] image in
             var users: [String] = []
-            for container in await registry.all() where await container.record.imageID == image.description {
+            for container in await registry.all() where await container.record.images.contains(image.description) {
                 users.append(container.id)
             }
             return users
@@ -162,6 +162,7 @@ extension ContainerEngine {
         var response = ImagesPruneResponse()
         response.ImagesDeleted = publish(removed.items)
         response.SpaceReclaimed = removed.bytes
+        events.publish("image", "prune", id: "", attributes: ["reclaimed": "\(removed.bytes)"])
         return response
     }
 }

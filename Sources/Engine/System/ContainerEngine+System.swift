@@ -1,3 +1,4 @@
+import Blocking
 public import DockerAPI
 import Images
 import Images
@@ -52,7 +53,7 @@ extension ContainerEngine {
         var plugins = SystemInfo.PluginsInfo()
         plugins.Volume = ["local"]
         plugins.Network = ["bridge", "host", "null"]
-        plugins.Log = ["json-file", "none"]
+        plugins.Log = ["journald", "json-file", "local", "none"]
         info.Plugins = plugins
         info.MemoryLimit = true
         info.SwapLimit = true
@@ -61,7 +62,15 @@ extension ContainerEngine {
         info.CPUShares = true
         info.CPUSet = true
         info.PidsLimit = true
-        info.OomKillDisable = false
+        info.OomKillDisable = try !Cgroup.isVersionTwo()
+        info.CDISpecDirs = context.paths.cdiDirectories.map(\.string)
+        let devices = CDIDevices(directories: context.paths.cdiDirectories, logger: context.logger)
+        info.DiscoveredDevices = try await blocking { devices.names() }.map { name in
+            var device = SystemInfo.DeviceInfo()
+            device.Source = "cdi"
+            device.ID = name
+            return device
+        }
         info.IPv4Forwarding = true
         info.Debug = false
         info.SystemTime = Timestamp.now().description

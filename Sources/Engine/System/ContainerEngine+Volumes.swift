@@ -62,6 +62,7 @@ extension ContainerEngine {
         }
         response.VolumesDeleted = deleted
         response.SpaceReclaimed = space
+        events.publish("volume", "prune", id: "", attributes: ["reclaimed": "\(space)"])
         return response
     }
 
@@ -104,6 +105,7 @@ extension ContainerEngine {
         var response = ContainersPruneResponse()
         response.ContainersDeleted = deleted
         response.SpaceReclaimed = space
+        events.publish("container", "prune", id: "", attributes: ["reclaimed": "\(space)"])
         return response
     }
 }

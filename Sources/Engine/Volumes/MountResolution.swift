@@ -1,11 +1,14 @@
 import Blocking
 import DockerAPI
+import Images
 import Linux
+import OCI
 import SystemPackage
 
 /// Decides the mounts of a new container: `-v`, `--mount`, `--tmpfs`, `--volumes-from` and the image's `VOLUME`s.
 struct MountResolution {
     let volumes: VolumeStore
+    let images: ImageStore
     let registry: ContainerRegistry
     let containerID: String
 
@@ -103,8 +106,10 @@ struct MountResolution {
             resolved.kind = .tmpfs
             if let size = mount.TmpfsOptions?.SizeBytes, size > 0 { resolved.options.append("size=\(size)") }
             if let mode = mount.TmpfsOptions?.Mode, mode > 0 { resolved.options.append("mode=" + String(mode, radix: 8)) }
+            resolved.options += try Self.tmpfsOptions(mount)
+        case "image": try await resolveImage(mount, &resolved)
         default:
-            throw EngineError(.invalidArgument, "mount type \"\(kind)\" is not available in this version of Skiff")
+            throw EngineError(.invalidArgument, "invalid mount config for type \"\(kind)\": mount type unknown: \"\(kind)\"")
         }
         return resolved
     }
@@ -124,21 +129,82 @@ struct MountResolution {
             try makeDirectories(path, mode: 0o755)
         }
         resolved.source = path.string
-        resolved.propagation = mount.BindOptions?.Propagation ?? ""
-        resolved.nonRecursive = mount.BindOptions?.NonRecursive ?? false
+        try Self.apply(mount.BindOptions ?? DockerAPI.Mount.BindOptions(), to: &resolved)
+    }
+
+    private static func apply(_ options: DockerAPI.Mount.BindOptions, to resolved: inout ResolvedMount) throws(EngineError) {
+        func conflict(_ text: String) -> EngineError {
+            EngineError(.invalidArgument, "invalid mount config for type \"bind\": \(text)")
+        }
+        let propagation = options.Propagation ?? ""
+        guard ["", "private", "rprivate", "shared", "rshared", "slave", "rslave"].contains(propagation) else {
+            throw conflict("invalid propagation mode: \(propagation)")
+        }
+        resolved.propagation = propagation
+        resolved.nonRecursive = options.NonRecursive ?? false
+        let (writable, forced) = (options.ReadOnlyNonRecursive == true, options.ReadOnlyForceRecursive == true)
+        if writable || forced {
+            guard resolved.readOnly else {
+                throw conflict("mount options conflict: !ReadOnly && BindOptions.ReadOnly\(writable ? "Non" : "Force")Recursive")
+            }
+            guard !writable || !forced else {
+                throw conflict("mount options conflict: BindOptions.ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive")
+            }
+            guard !resolved.nonRecursive else {
+                throw conflict("mount options conflict: BindOptions.NonRecursive && BindOptions.ReadOnly\(writable ? "Non" : "Force")Recursive")
+            }
+            guard !forced || ["", "rprivate"].contains(propagation) else {
+                throw conflict("mount options conflict: BindOptions.ReadOnlyForceRecursive requires BindOptions.Propagation to be rprivate")
+            }
+            resolved.readOnlyBelow = writable ? .writable : .forced
+        }
+    }
+
+    private static func tmpfsOptions(_ mount: DockerAPI.Mount) throws(EngineError) -> [String] {
+        var options: [String] = []
+        for option in mount.TmpfsOptions?.Options ?? [] {
+            guard option.count == 1, ["exec", "noexec"].contains(option[0]) else {
+                throw EngineError(.invalidArgument, "invalid mount config for type \"tmpfs\": invalid option: \(option.joined(separator: "="))")
+            }
+            options.append(option[0])
+        }
+        return options
+    }
+
+    /// A path inside a volume or an image, which stays there whatever links lie on the way.
+    private static func subpath(_ text: String?, _ kind: String) throws(EngineError) -> String? {
+        guard let text, !text.isEmpty else { return nil }
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard !text.hasPrefix("/"), !parts.contains(".."), !text.utf8.contains(0) else {
+            throw EngineError(
+                .invalidArgument, "invalid mount config for type \"\(kind)\": subpath must be a relative path within the \(kind)")
+        }
+        return text
+    }
+
+    private func resolveImage(_ mount: DockerAPI.Mount, _ resolved: inout ResolvedMount) async throws {
+        let name = mount.Source ?? ""
+        guard !name.isEmpty else {
+            throw EngineError(.invalidArgument, "invalid mount config for type \"image\": field Source must not be empty")
+        }
+        let image = try await images.image(name)
+        resolved.kind = .image
+        resolved.name = image.id.description
+        resolved.source = name
+        resolved.readOnly = true
+        resolved.layers = image.layers.map(\.description)
+        resolved.subpath = try Self.subpath(mount.ImageOptions?.Subpath, "image")
     }
 
     private func resolveVolume(_ mount: DockerAPI.Mount, _ resolved: inout ResolvedMount) async throws {
         let options = mount.VolumeOptions
-        guard (options?.Subpath ?? "").isEmpty else {
-            throw EngineError(.notImplemented, "volume-subpath is not available in this version of Skiff")
-        }
         guard ["", "local"].contains(options?.DriverConfig?.Name ?? "") else {
             throw EngineError(.notFound, "error looking up volume plugin \(options?.DriverConfig?.Name ?? ""): plugin not found")
         }
         resolved.kind = .volume
         resolved.anonymous = (mount.Source ?? "").isEmpty
         resolved.noCopy = options?.NoCopy ?? false
+        resolved.subpath = try Self.subpath(options?.Subpath, "volume")
         let name = resolved.anonymous ? nil : mount.Source
         let volume = try await volumes.create(
             name, labels: options?.Labels ?? [:], options: options?.DriverConfig?.Options ?? [:])

@@ -2,6 +2,7 @@ import Blocking
 public import DockerAPI
 import FoundationEssentials
 import Linux
+import Logging
 import Store
 import SystemPackage
 
@@ -18,6 +19,11 @@ public actor VolumeStore {
     private let database: Database
     private let events: EventHub
     private var records: [String: Record] = [:]
+    /// Who has a volume with options mounted: ids of containers.
+    private var users: [String: Set<String>] = [:]
+    private var mounted: Set<String> = []
+    /// The last mounting or unmounting of a volume; the next one comes after it.
+    private var work: [String: Task<Void, any Error>] = [:]
 
     init(root: FilePath, database: Database, events: EventHub) async throws {
         self.root = root
@@ -26,6 +32,8 @@ public actor VolumeStore {
         for row in try await database.volumes.all() {
             records[row.name] = try JSONDecoder().decode(Record.self, from: Data(row.json))
         }
+        let points = try await blocking { Set(try MountNamespace.mountPoints(below: root)) }
+        mounted = Set(records.keys.filter { points.contains(directory($0)) })
     }
 
     /// The directory that containers see.
@@ -35,9 +43,7 @@ public actor VolumeStore {
     func create(_ name: String?, labels: [String: String] = [:], options: [String: String] = [:]) async throws -> Volume {
         let name = name ?? makeID()
         try Self.check(name)
-        guard options.isEmpty else {
-            throw EngineError(.notImplemented, "options of the local volume driver are not available in this version of Skiff")
-        }
+        _ = try LocalVolume(options)
         if let record = records[name] { return volume(record) }
         let record = Record(name: name, created: Timestamp.now().description, labels: labels, options: options)
         records[name] = record
@@ -58,6 +64,67 @@ public actor VolumeStore {
 
     func exists(_ name: String) -> Bool { records[name] != nil }
 
+    // MARK: Volumes that are mounts
+
+    /// Sees to it that a volume with options is mounted as long as somebody uses it; nothing to do for others.
+    func use(_ name: String, by user: String) async throws {
+        guard records[name]?.options.isEmpty == false else { return }
+        users[name, default: []].insert(user)
+        do {
+            try await settle(name)
+        } catch {
+            users[name]?.remove(user)
+            throw error
+        }
+    }
+
+    /// The user needs none of its volumes any more.
+    func release(by user: String, _ logger: Logger) async {
+        for name in users.keys.sorted() where users[name]?.remove(user) != nil {
+            do {
+                try await settle(name)
+            } catch {
+                logger.warning("could not unmount a volume", metadata: ["volume": "\(name)", "error": "\(error)"])
+            }
+        }
+    }
+
+    /// When the engine starts and all users are known: what an earlier life left mounted goes.
+    func releaseUnused(_ logger: Logger) async {
+        for name in mounted where users[name]?.isEmpty ?? true {
+            do {
+                try await settle(name)
+            } catch {
+                logger.warning("could not unmount a volume", metadata: ["volume": "\(name)", "error": "\(error)"])
+            }
+        }
+    }
+
+    /// Mounts or unmounts as the users want it, one after the other for each volume.
+    private func settle(_ name: String) async throws {
+        let before = work[name]
+        let task = Task {
+            _ = await before?.result  // Its failure was its caller's.
+            try await self.settleNow(name)
+        }
+        work[name] = task
+        try await task.value
+    }
+
+    private func settleNow(_ name: String) async throws {
+        let isWanted = !(users[name]?.isEmpty ?? true)
+        guard isWanted != mounted.contains(name) else { return }
+        let directory = directory(name)
+        guard isWanted else {
+            try await blocking { for point in try MountNamespace.mountPoints(below: directory) { try Mount.detach(point) } }
+            mounted.remove(name)
+            return
+        }
+        guard let options = records[name]?.options, let volume = try LocalVolume(options) else { return }
+        try await blocking { try volume.mount(at: directory) }
+        mounted.insert(name)
+    }
+
     public func inspect(_ name: String) throws -> Volume {
         guard let record = records[name] else { throw EngineError(.notFound, "get \(name): no such volume") }
         return volume(record)
@@ -70,8 +137,12 @@ public actor VolumeStore {
     /// Removes the row first: what a crash leaves is a directory without a row, which the next start sweeps.
     func remove(_ name: String) async throws {
         guard records[name] != nil else { throw EngineError(.notFound, "get \(name): no such volume") }
+        guard users[name]?.isEmpty ?? true else { throw EngineError(.conflict, "remove \(name): volume is in use") }
+        // What is mounted there is not the volume's own to be emptied.
+        try await settle(name)
         try await database.volumes.delete(name: name)
         records[name] = nil
+        work[name] = nil
         let path = root.appending(name)
         try await blocking { try removeTree(path) }
         events.publish("volume", "destroy", id: name, attributes: ["driver": "local"])
@@ -91,8 +162,13 @@ public actor VolumeStore {
 
     static func isName(_ name: String) -> Bool {
         guard let first = name.utf8.first, name.utf8.count >= 2, name.utf8.count <= 255 else { return false }
-        func isWord(_ byte: UInt8) -> Bool { (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) }
-        return isWord(first) && name.utf8.allSatisfy { isWord($0) || $0 == 95 || $0 == 46 || $0 == 45 }
+        return isWord(first) && name.utf8.allSatisfy(isNameByte)
+    }
+
+    static func isNameByte(_ byte: UInt8) -> Bool { isWord(byte) || byte == 95 || byte == 46 || byte == 45 }
+
+    private static func isWord(_ byte: UInt8) -> Bool {
+        (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
     }
 
     private static func check(_ name: String) throws(EngineError) {

@@ -38,7 +38,8 @@ struct ContainerDevices {
         return rules
     }
 
-    private static func device(_ source: FilePath, as target: String) throws -> RuntimeSpec.Device? {
+    /// nil for what is no device; a path where nothing is fails.
+    static func device(_ source: FilePath, as target: String) throws -> RuntimeSpec.Device? {
         let metadata = try fstat(try OwnedFD.open(source, [.path]))
         let type: String
         switch metadata.kind {

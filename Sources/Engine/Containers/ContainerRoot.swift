@@ -1,0 +1,99 @@
+import Blocking
+import Images
+import Linux
+import OCI
+import SystemPackage
+
+/// The root directory of a container, volumes included. Paths in it are resolved from its descriptor.
+struct ContainerRoot: Sendable {
+    private let directory: SharedFD
+    /// Where the mounts of a container that does not run are: they stay as long as somebody holds it.
+    private let namespace: SharedFD?
+
+    init(_ directory: SharedFD, namespace: SharedFD? = nil) {
+        self.directory = directory
+        self.namespace = namespace
+    }
+
+    /// Lends the descriptor to a function that borrows one.
+    func withOwned<T: ~Copyable, E: Error>(_ body: (borrowing OwnedFD) throws(E) -> T) throws(E) -> T {
+        try directory.withOwned(body)
+    }
+
+    /// That of a running container.
+    static func open(pid: Int32) throws(SystemError) -> OwnedFD {
+        // A magic link of our own procfs, for a process that our supervisor holds.
+        try OwnedFD.open(FilePath("/proc/\(pid)/root"), [.path, .directory])
+    }
+}
+
+/// Puts together what a container would see if it ran: its layers, and its volumes and binds in their places, in a mount
+/// namespace that exists only for that.
+struct StoppedRoot {
+    let container: Container
+
+    private struct Part: Sendable {
+        let mount: ResolvedMount
+        let made: SharedFD?
+    }
+
+    func assemble() async throws -> ContainerRoot {
+        let root = try await container.mountRoot()
+        let mounts = await container.record.mounts.filter { $0.kind != .tmpfs }
+        guard !mounts.isEmpty else { return ContainerRoot(root) }
+        // Options of a volume are looked up only while it is in use.
+        let user = "files-\(makeID())"
+        let (volumes, logger) = await (container.volumes, container.logger)
+        do {
+            for mount in mounts where mount.kind == .volume { try await volumes.use(mount.name, by: user) }
+            let made = try await MadeMounts.make(mounts, images: container.context.images)
+            let parts = mounts.map { mount in Part(mount: mount, made: made.all.first { $0.destination == mount.destination }?.mount) }
+            let place = container.paths.data
+            let namespace = try await onThrowawayThread { try Self.assemble(root, parts, at: place) }
+            // The namespace has mounts of its own by now.
+            await volumes.release(by: user, logger)
+            return ContainerRoot(root, namespace: namespace)
+        } catch {
+            await volumes.release(by: user, logger)
+            throw error
+        }
+    }
+
+    /// The namespace in which `root` now stands at a place, with everything in it.
+    private static func assemble(_ root: SharedFD, _ parts: [Part], at place: FilePath) throws -> SharedFD {
+        let sources = try parts.map { part -> SharedFD? in
+            if let made = part.made { return made }
+            do {
+                return SharedFD(try Mount.clone(of: FilePath(part.mount.source), recursive: !part.mount.nonRecursive))
+            } catch let error as SystemError where error.meansMissing {
+                return nil  // Its start will say so.
+            }
+        }
+        let namespace = try MountNamespace()
+        let directory = try OwnedFD.open(place, [.path, .directory])
+        try root.withOwned { try Mount.attach($0, to: directory) }
+        for (part, source) in zip(parts, sources) {
+            guard let source else { continue }
+            try source.withOwned { source in
+                if part.mount.readOnly { try Mount.setAttributes(source, set: .readOnly) }
+                let isDirectory = try fstat(source).kind == .directory
+                try root.withOwned { try Mount.attach(source, to: try target(part.mount.destination, isDirectory, $0)) }
+            }
+        }
+        return SharedFD(try namespace.descriptor())
+    }
+
+    /// Made where it is missing, as a start would make it.
+    private static func target(_ path: String, _ isDirectory: Bool, _ root: borrowing OwnedFD) throws -> OwnedFD {
+        if isDirectory { return try PathInRoot.makeDirectories(path, root: root) }
+        let parent = FilePath(path).removingLastComponent().string
+        try PathInRoot.makeDirectories(parent, root: root)
+        do {
+            return try PathInRoot.open(path, root: root, flags: .path)
+        } catch {
+            guard error.meansMissing else { throw error }
+            _ = try PathInRoot.open(path, root: root, flags: [.writeOnly, .create, .nonBlocking, .noControllingTerminal], mode: 0o644)
+            return try PathInRoot.open(path, root: root, flags: .path)
+        }
+    }
+}
