@@ -15,11 +15,13 @@ public final class EngineClient: Sendable {
     private let version: Mutex<String>
     private let versionIsFixed: Bool
     private let startEngine: (@Sendable () async throws -> Void)?
+    private let settings: EngineConnectionSettings
 
     /// `fixedVersion` turns off falling back to the version of an older engine. `startEngine` is called once when nobody
     /// listens at the address; the request is then sent again.
     public init(
-        address: EngineAddress, group: any EventLoopGroup, fixedVersion: String? = nil,
+        address: EngineAddress, group: any EventLoopGroup, settings: EngineConnectionSettings = EngineConnectionSettings(),
+        fixedVersion: String? = nil,
         startEngine: (@Sendable () async throws -> Void)? = nil
     ) {
         self.address = address
@@ -27,6 +29,7 @@ public final class EngineClient: Sendable {
         version = Mutex(fixedVersion ?? Self.apiVersion)
         versionIsFixed = fixedVersion != nil
         self.startEngine = startEngine
+        self.settings = settings
     }
 
     /// The version in use: ours, or an older one once an engine has asked for it.
@@ -83,6 +86,8 @@ public final class EngineClient: Sendable {
                 guard head.status.code < 400 else { throw try await Self.error(response) }
                 return try await body(response, writer)
             }
+        } catch let error where EngineTLS.reason(of: error) != nil {
+            throw connectionError(error)
         } catch let error as EngineClientError {
             guard request.body.canBeSentAgain, let older = olderVersion(error, than: sent) else { throw error }
             version.withLock { $0 = older }
@@ -145,6 +150,7 @@ public final class EngineClient: Sendable {
         } else {
             headers.add(name: "Connection", value: "close")
         }
+        for (name, value) in settings.headers { headers.replaceOrAdd(name: name, value: value) }
         for (name, value) in request.headers { headers.add(name: name, value: value) }
         switch request.body {
         case .none:
@@ -205,17 +211,47 @@ public final class EngineClient: Sendable {
 
     private func connect(hijacks: Bool) async throws -> Connection {
         let bootstrap = ClientBootstrap(group: group).channelOption(.autoRead, value: true)
+        let (address, tls) = (address, settings.tls)
         let setUp: @Sendable (any Channel) -> EventLoopFuture<Connection> = { channel in
-            channel.eventLoop.makeCompletedFuture { try Self.configure(channel, hijacks: hijacks) }
+            channel.eventLoop.makeCompletedFuture {
+                if let tls { try tls.secure(channel, address) }
+                return try Self.configure(channel, hijacks: hijacks)
+            }
         }
         do {
+            if let dial = settings.dial {
+                return try await bootstrap.withConnectedSocket(try await dial(), channelInitializer: setUp)
+            }
             switch address {
             case .unix(let path): return try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: setUp)
             case .tcp(let host, let port): return try await bootstrap.connect(host: host, port: port, channelInitializer: setUp)
+            case .ssh: throw EngineConnectionError(.other, "unable to reach docker host `\(address)`")
             }
         } catch {
             throw connectionError(error)
         }
+    }
+
+    /// Bytes both ways, nothing of HTTP: for whoever passes another client's requests on.
+    public func withRawConnection<Result: Sendable>(
+        _ body: (NIOAsyncChannelInboundStream<ByteBuffer>, NIOAsyncChannelOutboundWriter<ByteBuffer>, any Channel) async throws -> Result
+    ) async throws -> Result {
+        let bootstrap = ClientBootstrap(group: group).channelOption(.allowRemoteHalfClosure, value: true)
+        let setUp: @Sendable (any Channel) -> EventLoopFuture<NIOAsyncChannel<ByteBuffer, ByteBuffer>> = { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try NIOAsyncChannel(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: false))
+            }
+        }
+        guard case .unix(let path) = address else {
+            throw EngineConnectionError(.other, "only a unix socket can be passed on, not \(address)")
+        }
+        let connection: NIOAsyncChannel<ByteBuffer, ByteBuffer>
+        do {
+            connection = try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: setUp)
+        } catch {
+            throw connectionError(error)
+        }
+        return try await connection.executeThenClose { try await body($0, $1, connection.channel) }
     }
 
     private static func configure(_ channel: any Channel, hijacks: Bool) throws -> Connection {
@@ -235,6 +271,8 @@ public final class EngineClient: Sendable {
     }
 
     private func connectionError(_ error: any Error) -> EngineConnectionError {
+        if let error = error as? EngineConnectionError { return error }
+        if let reason = EngineTLS.reason(of: error) { return EngineConnectionError(.other, "error during connect: \(reason)") }
         let code = (error as? IOError)?.errnoCode
         switch code {
         case 2, 111:  // ENOENT, ECONNREFUSED

@@ -24,7 +24,7 @@ public struct EngineConnectionError: Error, CustomStringConvertible {
     public let reason: Reason
     public let description: String
 
-    init(_ reason: Reason, _ description: String) {
+    public init(_ reason: Reason, _ description: String) {
         self.reason = reason
         self.description = description
     }

@@ -26,31 +26,45 @@ public struct APIServer: Sendable {
         identity = ServerIdentity(version: ContainerEngine.programVersion)
     }
 
-    /// Serves a listening socket until the task is cancelled. The descriptor is taken over.
-    public func serve(listener: Int32, ready: @Sendable () -> Void) async throws {
-        let server = try await ServerBootstrap(group: group)
+    /// Serves a place until the task is cancelled. `ready` is called once it listens.
+    public func serve(_ place: ListenerPlace, ready: @Sendable () -> Void) async throws {
+        let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .bind(listener) { channel in
-                channel.eventLoop.makeCompletedFuture { try Self.configure(channel) }
+        let server: NIOAsyncChannel<Accepted, Never>
+        switch place {
+        case .socket(let descriptor):
+            server = try await bootstrap.bind(descriptor) { channel in
+                channel.eventLoop.makeCompletedFuture { try Self.configure(channel, nil) }
             }
+        case .internet(let host, let port, let tls):
+            server = try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1).bind(host: host, port: port) { channel in
+                channel.eventLoop.makeCompletedFuture { try Self.configure(channel, tls) }
+            }
+        }
+        let isPlain = place.isPlainInternet
         ready()
         try await server.executeThenClose { connections in
             try await withThrowingDiscardingTaskGroup { tasks in
                 for try await connection in connections {
                     tasks.addTask {
-                        await Connection(channel: connection, router: router, identity: identity, logger: logger).serve()
+                        await Connection(
+                            channel: connection, router: router, identity: identity, refusesBrowsers: isPlain, logger: logger
+                        ).serve()
                     }
                 }
             }
         }
     }
 
-    private static func configure(_ channel: any Channel) throws
+    private typealias Accepted = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
+
+    private static func configure(_ channel: any Channel, _ tls: ServerTLS?) throws
         -> NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
     {
         let state = HijackState()
         let pipeline = channel.pipeline.syncOperations
+        if let tls { try pipeline.addHandler(tls.handler()) }
         try pipeline.addHandler(HijackBytesHandler(state))
         try pipeline.addHandler(HTTPResponseEncoder())
         try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes)))

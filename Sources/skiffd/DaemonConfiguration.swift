@@ -5,14 +5,14 @@ import OCI
 import Registry
 import SystemPackage
 
-/// The file with what the operator says about registries, in Docker's names where Docker has one:
+/// The file with what the operator says about registries and devices, in Docker's names where Docker has one:
 ///
 /// ```json
 /// {
 ///   "registry-mirrors": ["https://mirror.example"],
 ///   "insecure-registries": ["registry.local:5000", "10.0.0.0/8"],
 ///   "max-concurrent-downloads": 3, "max-concurrent-uploads": 5, "max-download-attempts": 5,
-///   "stall-timeout": 20,
+///   "stall-timeout": 20, "cdi-spec-dirs": ["/etc/cdi"],
 ///   "registries": {
 ///     "quay.io": {
 ///       "mirrors": ["https://one.example", {"url": "https://two.example/quay", "username": "me", "password-file": "/etc/skiff/two"}],
@@ -44,6 +44,7 @@ struct DaemonConfiguration {
     /// In seconds.
     var stallTimeout: Int?
     var registries: [String: RegistrySettings] = [:]
+    var cdiSpecDirs: [String] = []
 
     /// Reads the file. The usual one may be missing.
     static func load(_ path: String) throws -> DaemonConfiguration {
@@ -66,6 +67,7 @@ struct DaemonConfiguration {
             case "max-concurrent-downloads": maxConcurrentDownloads = try Self.number(value, name)
             case "max-concurrent-uploads": maxConcurrentUploads = try Self.number(value, name)
             case "max-download-attempts": maxDownloadAttempts = try Self.number(value, name)
+            case "cdi-spec-dirs": cdiSpecDirs = try Self.strings(value, name)
             case "stall-timeout": stallTimeout = try Self.number(value, name)
             case "registries":
                 for (host, value) in try Self.members(value, name) { registries[host] = try Self.registry(value, "registries.\(host)") }

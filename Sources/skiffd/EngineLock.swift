@@ -24,35 +24,3 @@ struct EngineLock: ~Copyable {
         return lock
     }
 }
-
-/// The socket that clients come to: made here, or handed over by systemd.
-struct EngineSocket: ~Copyable {
-    /// For messages.
-    let path: String
-    let descriptor: OwnedFD
-    private let file: FilePath?
-
-    static func make(host: String?, execRoot: FilePath) throws -> EngineSocket {
-        if let inherited = try InheritedSocket.take() {
-            return EngineSocket(path: "from systemd", descriptor: inherited, file: nil)
-        }
-        let path: FilePath
-        if let host {
-            guard host.hasPrefix("unix://") else {
-                throw ValidationError("only unix:// sockets can be listened on in this version of Skiff, not '\(host)'")
-            }
-            path = FilePath(String(host.dropFirst(7))).lexicallyNormalized()
-        } else {
-            path = execRoot.appending("docker.sock")
-        }
-        guard let name = path.lastComponent?.string else { throw ValidationError("no socket in '\(path)'") }
-        let directory = try OwnedFD.open(path.removingLastComponent(), [.path, .directory])
-        let listener = try UnixListener(name: name, in: directory)
-        return EngineSocket(path: path.string, descriptor: try listener.descriptor.duplicate(), file: path)
-    }
-
-    /// The name goes; connections that exist go on.
-    func remove() throws {
-        if let file { try unlink(file) }
-    }
-}

@@ -8,6 +8,7 @@ import Logging
 import NIOPosix
 import Networking
 import Registry
+import Synchronization
 import SystemPackage
 
 /// The engine as a program: puts the parts together, listens, and leaves the containers running when it ends.
@@ -24,8 +25,13 @@ struct Main: ParsableCommand {
     @Option(help: "Where the state of running containers is kept.")
     var execRoot = "/run/skiff"
 
-    @Option(name: [.customShort("H"), .long], help: "The socket to listen on, as unix://PATH. (default: <exec-root>/docker.sock)")
-    var host: String?
+    @Option(
+        name: [.customShort("H"), .long],
+        help: "Where to listen: unix://PATH, tcp://ADDRESS:PORT or fd://; may be repeated. (default: unix://<exec-root>/docker.sock)")
+    var host: [String] = []
+
+    @OptionGroup(title: "TCP")
+    var security: TransportSecurity
 
     @Option(help: "The OCI runtime. (default: skiff-runtime beside this program)")
     var runtime: String?
@@ -36,6 +42,13 @@ struct Main: ParsableCommand {
     @Option(help: "Settings for registries, as JSON with Docker's names. A missing file is none if it is the usual one.")
     var configFile = DaemonConfiguration.usualFile
 
+    @Option(
+        name: .customLong("cdi-spec-dir"),
+        help: "A directory with files of the Container Device Interface; may be repeated. (default: /etc/cdi, /var/run/cdi)")
+    var cdiDirectories: [String] = []
+
+    @Option(help: "Where systemd's journal takes the lines of the log driver journald.")
+    var journalSocket = "/run/systemd/journal/socket"
     @Option(help: "How much builds may keep for later ones, as 20GB. (default: a tenth of the file system)")
     var buildCacheLimit: String?
 
@@ -70,34 +83,42 @@ struct Main: ParsableCommand {
         }
         ignoreBrokenPipes()
         let execRoot = FilePath(execRoot).lexicallyNormalized()
-        let paths = EnginePaths(
+        let file = try DaemonConfiguration.load(configFile)
+        var paths = EnginePaths(
             dataRoot: FilePath(dataRoot).lexicallyNormalized(), execRoot: execRoot, runtime: try runtimePath())
+        let cdi = cdiDirectories + file.cdiSpecDirs
+        if !cdi.isEmpty { paths.cdiDirectories = cdi.map { FilePath($0) } }
+        paths.journal = FilePath(journalSocket)
         let lock = try EngineLock.acquire(paths)
         var logger = Logger(label: "skiffd", factory: { _ in StreamLogHandler.standardError(label: "skiffd") })
         guard let level = Logger.Level(rawValue: logLevel) else { throw ValidationError("unknown log level '\(logLevel)'") }
         logger.logLevel = level
-        let socket = try EngineSocket.make(host: host, execRoot: execRoot)
+        let sockets = try EngineSockets(hosts: host, execRoot: execRoot, security: security, logger: logger)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let name = bridge ?? Self.bridgeName(execRoot)
         let engine = try await ContainerEngine(
             paths: paths, network: Networks.Configuration(bridgeName: name, nftTable: name == "skiff0" ? "skiff" : name),
             registries: try registryOptions.configuration(file: configFile), buildCacheLimit: try cacheLimit(), eventLoops: group, logger: logger)
         let server = APIServer(engine: engine, group: group, logger: logger)
-        try await listen(signals, server, listener: try socket.descriptor.duplicate().release(), logger)
-        try socket.remove()
+        try await listen(signals, server, sockets.places, logger)
+        try sockets.remove()
         try await engine.close()
         withExtendedLifetime(lock) {}
     }
 
     /// Until SIGTERM or SIGINT.
-    private func listen(_ signals: SignalQueue, _ server: APIServer, listener: Int32, _ logger: Logger) async throws {
+    private func listen(_ signals: SignalQueue, _ server: APIServer, _ places: [ListenerPlace], _ logger: Logger) async throws {
         let ready = readyFd
+        let opening = Opening(places.count)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                try await server.serve(listener: listener) {
-                    logger.info("ready")
-                    // Whoever waits for the descriptor to close sees that requests are answered from here on.
-                    if let ready { _ = try? InheritedSocket.adopt(ready) }  // A wrong number only means that nobody waits.
+            for place in places {
+                group.addTask {
+                    try await server.serve(place) {
+                        guard opening.isComplete() else { return }
+                        logger.info("ready")
+                        // Whoever waits for the descriptor to close sees that requests are answered from here on.
+                        if let ready { _ = try? InheritedSocket.adopt(ready) }  // A wrong number only means that nobody waits.
+                    }
                 }
             }
             group.addTask {
@@ -126,5 +147,22 @@ struct Main: ParsableCommand {
         guard execRoot != "/run/skiff" else { return "skiff0" }
         let hash = execRoot.string.utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
         return "sk" + String(String(hash, radix: 16).suffix(10))
+    }
+}
+
+/// Counts the places that are still to be listened on.
+private final class Opening: Sendable {
+    private let left: Mutex<Int>
+
+    init(_ count: Int) {
+        left = Mutex(count)
+    }
+
+    /// One more is open; true for the last.
+    func isComplete() -> Bool {
+        left.withLock { left in
+            left -= 1
+            return left == 0
+        }
     }
 }

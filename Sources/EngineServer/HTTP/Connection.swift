@@ -9,6 +9,8 @@ struct Connection: Sendable {
     let channel: NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
     let router: Router
     let identity: ServerIdentity
+    /// Where everybody may come who can open a connection, a page in somebody's browser can too.
+    var refusesBrowsers = false
     let logger: Logger
 
     func serve() async {
@@ -62,6 +64,9 @@ struct Connection: Sendable {
     }
 
     private func handle(_ request: Request) async throws -> Response {
+        if refusesBrowsers, request.headers.contains(name: "origin") {
+            throw EngineError(.forbidden, "requests of web pages are not answered on a connection without certificates")
+        }
         if request.method == .OPTIONS { return .status(.ok) }
         guard let (handler, parameters) = router.find(request.method, request.path) else {
             throw EngineError(.notFound, "page not found")
@@ -107,7 +112,14 @@ struct Connection: Sendable {
             try await writePart(.end(nil))
             return head.isKeepAlive
         case .hijack(let contentType, let work):
-            try await hijack(contentType, headers, head, parts, work)
+            let upgraded = head.headers.contains(name: "upgrade")
+            var first = HTTPHeaders([("Content-Type", upgraded ? contentType : "application/vnd.docker.raw-stream")])
+            if upgraded { first.add(contentsOf: [("Connection", "Upgrade"), ("Upgrade", "tcp")]) }
+            first.add(contentsOf: headers)
+            try await hijack(upgraded ? "101 UPGRADED" : "200 OK", first, parts, work)
+            return false
+        case .webSocket(let accepting, let work):
+            try await hijack("101 Switching Protocols", HTTPHeaders(accepting + headers.map { ($0.name, $0.value) }), parts, work)
             return false
         }
     }
@@ -131,18 +143,14 @@ struct Connection: Sendable {
     }
 
     private func hijack(
-        _ contentType: String, _ headers: HTTPHeaders, _ head: HTTPRequestHead, _ parts: InboundParts,
-        _ work: @escaping @Sendable (RawConnection) async throws -> Void
+        _ status: String, _ headers: HTTPHeaders, _ parts: InboundParts, _ work: @escaping @Sendable (RawConnection) async throws -> Void
     ) async throws {
         // The request's own body has been read; what follows is the stream.
         while try await parts.nextBodyPart() != nil {}
         let raw = RawConnection(channel: channel.channel, input: RequestBody(parts))
         try await channel.channel.triggerUserOutboundEvent(BecomeRaw()).get()
         parts.becomeRaw()
-        let upgraded = head.headers.contains(name: "upgrade")
-        var text = upgraded ? "HTTP/1.1 101 UPGRADED\r\n" : "HTTP/1.1 200 OK\r\n"
-        text += "Content-Type: \(upgraded ? contentType : "application/vnd.docker.raw-stream")\r\n"
-        if upgraded { text += "Connection: Upgrade\r\nUpgrade: tcp\r\n" }
+        var text = "HTTP/1.1 \(status)\r\n"
         for (name, value) in headers { text += "\(name): \(value)\r\n" }
         try await raw.write(ByteBuffer(string: text + "\r\n"))
         try await untilClientLeaves { try await work(raw) }

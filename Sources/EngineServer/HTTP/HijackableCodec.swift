@@ -9,7 +9,7 @@ import NIOHTTP1
 /// ```
 /// Docker's clients send the raw stream right behind the head of `attach` and `exec start`, some without an `Upgrade`
 /// header, so the decoder would take the first bytes of the stream for another request. `HijackBytesHandler` gives the
-/// decoder exactly one request at a time for those two paths and keeps what follows.
+/// decoder exactly one request at a time for those paths, and for the WebSocket of `attach`, and keeps what follows.
 /// After the hijack bytes travel as `.body` parts both ways and a half-closed input arrives as `.end`.
 final class HijackState {
     /// What the `HijackBytesHandler` side does with what it reads.
@@ -42,7 +42,7 @@ final class HijackBytesHandler: ChannelDuplexHandler {
     typealias OutboundOut = IOData
 
     private let state: HijackState
-    /// A head that is larger than this cannot be one of the two hijacking requests.
+    /// A head that is larger than this cannot be one of the hijacking requests.
     private static let largestHead = 64 << 10
 
     init(_ state: HijackState) {
@@ -154,6 +154,7 @@ final class HijackBytesHandler: ChannelDuplexHandler {
     }
 
     private static func mayHijack(_ line: String) -> Bool {
+        if line.hasPrefix("GET ") { return line.dropFirst(4).prefix { $0 != " " && $0 != "?" }.hasSuffix("/attach/ws") }
         guard line.hasPrefix("POST ") else { return false }
         let path = line.dropFirst(5).prefix { $0 != " " && $0 != "?" }
         return path.hasSuffix("/attach") || (path.hasSuffix("/start") && path.contains("/exec/"))

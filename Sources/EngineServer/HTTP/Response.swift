@@ -11,6 +11,8 @@ struct Response {
         case stream(@Sendable (ResponseWriter) async throws -> Void)
         /// Takes over the connection. `upgraded` is the head for a client that asked for an upgrade, the other for one that did not.
         case hijack(contentType: String, @Sendable (RawConnection) async throws -> Void)
+        /// The same for a WebSocket, whose head has headers of its own.
+        case webSocket([(String, String)], @Sendable (RawConnection) async throws -> Void)
     }
 
     var status: HTTPResponseStatus

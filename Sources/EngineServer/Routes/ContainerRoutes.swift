@@ -14,7 +14,7 @@ struct ContainerRoutes {
         router.on(.GET, "/containers/json") { request in
             try .json(
                 await engine.listContainers(
-                    all: request.query.flag("all"), limit: try request.query.integer("limit") ?? 0,
+                    all: request.query.flag("all"), limit: try request.query.integer("limit") ?? 0, size: request.query.flag("size"),
                     filters: try request.query.filters()))
         }
         router.on(.POST, "/containers/create") { request in
@@ -26,7 +26,7 @@ struct ContainerRoutes {
             try .json(await engine.pruneContainers(try request.query.filters()))
         }
         router.on(.GET, "/containers/{id}/json") { request in
-            try .json(await engine.inspectContainer(request.parameter("id")))
+            try .json(await engine.inspectContainer(request.parameter("id"), size: request.query.flag("size")))
         }
         router.on(.DELETE, "/containers/{id}") { request in
             try await engine.removeContainer(
@@ -104,6 +104,17 @@ struct ContainerRoutes {
         }
     }
 
+    private static func attachOptions(_ query: Query) -> AttachOptions {
+        var options = AttachOptions()
+        options.stdin = query.flag("stdin")
+        options.stdout = query.flag("stdout")
+        options.stderr = query.flag("stderr")
+        options.stream = query.flag("stream")
+        options.logs = query.flag("logs")
+        options.detachKeys = query["detachKeys"]
+        return options
+    }
+
     static func size(_ request: Request) throws -> (rows: UInt16, columns: UInt16) {
         guard let rows = try request.query.integer("h").flatMap(UInt16.init(exactly:)),
             let columns = try request.query.integer("w").flatMap(UInt16.init(exactly:))
@@ -114,15 +125,22 @@ struct ContainerRoutes {
     private func addStreams(to router: inout Router) {
         let engine = engine
         router.on(.POST, "/containers/{id}/attach") { request in
-            var options = AttachOptions()
-            options.stdin = request.query.flag("stdin")
-            options.stdout = request.query.flag("stdout")
-            options.stderr = request.query.flag("stderr")
-            options.stream = request.query.flag("stream")
-            options.logs = request.query.flag("logs")
-            options.detachKeys = request.query["detachKeys"]
-            let (terminal, run) = try await engine.attachContainer(request.parameter("id"), options)
+            let (terminal, run) = try await engine.attachContainer(request.parameter("id"), Self.attachOptions(request.query))
             return .hijack(terminal: terminal, version: request.version) { try await run($0) }
+        }
+        router.on(.GET, "/containers/{id}/attach/ws") { request in
+            let accepting = try WebSocket.accept(request.headers)
+            var options = Self.attachOptions(request.query)
+            options.stream = request.query.flag("stream", default: true)
+            let (terminal, run) = try await engine.attachContainer(request.parameter("id"), options)
+            let isBinary = request.version >= APIVersion(major: 1, minor: 28)
+            return Response(
+                status: .switchingProtocols,
+                body: .webSocket(accepting) { connection in
+                    let stream = WebSocketStream(connection, binary: isBinary, multiplexed: !terminal)
+                    try await run(stream)
+                    try await stream.close()
+                })
         }
         router.on(.GET, "/containers/{id}/logs") { request in
             var query = LogQuery()
@@ -133,6 +151,7 @@ struct ContainerRoutes {
             }
             query.follow = request.query.flag("follow")
             query.timestamps = request.query.flag("timestamps")
+            query.details = request.query.flag("details")
             query.since = try TimeParameter.parse(request.query["since"])
             query.until = try TimeParameter.parse(request.query["until"])
             if let tail = request.query["tail"], tail != "all", !tail.isEmpty { query.tail = Int(tail) }

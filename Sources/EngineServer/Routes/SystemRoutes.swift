@@ -5,7 +5,7 @@ import Linux
 import NIOCore
 import NIOHTTP1
 
-/// `/_ping`, `/version`, `/info`, `/events`, and what belongs to engines that ours is not.
+/// `/_ping`, `/version`, `/info`, `/events`, `/metrics` and their like.
 struct SystemRoutes {
     let engine: ContainerEngine
 
@@ -40,7 +40,6 @@ struct SystemRoutes {
         router.on(.POST, "/auth") { request in
             try .json(await engine.authenticate(try await request.decode(AuthConfig.self)))
         }
-        router.on(.GET, "/plugins") { _ in try .json([String]()) }
         router.on(.GET, "/distribution/{name...}/json") { request in
             try .json(await engine.inspectDistribution(request.parameter("name"), auth: try request.registryAuth()))
         }
@@ -51,14 +50,12 @@ struct SystemRoutes {
             response.headers.add(name: "Docker-Content-Digest", value: manifest.digest)
             return response
         }
-        for path in ["/swarm", "/nodes", "/services", "/tasks", "/secrets", "/configs"] {
-            router.on(.GET, path) { _ in
-                throw EngineError(
-                    .unavailable,
-                    "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again."
-                )
-            }
+        router.on(.GET, "/metrics") { _ in
+            var response = Response.text(try await engine.metrics())
+            response.headers.replaceOrAdd(name: "Content-Type", value: "text/plain; version=0.0.4; charset=utf-8")
+            return response
         }
+        SwarmPluginRoutes().add(to: &router)
         addEvents(to: &router)
     }
 
