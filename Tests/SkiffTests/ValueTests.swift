@@ -144,4 +144,47 @@ struct ValueTests {
         #expect(throws: CommandFailure.self) { try target("/etc", true, "/tmp/f", .file) }
         #expect(throws: CommandFailure.self) { try target("/etc/hosts", false, "/tmp/no/", .nothing) }
     }
+
+    @Test("limits of devices")
+    func deviceLimits() throws {
+        #expect(try DeviceLimitFlag.bytes("/dev/sda:1mb").Rate == 1 << 20)
+        #expect(try DeviceLimitFlag.operations("/dev/sda:100").Path == "/dev/sda")
+        #expect(try DeviceLimitFlag.weight("/dev/sda:500").Weight == 500)
+        for (text, message) in [
+            ("x", "bad format: x"), ("/x:1", "bad format for device path: /x:1"), ("/dev/a:5", "invalid weight for device: /dev/a:5"),
+        ] {
+            let error = #expect(throws: FlagValueError.self) { try DeviceLimitFlag.weight(text) }
+            #expect(error?.message == message)
+        }
+        #expect(throws: FlagValueError.self) { try DeviceLimitFlag.operations("/dev/a:-1") }
+        #expect(throws: FlagValueError.self) { try DeviceLimitFlag.bytes("/dev/a:much") }
+        #expect(DeviceLimitFlag.isCgroupRule("c 189:* rwm"))
+        #expect(!DeviceLimitFlag.isCgroupRule("c 189 rwm"))
+    }
+
+    @Test("devices that the engine finds")
+    func deviceRequests() throws {
+        #expect(try DeviceRequestFlag.gpus("all").Count == -1)
+        #expect(try DeviceRequestFlag.gpus("2").Capabilities == [["gpu"]])
+        let full = try DeviceRequestFlag.gpus("driver=nvidia,\"device=0,1\",\"capabilities=compute,utility\",options=a=b")
+        #expect((full.Driver, full.Count, full.DeviceIDs) == ("nvidia", nil, ["0", "1"]))
+        #expect(full.Capabilities == [["gpu", "compute", "utility"]])
+        #expect(full.Options == ["a": "b"])
+        for text in ["x", "count=1,2", "foo=1", "count=1.5"] { #expect(throws: FlagValueError.self) { try DeviceRequestFlag.gpus(text) } }
+        let split = DeviceRequestFlag.split(["/dev/null:/dev/a=b", "acme.com/gpu=0", "/dev/zero"])
+        #expect(split.named?.DeviceIDs == ["acme.com/gpu=0"])
+        #expect(split.paths == ["/dev/null:/dev/a=b", "/dev/zero"])
+    }
+
+    @Test("binds that are read-only all the way down, or not")
+    func recursion() throws {
+        let prefix = "type=bind,src=/a,dst=/b,"
+        #expect(try MountFlag.parse(prefix + "ro,bind-recursive=writable", workingDirectory: "/").BindOptions?.ReadOnlyNonRecursive == true)
+        #expect(throws: UsageError("option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction")) {
+            try MountFlag.parse(prefix + "bind-recursive=writable", workingDirectory: "/")
+        }
+        #expect(throws: UsageError("option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction")) {
+            try MountFlag.parse(prefix + "ro,bind-recursive=readonly", workingDirectory: "/")
+        }
+    }
 }

@@ -12,6 +12,8 @@ struct Command: Sendable {
     var takesSignals = false
     /// What a failure before or in the engine is reported as.
     var failureCode: Int32 = 1
+    /// Whether the command speaks to an engine; the others work also when it is not clear which one is meant.
+    var needsEngine = true
     /// Gives the exit code.
     let run: @Sendable (Invocation) async throws -> Int32
 }
@@ -66,6 +68,16 @@ struct Invocation: Sendable {
     let arguments: [String]
 
     subscript<Value>(flag: Flag<Value>) -> Value { flags[flag] }
+
+    /// The format that the flag gives, or else the one that the user has settled under a name in the configuration.
+    func format(_ flag: Flag<String>, _ setting: String, isQuiet: Bool = false) -> String {
+        self[flag].isEmpty && !isQuiet ? program.config.text(setting) ?? "" : self[flag]
+    }
+
+    /// The keys that leave a container running, in the same way.
+    func detachKeys(_ flag: Flag<String>) -> String {
+        self[flag].isEmpty ? program.config.text("detachKeys") ?? "" : self[flag]
+    }
 }
 
 /// Ends a command with a message for the user and an exit code.

@@ -27,7 +27,7 @@ enum CommandTree {
         CommandEntry("wait", make: Command.wait),
     ]
 
-    static let groups: [CommandGroup] = [container, image, manifest, network, system, volume, builder]
+    static let groups: [CommandGroup] = [container, .context, image, manifest, network, system, volume, builder]
 
     private static let container = CommandGroup(
         name: "container", summary: "Manage containers",
@@ -86,7 +86,8 @@ enum CommandTree {
         name: "system", summary: "Manage the engine",
         entries: [
             CommandEntry("check", make: Command.checkSystem),
-            CommandEntry("df", make: Command.diskUsage), CommandEntry("events", make: Command.events),
+            CommandEntry("df", make: Command.diskUsage), CommandEntry("dial-stdio", make: Command.dialStdio),
+            CommandEntry("events", make: Command.events),
             CommandEntry("info", make: Command.info), CommandEntry("prune", make: Command.pruneSystem),
         ])
 

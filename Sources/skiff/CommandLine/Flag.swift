@@ -93,9 +93,12 @@ extension Flag where Value == Bool {
 extension Flag where Value == String {
     static func text(
         _ name: String, short: Character? = nil, initially: String = "", as placeholder: String = "string",
-        _ help: String
+        _ help: String, check: @escaping @Sendable (String) throws -> Void = { _ in }
     ) -> Flag {
-        Flag(name, short, placeholder, initially, help) { $1 = $0 }
+        Flag(name, short, placeholder, initially, help) {
+            try check($0)
+            $1 = $0
+        }
     }
 }
 

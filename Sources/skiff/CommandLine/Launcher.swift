@@ -86,13 +86,27 @@ public struct Launcher: Sendable {
         do {
             let signals = command.takesSignals ? try SignalQueue(ProxiedSignals.all) : nil
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            var environment = environment
+            if !global[GlobalFlags.config].isEmpty { environment["DOCKER_CONFIG"] = global[GlobalFlags.config] }
+            let config = loadConfig(environment)
+            let access = try EngineAccess(global, environment, config, programName: programName)
             let program = Program(
                 name: programName, environment: environment,
-                engine: try EngineAccess(global, environment).client(group), signals: signals)
+                engine: command.needsEngine ? try access.client(group) : access.nobody(group), access: access, config: config, signals: signals)
             let invocation = Invocation(program: program, flags: parsed.values, arguments: parsed.arguments)
             return try group.any().makeFutureWithTask { await outcome(command, path, invocation) }.wait()
         } catch {
-            return complain("\(error)\n", 1)
+            return complain("\(Failure.text(error))\n", 1)
+        }
+    }
+
+    /// What cannot be read is told and left alone: most commands do without.
+    private func loadConfig(_ environment: [String: String]) -> DockerConfigFile {
+        do {
+            return try DockerConfigFile(environment: environment)
+        } catch {
+            _ = complain("WARNING: \(Failure.text(error))\n", 0)
+            return DockerConfigFile(emptyFor: environment)
         }
     }
 

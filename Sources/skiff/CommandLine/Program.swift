@@ -10,6 +10,10 @@ struct Program: Sendable {
     let name: String
     let environment: [String: String]
     let engine: EngineClient
+    /// Which engine that is.
+    let access: EngineAccess
+    /// What the user has settled for all commands.
+    let config: DockerConfigFile
     /// Present in commands that take signals themselves.
     let signals: SignalQueue?
 
@@ -44,37 +48,5 @@ struct Program: Sendable {
         try write("\(warning) [y/N] ")
         guard let answer = readLine() else { return false }
         return answer.lowercased() == "y"
-    }
-}
-
-/// Where the engine is, and how it is started when it is ours and not there.
-struct EngineAccess {
-    static let defaultSocket = "/run/skiff/docker.sock"
-
-    private let address: EngineAddress
-    private let mayStart: Bool
-    private let environment: [String: String]
-
-    init(_ global: FlagValues, _ environment: [String: String]) throws {
-        let hosts = global[GlobalFlags.host]
-        guard hosts.count < 2 else { throw UsageError("specify only one -H") }
-        guard ["", "default"].contains(global[GlobalFlags.context]) else {
-            throw UsageError("context \"\(global[GlobalFlags.context])\": context not found")
-        }
-        let variables = ["SKIFF_HOST", "DOCKER_HOST"].compactMap { environment[$0] }
-        let given: String? = hosts.first ?? variables.first { !$0.isEmpty }
-        address = try given.map { try EngineAddress($0) } ?? .unix(path: Self.defaultSocket)
-        mayStart = address == .unix(path: Self.defaultSocket) && CurrentProcess.effectiveUserID == 0
-        self.environment = environment
-    }
-
-    func client(_ group: any EventLoopGroup) -> EngineClient {
-        var start: (@Sendable () async throws -> Void)?
-        if mayStart {
-            let starting = EngineStart(environment: environment)
-            start = { try await starting.run() }
-        }
-        return EngineClient(
-            address: address, group: group, fixedVersion: environment["DOCKER_API_VERSION"], startEngine: start)
     }
 }

@@ -41,17 +41,22 @@ enum ContainerFlags {
     static let initProcess = Flag<Bool>.toggle("init", "Run a small init that forwards signals and reaps processes")
     static let stopSignal = Flag<String>.text("stop-signal", "Signal that stops the container")
     static let stopTimeout = Flag<Int64?>.integer("stop-timeout", "Seconds to wait before a stopped container is killed")
-    static let restart = Flag<String>.text("restart", initially: "no", "When to start it again: no, on-failure[:max-retries], always, unless-stopped")
+    static let restart = Flag<String>.text(
+        "restart", initially: "no", "When to start it again: no, on-failure[:max-retries], on-unhealthy[:max-retries], always, unless-stopped")
     static let logDriver = Flag<String>.text("log-driver", "Log driver of the container")
     static let logOption = Flag<[String]>.list("log-opt", "Option of the log driver")
     static let runtime = Flag<String>.text("runtime", "OCI runtime of the container")
     static let storageOption = Flag<[String]>.list("storage-opt", "Option of the storage driver")
+    static let isolation = Flag<String>.text("isolation", "Isolation technology; only \"default\" exists on Linux")
     static let link = Flag<[String]>.list("link", "Add a link to another container")
 
     static let health: [any FlagDefinition] = [
-        healthCommand, healthInterval, healthRetries, healthStartInterval, healthStartPeriod, healthTimeout, noHealthcheck,
+        healthCommand, healthHTTP, healthTCP, healthInterval, healthRetries, healthStartInterval, healthStartPeriod, healthTimeout, noHealthcheck,
     ]
     static let healthCommand = Flag<String>.text("health-cmd", "Command that tells whether the container is healthy")
+    static let healthHTTP = Flag<String>.text(
+        "health-http", as: "url", "Page that tells whether the container is healthy: http://localhost:8080/path, asked for by the engine")
+    static let healthTCP = Flag<String>.text("health-tcp", as: "port", "Port of the container that has to take connections to be healthy")
     static let healthInterval = Flag<Int64?>.duration("health-interval", "Time between two health checks")
     static let healthRetries = Flag<Int64?>.integer("health-retries", "Failures in a row that make a container unhealthy")
     static let healthStartInterval = Flag<Int64?>.duration("health-start-interval", "Time between two checks while the container starts")
@@ -65,8 +70,7 @@ enum ContainerFlags {
             publishAll, expose, workdir, user, entrypoint, hostname, domainname, label, labelFile, annotation, platform,
             pull, quiet, cidfile, readOnly, tmpfs, initProcess, stopSignal, stopTimeout, restart, logDriver, logOption,
             runtime, storageOption, link,
-            Flag<Bool>.toggle("disable-content-trust", "Ignored").hidden(),
-            Flag<String>.text("isolation", "Isolation technology").hidden(),
+            isolation, Flag<Bool>.toggle("disable-content-trust", initially: true, "Ignored").hidden(),
         ] + health + HostFlags.all
     }
 }
@@ -85,6 +89,31 @@ enum HostFlags {
     static let cpusetCpus = Flag<String>.text("cpuset-cpus", "Processors that may be used (0-3, 0,1)")
     static let cpusetMems = Flag<String>.text("cpuset-mems", "Memory nodes that may be used (0-3, 0,1)")
     static let blkioWeight = Flag<Int64?>.integer("blkio-weight", "Relative weight of block devices, 10 to 1000")
+    static let blkioWeightDevice = Flag<[String]>.list("blkio-weight-device", "Relative weight of one block device: path:weight") {
+        _ = try DeviceLimitFlag.weight($0)
+    }
+    static let deviceReadBps = Flag<[String]>.list("device-read-bps", "Limit of reading from a device: path:bytes per second") {
+        _ = try DeviceLimitFlag.bytes($0)
+    }
+    static let deviceWriteBps = Flag<[String]>.list("device-write-bps", "Limit of writing to a device: path:bytes per second") {
+        _ = try DeviceLimitFlag.bytes($0)
+    }
+    static let deviceReadIOps = Flag<[String]>.list("device-read-iops", "Limit of reading from a device: path:operations per second") {
+        _ = try DeviceLimitFlag.operations($0)
+    }
+    static let deviceWriteIOps = Flag<[String]>.list("device-write-iops", "Limit of writing to a device: path:operations per second") {
+        _ = try DeviceLimitFlag.operations($0)
+    }
+    static let realtimePeriod = Flag<Int64?>.integer("cpu-rt-period", "Period of the limit for real-time processes in microseconds")
+    static let realtimeRuntime = Flag<Int64?>.integer("cpu-rt-runtime", "Time for real-time processes in each period in microseconds")
+    static let gpus = Flag<[String]>.list("gpus", as: "gpu-request", "Graphics processors: all, a number, or device=ID,ID") {
+        _ = try DeviceRequestFlag.gpus($0)
+    }
+    static let cpuCount = Flag<Int64?>.integer("cpu-count", "Only on Windows").hidden()
+    static let cpuPercent = Flag<Int64?>.integer("cpu-percent", "Only on Windows").hidden()
+    static let ioMaxBandwidth = Flag<Int64?>.bytes("io-maxbandwidth", "Only on Windows").hidden()
+    static let ioMaxOperations = Flag<Int64?>.integer("io-maxiops", "Only on Windows").hidden()
+    static let linkLocalAddress = Flag<[String]>.list("link-local-ip", "Link-local address")
     static let pidsLimit = Flag<Int64?>.integer("pids-limit", "Most processes and threads; -1 is unlimited")
     static let oomKillDisable = Flag<Bool>.toggle("oom-kill-disable", "Turn off the kernel's OOM killer")
     static let oomScoreAdj = Flag<Int64?>.integer("oom-score-adj", "How readily the kernel kills it, -1000 to 1000")
@@ -115,8 +144,10 @@ enum HostFlags {
     static let capDrop = Flag<[String]>.list("cap-drop", "Drop a capability")
     static let privileged = Flag<Bool>.toggle("privileged", "Give the container all rights over the host")
     static let securityOption = Flag<[String]>.list("security-opt", "Security option")
-    static let device = Flag<[String]>.list("device", "Add a device of the host: path[:path][:rwm]")
-    static let deviceRule = Flag<[String]>.list("device-cgroup-rule", "Add a rule to the list of allowed devices")
+    static let device = Flag<[String]>.list("device", "Add a device of the host: path[:path][:rwm], or vendor.com/class=name")
+    static let deviceRule = Flag<[String]>.list("device-cgroup-rule", "Add a rule to the list of allowed devices") {
+        guard DeviceLimitFlag.isCgroupRule($0) else { throw FlagValueError("invalid device cgroup format '\($0)'") }
+    }
     static let groupAdd = Flag<[String]>.list("group-add", "Add a supplementary group")
     static let pid = Flag<String>.text("pid", "PID namespace: host or container:name")
     static let ipc = Flag<String>.text("ipc", "IPC mode: none, private, shareable, host or container:name")
@@ -130,7 +161,7 @@ enum HostFlags {
     static var limits: [any FlagDefinition] {
         [
             memory, memorySwap, memoryReservation, kernelMemory.hidden(), processors, cpuShares, cpuPeriod, cpuQuota,
-            cpusetCpus, cpusetMems, blkioWeight, pidsLimit,
+            cpusetCpus, cpusetMems, blkioWeight, pidsLimit, realtimePeriod, realtimeRuntime,
         ]
     }
 
@@ -140,7 +171,8 @@ enum HostFlags {
             RenamedFlag(name: "net", of: network), networkAlias, RenamedFlag(name: "net-alias", of: networkAlias),
             address, address6, macAddress, addHost, dns, dnsOption, RenamedFlag(name: "dns-opt", of: dnsOption),
             dnsSearch, capAdd, capDrop, privileged, securityOption, device, deviceRule, groupAdd, pid, ipc, uts,
-            userNamespace, sysctl,
+            userNamespace, sysctl, blkioWeightDevice, deviceReadBps, deviceWriteBps, deviceReadIOps, deviceWriteIOps, gpus,
+            cpuCount, cpuPercent, ioMaxBandwidth, ioMaxOperations, linkLocalAddress,
         ]
     }
 }

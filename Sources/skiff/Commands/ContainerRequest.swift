@@ -1,4 +1,5 @@
 import DockerAPI
+import EngineClient
 import FoundationEssentials
 import Linux
 
@@ -53,8 +54,12 @@ struct ContainerRequest {
         request.StopSignal = text(ContainerFlags.stopSignal)
         request.StopTimeout = call[ContainerFlags.stopTimeout].map { Int($0) }
         let files = try call[ContainerFlags.envFile].flatMap { try EnvironmentList.lines(inFile: $0) }
-        let environment = EnvironmentList.resolve(
+        var environment = EnvironmentList.resolve(
             files + call[ContainerFlags.env], environment: call.program.environment)
+        for (name, value) in call.program.config.proxyVariables(host: "\(call.program.engine.address)")
+        where !environment.contains(where: { $0 == name || $0.hasPrefix("\(name)=") }) {
+            environment.append("\(name)=\(value)")
+        }
         if !environment.isEmpty { request.Env = environment }
         let labelFiles = try call[ContainerFlags.labelFile].flatMap { try EnvironmentList.lines(inFile: $0) }
         let labels = EnvironmentList.labels(labelFiles + call[ContainerFlags.label])
@@ -91,7 +96,10 @@ struct ContainerRequest {
             return health
         }
         let command = call[ContainerFlags.healthCommand]
-        if !command.isEmpty { health.Test = ["CMD-SHELL", command] }
+        let tests = [("CMD-SHELL", command), ("HTTP", call[ContainerFlags.healthHTTP]), ("TCP", call[ContainerFlags.healthTCP])]
+            .filter { !$0.1.isEmpty }
+        guard tests.count < 2 else { throw UsageError("only one of --health-cmd, --health-http and --health-tcp can be used") }
+        if let (kind, text) = tests.first { health.Test = [kind, text] }
         health.Interval = call[ContainerFlags.healthInterval]
         health.Timeout = call[ContainerFlags.healthTimeout]
         health.StartPeriod = call[ContainerFlags.healthStartPeriod]

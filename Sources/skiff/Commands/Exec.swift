@@ -26,13 +26,14 @@ extension Command {
             if call[privileged] { config.Privileged = true }
             if !call[ContainerFlags.user].isEmpty { config.User = call[ContainerFlags.user] }
             if !call[ContainerFlags.workdir].isEmpty { config.WorkingDir = call[ContainerFlags.workdir] }
-            if !call[detachKeys].isEmpty { config.DetachKeys = call[detachKeys] }
+            let keys = call.detachKeys(detachKeys)
+            if !keys.isEmpty { config.DetachKeys = keys }
             let files = try call[ContainerFlags.envFile].flatMap { try EnvironmentList.lines(inFile: $0) }
             let environment = EnvironmentList.resolve(
                 files + call[ContainerFlags.env], environment: call.program.environment)
             if !environment.isEmpty { config.Env = environment }
             if hasTerminal, let size = RawTerminal.size() { config.ConsoleSize = [Int(size.rows), Int(size.columns)] }
-            let session = ExecSession(program: call.program, config: config, detachKeys: call[detachKeys])
+            let session = ExecSession(program: call.program, config: config, detachKeys: keys)
             return try await session.run(in: call.arguments[0], isDetached: call[detach])
         }
     }

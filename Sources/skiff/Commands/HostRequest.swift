@@ -1,6 +1,7 @@
 import DockerAPI
 import FoundationEssentials
 import Linux
+import OCI
 
 /// The host's half of the request that makes a container.
 struct HostRequest {
@@ -9,8 +10,8 @@ struct HostRequest {
 
     func make() throws -> HostConfig {
         var host = HostConfig()
-        setResources(&host)
-        setNamespaces(&host)
+        try setResources(&host)
+        try setNamespaces(&host)
         try setRights(&host)
         setNames(&host)
         host.AutoRemove = call[ContainerFlags.remove]
@@ -29,7 +30,7 @@ struct HostRequest {
         return host
     }
 
-    private func setResources(_ host: inout HostConfig) {
+    private func setResources(_ host: inout HostConfig) throws {
         host.Memory = call[HostFlags.memory]
         host.MemorySwap = call[HostFlags.memorySwap]
         host.MemoryReservation = call[HostFlags.memoryReservation]
@@ -41,6 +42,18 @@ struct HostRequest {
         host.CpusetCpus = text(HostFlags.cpusetCpus)
         host.CpusetMems = text(HostFlags.cpusetMems)
         host.BlkioWeight = call[HostFlags.blkioWeight].map { Int($0) }
+        host.BlkioWeightDevice = try list(HostFlags.blkioWeightDevice)?.map { try DeviceLimitFlag.weight($0) }
+        host.BlkioDeviceReadBps = try list(HostFlags.deviceReadBps)?.map { try DeviceLimitFlag.bytes($0) }
+        host.BlkioDeviceWriteBps = try list(HostFlags.deviceWriteBps)?.map { try DeviceLimitFlag.bytes($0) }
+        host.BlkioDeviceReadIOps = try list(HostFlags.deviceReadIOps)?.map { try DeviceLimitFlag.operations($0) }
+        host.BlkioDeviceWriteIOps = try list(HostFlags.deviceWriteIOps)?.map { try DeviceLimitFlag.operations($0) }
+        host.CpuRealtimePeriod = call[HostFlags.realtimePeriod]
+        host.CpuRealtimeRuntime = call[HostFlags.realtimeRuntime]
+        host.CpuCount = call[HostFlags.cpuCount]
+        host.CpuPercent = call[HostFlags.cpuPercent]
+        host.IOMaximumBandwidth = call[HostFlags.ioMaxBandwidth]
+        host.IOMaximumIOps = call[HostFlags.ioMaxOperations]
+        host.Isolation = text(ContainerFlags.isolation)
         host.PidsLimit = call[HostFlags.pidsLimit]
         host.OomScoreAdj = call[HostFlags.oomScoreAdj].map { Int($0) }
         if call[HostFlags.oomKillDisable] { host.OomKillDisable = true }
@@ -49,7 +62,13 @@ struct HostRequest {
         if call.flags.isGiven(ContainerFlags.initProcess) { host.Init = call[ContainerFlags.initProcess] }
     }
 
-    private func setNamespaces(_ host: inout HostConfig) {
+    private func setNamespaces(_ host: inout HostConfig) throws {
+        for (flag, word, known) in [
+            (HostFlags.userNamespace, "USER", ["", "host"]), (HostFlags.cgroupNamespace, "CGROUP", ["", "host", "private"]),
+            (HostFlags.uts, "UTS", ["", "host"]),
+        ] where !known.contains(call[flag]) {
+            throw UsageError("--\(flag.name): invalid \(word) mode")
+        }
         host.PidMode = text(HostFlags.pid)
         host.IpcMode = text(HostFlags.ipc)
         host.UTSMode = text(HostFlags.uts)
@@ -62,7 +81,11 @@ struct HostRequest {
         host.CapAdd = list(HostFlags.capAdd).map { Self.capabilities($0) }
         host.CapDrop = list(HostFlags.capDrop).map { Self.capabilities($0) }
         host.GroupAdd = list(HostFlags.groupAdd)
-        host.Devices = try list(HostFlags.device)?.map { try Self.device($0) }
+        let (named, paths) = DeviceRequestFlag.split(call[HostFlags.device])
+        if !paths.isEmpty { host.Devices = try paths.map { try Self.device($0) } }
+        var requests = try call[HostFlags.gpus].map { try DeviceRequestFlag.gpus($0) }
+        if let named { requests.append(named) }
+        if !requests.isEmpty { host.DeviceRequests = requests }
         host.DeviceCgroupRules = list(HostFlags.deviceRule)
         host.Ulimits = try list(HostFlags.ulimit)?.map { try Self.ulimit($0) }
         host.Sysctls = list(HostFlags.sysctl).map { EnvironmentList.labels($0) }
@@ -168,7 +191,11 @@ struct HostRequest {
             guard let content = FileManager.default.contents(atPath: String(profile)) else {
                 throw UsageError("opening seccomp profile (\(profile)) failed: open \(profile): no such file or directory")
             }
-            value = "seccomp=" + String(decoding: content, as: UTF8.self)
+            do {
+                value = "seccomp=" + String(decoding: try JSONValue.parse(Array(content)).serialized(), as: UTF8.self)
+            } catch {
+                throw UsageError("compacting json for seccomp profile (\(profile)) failed: \(error)")
+            }
         }
         host.SecurityOpt = (host.SecurityOpt ?? []) + [value]
     }

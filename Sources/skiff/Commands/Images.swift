@@ -32,12 +32,13 @@ extension Command {
                 try call.program.write(try await ImageTree(engine: call.program.engine).text(images))
                 return 0
             }
-            let rows = ImageRows(truncates: !call[noTrunc], showsDigests: call[digests], listsDigests: call[format].contains(".Digest"))
-            if call[quiet], call[format].isEmpty {
+            let format = call.format(format, "imagesFormat", isQuiet: call[quiet])
+            let rows = ImageRows(truncates: !call[noTrunc], showsDigests: call[digests], listsDigests: format.contains(".Digest"))
+            if call[quiet], format.isEmpty {
                 // A line for each name, as the table would have.
                 try call.program.write(rows.ids(images))
             } else {
-                try call.program.write(try rows.listing(images).render(format: call[format], usual: rows.usual))
+                try call.program.write(try rows.listing(images).render(format: format, usual: rows.usual))
             }
             return 0
         }

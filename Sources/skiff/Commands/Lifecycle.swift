@@ -41,12 +41,15 @@ extension Command {
     }
 
     static func wait() -> Command {
-        Command(
-            name: "wait", usage: "CONTAINER [CONTAINER...]",
-            summary: "Wait until containers stop and print their exit codes", arguments: .atLeast(1)
+        let condition = Flag<String>.text("condition", "What to wait for: not-running, next-exit or removed") {
+            guard ["not-running", "next-exit", "removed"].contains($0) else { throw FlagValueError("invalid condition: \"\($0)\"") }
+        }
+        return Command(
+            name: "wait", usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+            summary: "Wait until containers stop and print their exit codes", arguments: .atLeast(1), flags: [condition]
         ) { call in
             try await call.program.forEach(call.arguments) { name in
-                let code = try await ContainerWait(engine: call.program.engine, id: name).exitCode(condition: "")
+                let code = try await ContainerWait(engine: call.program.engine, id: name).exitCode(condition: call[condition])
                 try call.program.print("\(code)")
             }
         }
@@ -106,6 +109,8 @@ extension Command {
             request.CpusetCpus = call[HostFlags.cpusetCpus]
             request.CpusetMems = call[HostFlags.cpusetMems]
             request.BlkioWeight = call[HostFlags.blkioWeight].map { Int($0) }
+            request.CpuRealtimePeriod = call[HostFlags.realtimePeriod]
+            request.CpuRealtimeRuntime = call[HostFlags.realtimeRuntime]
             request.PidsLimit = call[HostFlags.pidsLimit]
             if !call[restart].isEmpty { request.RestartPolicy = try HostRequest.restartPolicy(call[restart]) }
             let body = try EngineClient.json(request)

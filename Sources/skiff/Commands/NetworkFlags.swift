@@ -66,13 +66,15 @@ struct NetworkFlags {
         let aliases = call[HostFlags.networkAlias]
         if !aliases.isEmpty { attachment.settings.Aliases = (attachment.settings.Aliases ?? []) + aliases }
         let (ip, ip6, mac) = (call[HostFlags.address], call[HostFlags.address6], call[HostFlags.macAddress])
-        if !ip.isEmpty || !ip6.isEmpty {
+        let linkLocal = call[HostFlags.linkLocalAddress]
+        if !ip.isEmpty || !ip6.isEmpty || !linkLocal.isEmpty {
             var addresses = attachment.settings.IPAMConfig ?? EndpointIPAMConfig()
             if !ip.isEmpty { addresses.IPv4Address = ip }
             if !ip6.isEmpty { addresses.IPv6Address = ip6 }
+            if !linkLocal.isEmpty { addresses.LinkLocalIPs = linkLocal }
             attachment.settings.IPAMConfig = addresses
         }
         if !mac.isEmpty { attachment.settings.MacAddress = mac }
-        attachment.hasSettings = attachment.hasSettings || !(aliases.isEmpty && ip.isEmpty && ip6.isEmpty && mac.isEmpty)
+        attachment.hasSettings = attachment.hasSettings || !(aliases.isEmpty && ip.isEmpty && ip6.isEmpty && mac.isEmpty && linkLocal.isEmpty)
     }
 }

@@ -21,7 +21,7 @@ extension Command {
             ]
             let sorted = networks.sorted { ($0.Name ?? "") < ($1.Name ?? "") }
             let listing = Listing(headers: headers, rows: sorted.map { row($0, truncates: !call[noTrunc]) })
-            let format = call[quiet] && call[format].isEmpty ? "{{.ID}}" : call[format]
+            let format = call[quiet] && call[format].isEmpty ? "{{.ID}}" : call.format(format, "networksFormat")
             try call.program.write(
                 try listing.render(format: format, usual: "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"))
             return 0

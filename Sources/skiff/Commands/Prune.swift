@@ -7,7 +7,8 @@ private enum PruneFlags {
     static let filter = Flag<[String]>.list("filter", as: "filter", "Remove only what matches")
 
     static func query(_ call: Invocation, _ more: [String] = []) throws -> [(String, String)] {
-        let filters = call[filter] + more
+        let settled = call.program.config.pruneFilters.filter { !call[filter].contains($0) }
+        let filters = call[filter] + settled + more
         return filters.isEmpty ? [] : [("filters", try Filters.query(filters))]
     }
 

@@ -18,18 +18,19 @@ extension Command {
             flags: [all, filter, format, last, latest, noTrunc, quiet, size]
         ) { call in
             var query: [(String, String)] = []
+            let format = call.format(format, "psFormat", isQuiet: call[quiet])
             let limit = call[latest] ? 1 : call[last] ?? -1
             if call[all] { query.append(("all", "1")) }
             if limit > 0 { query.append(("limit", "\(limit)")) }
-            let wantsSize = call[size] || call[format].contains(".Size")
+            let wantsSize = call[size] || format.contains(".Size")
             if wantsSize { query.append(("size", "1")) }
             if !call[filter].isEmpty { query.append(("filters", try Filters.query(call[filter]))) }
             let containers = try await call.program.engine.get(
                 [ContainerSummary]?.self, EngineRequest(.get, "/containers/json", query: query))
             let rows = ContainerRows(truncates: !call[noTrunc], showsSize: call[size])
             try call.program.write(
-                call[quiet] && call[format].isEmpty
-                    ? rows.ids(containers ?? []) : try rows.listing(containers ?? []).render(format: call[format], usual: rows.usual))
+                call[quiet] && format.isEmpty
+                    ? rows.ids(containers ?? []) : try rows.listing(containers ?? []).render(format: format, usual: rows.usual))
             return 0
         }
     }
@@ -70,7 +71,7 @@ struct ContainerRows {
     private static let headers = [
         "ID": "CONTAINER ID", "Image": "IMAGE", "Command": "COMMAND", "CreatedAt": "CREATED AT", "RunningFor": "CREATED",
         "Ports": "PORTS", "State": "STATE", "Status": "STATUS", "Size": "SIZE", "Names": "NAMES", "Labels": "LABELS",
-        "Label": "LABEL", "Mounts": "MOUNTS", "Networks": "NETWORKS", "LocalVolumes": "LOCAL VOLUMES",
+        "Label": "LABEL", "Mounts": "MOUNTS", "Networks": "NETWORKS", "LocalVolumes": "LOCAL VOLUMES", "HealthStatus": "HEALTH STATUS",
     ]
 
     func ids(_ containers: [ContainerSummary]) -> String {
@@ -105,6 +106,12 @@ struct ContainerRows {
         ]
         let label = TemplateValue.function { arguments in .string(labels[arguments.first?.text ?? ""] ?? "") }
         return .object(cells.map { ($0.0, .string($0.1)) } + [("Label", label)])
+    }
+
+    /// As the status tells it: `Up 2 minutes (healthy)`.
+    private static func health(_ container: ContainerSummary) -> String {
+        let status = container.Status ?? ""
+        return ["starting", "unhealthy", "healthy"].first { status.contains("(\($0))") || status.contains("(health: \($0))") } ?? ""
     }
 
     private func image(_ container: ContainerSummary) -> String {

@@ -31,7 +31,7 @@ extension Command {
                     try call.program.print(id)
                     return 0
                 }
-                return try await run.attached(proxiesSignals: call[sigProxy], detachKeys: call[detachKeys])
+                return try await run.attached(proxiesSignals: call[sigProxy], detachKeys: call.detachKeys(detachKeys))
             } catch let error as EngineClientError {
                 throw ContainerRun.failure(error, call.program.name)
             }

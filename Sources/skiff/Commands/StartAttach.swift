@@ -22,7 +22,7 @@ extension Command {
             }
             guard call.arguments.count == 1 else { throw CommandFailure("you cannot start and attach multiple containers at once") }
             let container = try await ContainerLookup(program.engine).inspect(call.arguments[0])
-            return try await Attachment(program: program, container: container, detachKeys: call[detachKeys])
+            return try await Attachment(program: program, container: container, detachKeys: call.detachKeys(detachKeys))
                 .show(takesInput: call[interactive], proxiesSignals: true, startsFirst: true)
         }
     }
@@ -44,7 +44,7 @@ extension Command {
             guard container.State?.Restarting != true else {
                 throw CommandFailure("cannot attach to a restarting container, wait until it is running")
             }
-            return try await Attachment(program: call.program, container: container, detachKeys: call[detachKeys])
+            return try await Attachment(program: call.program, container: container, detachKeys: call.detachKeys(detachKeys))
                 .show(takesInput: !call[noStdin], proxiesSignals: call[sigProxy], startsFirst: false)
         }
     }

@@ -24,7 +24,7 @@ extension Command {
                 }
                 let rows = try await sampling.rows(names)
                 let text = try Listing(headers: StatsSampling.headers, rows: rows).render(
-                    format: call[format], usual: StatsSampling.usual)
+                    format: call.format(format, "statsFormat"), usual: StatsSampling.usual)
                 let clears = !call[noStream] && StandardStream.output.isTerminal
                 try call.program.write(clears ? "\u{1B}[H\u{1B}[J" + text : text)
             } while !call[noStream]

@@ -39,7 +39,7 @@ extension Command {
                 "Availability": "AVAILABILITY", "Group": "GROUP",
             ]
             let listing = Listing(headers: headers, rows: volumes.map(row))
-            let format = call[quiet] && call[format].isEmpty ? "{{.Name}}" : call[format]
+            let format = call[quiet] && call[format].isEmpty ? "{{.Name}}" : call.format(format, "volumesFormat")
             try call.program.write(try listing.render(format: format, usual: "{{.Driver}}\t{{.Name}}"))
             return 0
         }

@@ -12,11 +12,21 @@ struct DockerConfigFile: Sendable {
     let path: FilePath
     private var members: [(String, JSONValue)]
 
+    /// `DOCKER_CONFIG`, or `.docker` in the user's home.
+    static func folder(_ environment: [String: String]) -> FilePath {
+        let home = FilePath(environment["HOME"] ?? "/root")
+        return environment["DOCKER_CONFIG"].flatMap { $0.isEmpty ? nil : FilePath($0) } ?? home.appending(".docker")
+    }
+
+    /// As if there were no file.
+    init(emptyFor environment: [String: String]) {
+        path = Self.folder(environment).appending("config.json")
+        members = []
+    }
+
     /// Reads the file; a missing one is empty.
     init(environment: [String: String]) throws {
-        let home = FilePath(environment["HOME"] ?? "/root")
-        let folder = environment["DOCKER_CONFIG"].flatMap { $0.isEmpty ? nil : FilePath($0) } ?? home.appending(".docker")
-        path = folder.appending("config.json")
+        path = Self.folder(environment).appending("config.json")
         guard FileManager.default.fileExists(atPath: path.string) else {
             members = []
             return
@@ -31,6 +41,41 @@ struct DockerConfigFile: Sendable {
             throw CommandFailure("Error loading config file: \(path): \(Failure.text(error))")
         }
     }
+
+    // MARK: Settings of the client
+
+    /// The named engine that commands speak to; nil is the usual one.
+    var currentContext: String? {
+        get { text("currentContext") }
+        set {
+            members.removeAll { $0.0 == "currentContext" }
+            if let newValue { members.append(("currentContext", .string(newValue))) }
+        }
+    }
+
+    /// Goes with every request to the engine.
+    var headers: [(String, String)] { object("HttpHeaders").compactMap { name, value in value.string.map { (name, $0) } } }
+
+    /// `label=…` for all `prune` commands.
+    var pruneFilters: [String] { (self["pruneFilters"]?.array ?? []).compactMap(\.string) }
+
+    /// A setting that is a text, `psFormat` for instance; nil where it is not set.
+    func text(_ name: String) -> String? { self[name]?.string.flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// The variables that tell a container of an engine's proxies, in both spellings.
+    func proxyVariables(host: String) -> [(name: String, value: String)] {
+        let proxies = object("proxies")
+        let chosen = (proxies.first { $0.0 == host } ?? proxies.first { $0.0 == "default" })?.1
+        let names = [
+            ("HTTP_PROXY", "httpProxy"), ("HTTPS_PROXY", "httpsProxy"), ("NO_PROXY", "noProxy"), ("FTP_PROXY", "ftpProxy"), ("ALL_PROXY", "allProxy"),
+        ]
+        return names.flatMap { variable, key -> [(name: String, value: String)] in
+            guard let value = chosen?[key]?.string, !value.isEmpty else { return [] }
+            return [(variable, value), (variable.lowercased(), value)]
+        }
+    }
+
+    // MARK: Logins
 
     /// The hosts with an entry in the file itself.
     var hosts: [String] { object("auths").map(\.0) }

@@ -13,11 +13,27 @@ enum MountFlag {
         }
         guard let type = mount.Type, !type.isEmpty else { throw UsageError("type is required") }
         guard mount.Target?.isEmpty == false else { throw UsageError("target is required") }
+        try checkRecursion(mount)
         guard
             (mount.VolumeOptions == nil || type == "volume") && (mount.BindOptions == nil || type == "bind")
                 && (mount.TmpfsOptions == nil || type == "tmpfs") && (mount.ImageOptions == nil || type == "image")
         else { throw UsageError("cannot mix options of another mount type with mount type '\(type)'") }
         return mount
+    }
+
+    private static func checkRecursion(_ mount: Mount) throws {
+        guard let options = mount.BindOptions else { return }
+        if options.ReadOnlyNonRecursive == true, mount.ReadOnly != true {
+            throw UsageError("option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction")
+        }
+        if options.ReadOnlyForceRecursive == true {
+            guard mount.ReadOnly == true else {
+                throw UsageError("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction")
+            }
+            guard options.Propagation == "rprivate" else {
+                throw UsageError("option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction")
+            }
+        }
     }
 
     private static func set(_ field: CommaList.Field, _ mount: inout Mount, _ workingDirectory: String) throws {
