@@ -26,12 +26,17 @@ class Engine:
         self.socket = self.exec_root / "docker.sock"
         self.bridge = "skt" + hashlib.sha256(str(self.directory).encode()).hexdigest()[:8]
         self.log = self.directory / "engine.log"
+        # Files of the Container Device Interface; most tests have none.
+        self.cdi = self.directory / "cdi"
+        self.journal = self.directory / "journal"
         self.process = None
         home = self.directory / "home"
         home.mkdir()
         env = client_environment(self.socket, home)
         self.docker = Command("docker", ["docker"], env)
         self.skiff = Command("skiff", [str(PROGRAMS / "skiff"), "-H", f"unix://{self.socket}"], env)
+        # Goes by the environment, as `docker` does.
+        self.skiff_without_host = Command("skiff", [str(PROGRAMS / "skiff")], env)
         self._client = None
 
     # -- its life
@@ -41,7 +46,8 @@ class Engine:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [PROGRAMS / "skiffd", "--data-root", self.data_root, "--exec-root", self.exec_root, "--bridge", self.bridge,
-                 "--log-level", "debug", "--ready-fd", str(theirs), *self.arguments],
+                 "--log-level", "debug", "--ready-fd", str(theirs), "--cdi-spec-dir", self.cdi, "--journal-socket", self.journal,
+                 *[str(argument).replace("{socket}", str(self.socket)) for argument in self.arguments]],
                 pass_fds=[theirs], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         os.close(theirs)
         with os.fdopen(ready, "rb") as pipe:

@@ -112,6 +112,14 @@ def limit_of(identity, controller, v1, v2):
         return file.read().strip()
 
 
+def block_device():
+    """The path and the numbers of a disk, whichever the host has."""
+    for name in sorted(os.listdir("/sys/block"), reverse=True):
+        if os.path.exists(f"/dev/{name}"):
+            return f"/dev/{name}", Path(f"/sys/block/{name}/dev").read_text().strip()
+    raise AssertionError("the host has no block device")
+
+
 def rules(table):
     """How often each line of the table is there, without what changes by itself: its owner and its counters.
 

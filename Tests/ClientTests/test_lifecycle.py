@@ -1,12 +1,13 @@
 """Create, start, stop, kill, restart, pause, rename, update, wait, remove; and what one sees meanwhile."""
 
 import json
+import os
 import re
 import time
 
 import pytest
 
-from host import limit_of
+from host import block_device, cgroups_of, limit_of
 from waiting import wait_for
 
 
@@ -121,6 +122,29 @@ def test_update_changes_limits_of_a_running_container(cli, engine):
     assert limit_of(identity, "memory", "memory.limit_in_bytes", "memory.max") == str(128 << 20)
 
 
+def test_update_changes_everything_that_can_be(cli, engine):
+    identity = cli("run", "-d", "--name", "box", "busybox", "sleep", "600").line
+    cli("update", "--cpus", "0.5", "--cpu-shares", "512", "--cpuset-cpus", "0", "--memory", "64m", "--memory-swap", "-1",
+        "--memory-reservation", "32m", "--restart", "on-failure:3", "box")
+    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        assert limit_of(identity, "", "", "cpu.max").split() == ["50000", "100000"]
+    else:
+        assert limit_of(identity, "cpu", "cpu.cfs_quota_us", "") == "50000" and limit_of(identity, "cpu", "cpu.shares", "") == "512"
+    assert limit_of(identity, "cpuset", "cpuset.cpus", "cpuset.cpus") == "0"
+    assert limit_of(identity, "memory", "memory.soft_limit_in_bytes", "memory.low") == str(32 << 20)
+    told = json.loads(cli("inspect", "box").out)[0]["HostConfig"]
+    assert told["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3} and told["NanoCpus"] == 500_000_000
+    refused = cli("update", "--cpu-quota", "5000", "box", code=1).err
+    assert f"Cannot update container {identity}: Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set" in refused
+    disk = block_device()
+    answer = engine.client.api.post(
+        f"{engine.client.api.base_url}/v1.51/containers/box/update", json={"BlkioDeviceReadBps": [{"Path": disk[0], "Rate": 1 << 20}]})
+    assert answer.status_code == 200, answer.text
+    assert limit_of(identity, "blkio", "blkio.throttle.read_bps_device", "io.max").startswith(disk[1])
+    cli("rm", "-f", "box")
+    wait_for(lambda: not cgroups_of(identity), "all cgroups to go, those that came later too")
+
+
 def test_stats_shows_memory_and_processes(cli, box):
     shown = cli("stats", "--no-stream", "--format", "{{.Name}}|{{.MemUsage}}|{{.PIDs}}|{{.CPUPerc}}", box).line
     name, memory, pids, cpu = shown.split("|")
@@ -131,7 +155,9 @@ def test_stats_shows_memory_and_processes(cli, box):
 def test_top_lists_the_processes(cli, box):
     lines = cli("top", box).lines
     assert "PID" in lines[0] and any("sleep 600" in line for line in lines[1:])
-    assert "not available in this version of Skiff" in cli("top", box, "-o", "pid,comm", code=1).err
+    lines = cli("top", box, "-o", "pid,comm").lines
+    assert lines[0].split() == ["PID", "COMMAND"] and any(line.split()[1] == "sleep" for line in lines[1:])
+    assert "Couldn't find PID field in ps output" in cli("top", box, "-o", "comm", code=1).err
     assert "is not running" in cli("top", cli("create", "busybox").line, code=1).err
 
 

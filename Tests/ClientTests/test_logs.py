@@ -1,7 +1,9 @@
 """`logs` and `attach`: what a container has said, and what it says."""
 
+import os
 import re
 import select
+import socket
 import subprocess
 from pathlib import Path
 
@@ -182,3 +184,24 @@ def test_the_driver_local(cli):
     cli("run", "--name", "talker", "--log-driver", "local", "--log-opt", "max-size=1m", "busybox", "echo", "kept")
     assert cli("logs", "talker").out == "kept\n"
     assert cli("inspect", "--format", "{{.HostConfig.LogConfig.Type}} [{{.LogPath}}]", "talker").line == "local []"
+
+
+def test_the_journal_gets_every_line(cli, engine):
+    assert "journald is not enabled on this host" in cli("run", "--rm", "--log-driver", "journald", "busybox", "true", code=125).err
+    place = os.open(engine.journal.parent, os.O_PATH)  # The path itself may be too long for a socket.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(f"/proc/self/fd/{place}/{engine.journal.name}")
+        journal.settimeout(20)
+        try:
+            cli("run", "--name", "talker", "--log-driver", "journald", "--log-opt", "labels=my.label", "--log-opt", "tag={{.Name}}!",
+                "--label", "my.label=x", "--label", "other=y", "busybox", "sh", "-c", "echo out; echo err >&2; printf end")
+            entries = sorted(journal.recv(1 << 16).decode() for _ in range(3))
+        finally:
+            engine.journal.unlink()
+            os.close(place)
+    assert [entry.splitlines()[:2] for entry in entries] == [
+        ["MESSAGE=end", "PRIORITY=6"], ["MESSAGE=err", "PRIORITY=3"], ["MESSAGE=out", "PRIORITY=6"]]
+    fields = set(entries[0].splitlines())
+    assert {"CONTAINER_NAME=talker", "CONTAINER_TAG=talker!", "SYSLOG_IDENTIFIER=talker!", "IMAGE_NAME=busybox", "MY_LABEL=x"} < fields
+    assert not any(field.startswith("OTHER") for field in fields)
+    assert cli("logs", "talker").out == "out\nend"

@@ -1,5 +1,6 @@
 """A web server in a container, and a browser of the simplest kind."""
 
+import http.client
 import socket
 import urllib.request
 
@@ -27,3 +28,16 @@ def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def get_unix(path, target, method="GET"):
+    """Asks a server behind a socket of the file system: status, headers, text."""
+    connection = http.client.HTTPConnection("localhost", timeout=20)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(path))
+    try:
+        connection.request(method, target)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+    finally:
+        connection.close()
