@@ -145,7 +145,7 @@ def test_a_failing_command_shows_its_last_words_and_code(cli, context):
 
 
 @pytest.mark.parametrize("dockerfile, message", [
-    ("FROM busybox\nRUNN echo\n", "dockerfile parse error on line 2: unknown instruction: RUNN"),
+    ("FROM busybox\nRUNN echo\n", "dockerfile parse error on line 2: unknown instruction: RUNN (did you mean RUN?)"),
     ("FROM busybox\n\nCOPY onlyone\n", "line 3"),
     ("FROM busybox\nENV\n", "line 2"),
     ("RUN echo\n", "line 1"),

@@ -37,9 +37,16 @@ enum InstructionCheck {
             return .shell(words)
         case "HEALTHCHECK": return .healthcheck(try healthcheck(instruction, &flags))
         case "ONBUILD": return try onBuild(instruction)
-        default: throw .invalid("unknown instruction: \(instruction.text.firstWord().word)")
+        default:
+            let hint = Suggestion.nearest(to: name, among: names).map { " (did you mean \($0)?)" } ?? ""
+            throw .invalid("unknown instruction: \(instruction.text.firstWord().word)\(hint)")
         }
     }
+
+    private static let names = [
+        "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "RUN", "SHELL",
+        "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+    ]
 
     // MARK: Counting
 

@@ -126,7 +126,18 @@ struct ImageBuild {
 
     private func send(_ request: EngineRequest) async throws -> BuildDisplay.Outcome {
         let display = BuildDisplay(style: progress)
-        return try await call.program.engine.open(request) { try await display.show($0) }
+        do {
+            return try await call.program.engine.open(request) { try await display.show($0) }
+        } catch {
+            if let excerpt = DockerfileExcerpt(path: dockerfile, error: "\(error)")?.text { try call.program.warn(excerpt) }
+            throw error
+        }
+    }
+
+    /// As the user would find it; of no use where it comes from elsewhere.
+    private var dockerfile: String {
+        if !call[BuildFlags.file].isEmpty { return call[BuildFlags.file] }
+        return call.arguments[0].hasSuffix("/") ? "\(call.arguments[0])Dockerfile" : "\(call.arguments[0])/Dockerfile"
     }
 
     /// Those of the command line, and the time that nothing in the image may be later than if there is one.
