@@ -37,6 +37,8 @@ public struct BuildRequest: Sendable {
     public var explainsCache = false
     /// What `RUN --mount=type=secret` may ask for, by id. Never part of an image, a cache key or a log.
     public var secrets: [String: [UInt8]] = [:]
+    /// Sockets of the client's SSH agents for `RUN --mount=type=ssh`, by id.
+    public var agents: [String: FilePath] = [:]
     /// How `RUN` reaches the network, in Docker's words ("default", "none", "host", …).
     public var networkMode: String
     public var limits: BuildLimits

@@ -47,6 +47,7 @@ public final class ContainerEngine: Sendable {
         identity = try await EngineIdentity.load(paths.dataRoot)
         cacheLimit = try BuildCacheLimit(buildCacheLimit, dataRoot: paths.dataRoot, logger: logger)
         cacheMounts = CacheMounts(root: paths.cacheMounts, records: database.cacheMounts)
+        try await cacheMounts.sweep()
         builds = Build(
             images: images, cache: database.buildCache, cacheMounts: cacheMounts,
             remoteFiles: BuildDownloads(registries: context.registries), runner: BuildStepRunner(context: context, registry: registry),

@@ -148,7 +148,7 @@ struct MountTests {
             let second = try await world.build(text) { $0.secrets = ["s": Array("other".utf8)] }
             #expect(second.image.id == first.image.id)
             #expect(await world.failure("FROM scratch\nRUN --mount=type=secret,id=x,required look 0\n") == "secret x: not found")
-            #expect(await world.failure("FROM scratch\nRUN --mount=type=ssh,required say x\n").contains("SSH agent"))
+            #expect(await world.failure("FROM scratch\nRUN --mount=type=ssh,required say x\n") == "no SSH key \"default\" forwarded from the client")
             #expect(try await world.build("FROM scratch\nRUN --mount=type=ssh say x\n").log.contains("x\n"))
         }
     }
@@ -175,6 +175,18 @@ struct MountTests {
             #expect(world.runner.steps[0].args == ["/dev/pipes/EOF"])
             #expect(world.runner.steps[0].mounts.map(\.target) == ["/dev/pipes/EOF"])
             #expect(try world.list(result.image, "/").isEmpty)
+        }
+    }
+
+    @Test("an agent is offered at a socket that the command is told of")
+    func agents() async throws {
+        try await BuildWorld.with { (world) async throws in
+            let text = "FROM scratch\nRUN --mount=type=ssh,uid=5 --mount=type=ssh,id=o,target=/s,mode=0666 env SSH_AUTH_SOCK\n"
+            let result = try await world.build(text) { $0.agents = ["default": "/a", "o": "/b"] }
+            #expect(result.log.contains("SSH_AUTH_SOCK=/run/buildkit/ssh_agent.0\n"))
+            let mounts = world.runner.steps[0].mounts
+            #expect(mounts.map(\.target) == ["/run/buildkit/ssh_agent.0", "/s"])
+            guard case .agent("/b", mode: 0o666, uid: 0, gid: 0) = mounts[1].content else { return #expect(Bool(false)) }
         }
     }
 }

@@ -92,7 +92,7 @@ def test_two_builds_of_the_same_are_the_same(skiff, own_engine, context, tmp_pat
 
 
 @pytest.mark.parametrize("options, message", [
-    (["--ssh", "default"], "SSH agent"),
+    (["--ssh", "default=/nosuch"], "no such file"),
     (["--squash"], "not available"),
     (["--annotation", "a=b"], "not available"),
     (["--cache-to", "type=local,dest=x"], "not available"),

@@ -1,10 +1,14 @@
 """`RUN --mount`: what a command sees while it runs, and what is left of it."""
 
 import json
+import os
+import socket
+import threading
 
 import pytest
 
 from test_build import build, no_cache_from_other_tests, run  # noqa: F401
+from waiting import wait_for
 
 CACHES = """FROM busybox
 RUN --mount=type=cache,target=/root/.cache/pip,mode=0700 echo one >> /root/.cache/pip/log; cat /root/.cache/pip/log; stat -c %a /root/.cache/pip
@@ -88,7 +92,7 @@ RUN --mount=type=secret,id=token --mount=type=secret,id=token,env=TOKEN test "$T
 
 @pytest.mark.parametrize("line, message", [
     ("RUN --mount=type=secret,id=absent,required true", "secret absent: not found"),
-    ("RUN --mount=type=ssh,required true", "SSH agent cannot be forwarded"),
+    ("RUN --mount=type=ssh,required true", 'no SSH key "default" forwarded'),
     ("RUN --mount=type=bind,source=nosuch,target=/x true", "nosuch"),
     ("RUN --mount=type=bind,from=busybox,source=/nosuch,target=/x true", "stat nosuch: file does not exist"),
     ("RUN --mount=type=bind,target=/proc/self true", "inside /proc"),
@@ -114,3 +118,81 @@ def test_two_builds_share_a_cache_or_wait_for_it(skiff, context):
     for process in running:
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 0, out
+
+
+def test_a_cache_that_changes_while_others_mount_below_it(engine, skiff, context, tmp_path):
+    """One command exchanges a directory of a cache for a link out of the container, others mount onto what is below it."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    racer = skiff.start("build", context({"Dockerfile": f"""FROM busybox
+RUN --mount=type=cache,target=/c mkdir -p /c/real/x && ln -sfn /../../../..{victim} /c/link && touch /c/begun && \
+    while test ! -e /c/done; do mv /c/real /c/d; mv /c/d /c/real; mv /c/link /c/d; mv /c/d /c/link; done; rm -f /c/done
+"""}, "racer"))
+    lines = "".join(
+        f"RUN --mount=type=cache,target=/c --mount=type=cache,target=/c/d/x/{number} --mount=type=tmpfs,target=/c/d/y{number} true\n"
+        for number in range(4))
+    wait_for(lambda: any(path.name == "begun" for path in (engine.data_root / "cache-mounts").rglob("begun")), "the racer to begin")
+    # A directory that is a link to nowhere just now is a failure of the command, not of the host.
+    build(skiff, context({"Dockerfile": "FROM busybox\n" + lines}, "others"), "--no-cache", code=None)
+    assert list(victim.iterdir()) == []
+    build(skiff, context({"Dockerfile": "FROM busybox\nRUN --mount=type=cache,target=/c touch /c/done\n"}, "end"), "--no-cache")
+    out, _ = racer.communicate(timeout=60)
+    assert racer.returncode == 0, out
+    assert list(victim.iterdir()) == []
+
+
+def test_names_that_are_paths_stay_names(engine, skiff, context):
+    directory = context({"Dockerfile": """FROM busybox
+RUN --mount=type=cache,id=../../../../escape,target=/c touch /c/x
+RUN --mount=type=secret,id=../../s,required cat /run/secrets/s && ls /run/secrets
+"""})
+    shown = skiff("build", "--secret", "id=../../s,env=S", "-t", "built", directory, env={"S": "value"})
+    assert "values\n" in shown.out
+    assert not [path for path in engine.directory.rglob("*escape*")]
+
+
+def test_an_agent_is_reached_by_the_command(engine, skiff, context, tmp_path):
+    """A server that plays the agent: it answers everything with its length."""
+    place = tmp_path / ("a" * 60) / ("b" * 60) / "agent.sock"
+    place.parent.mkdir(parents=True)
+    directory = context({"Dockerfile": """FROM busybox
+USER alice
+RUN --mount=type=ssh,uid=1234 --mount=type=ssh,id=other,target=/tmp/agent,mode=0666 --mount=type=cache,target=/c,uid=1234,id=agent \\
+    echo "$SSH_AUTH_SOCK"; stat -c '%F %a %u' $SSH_AUTH_SOCK /tmp/agent; touch /c/begun; until test -e /c/done; do usleep 10000; done
+RUN test -z "$SSH_AUTH_SOCK"; ls -A /run/buildkit /tmp 2>/dev/null; true
+"""})
+    with socket.socket(socket.AF_UNIX) as server:
+        here = os.open(place.parent, os.O_PATH)
+        server.bind(f"/proc/self/fd/{here}/agent.sock")
+        server.listen()
+        building = skiff.start("build", "--ssh", f"default={place}", "--ssh", f"other={place}", "-t", "built", directory)
+        wait_for(lambda: list((engine.data_root / "cache-mounts").glob("*/begun")), "the command to begin")
+        [cache] = (engine.data_root / "cache-mounts").glob("*/begun")
+        relays = list((engine.exec_root / "builds").glob("*/agent-*.sock"))
+        assert len(relays) == 2
+        for relay in relays:
+            folder = os.open(relay.parent, os.O_PATH)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(f"/proc/self/fd/{folder}/{relay.name}")
+                peer, _ = server.accept()
+                with peer:
+                    # More than fits into the buffers between, so that both sides have to move.
+                    sending = threading.Thread(target=client.sendall, args=(bytes(3_000_000),))
+                    sending.start()
+                    received = 0
+                    while received < 3_000_000:
+                        received += len(peer.recv(65536))
+                    sending.join()
+                    client.shutdown(socket.SHUT_WR)
+                    assert peer.recv(1) == b""
+                    peer.sendall(b"answer")
+                assert client.makefile("rb").read() == b"answer"
+            os.close(folder)
+        cache.with_name("done").touch()
+        shown, _ = building.communicate(timeout=60)
+        os.close(here)
+    assert building.returncode == 0
+    assert b"/run/buildkit/ssh_agent.0\nsocket 600 1234\nsocket 666 0\n" in shown
+    assert run(skiff, "sh", "-c", "ls -A /run/buildkit /tmp 2>/dev/null; true") == "/tmp:\n"
+    assert "is no socket" in skiff("build", "--ssh", f"default={tmp_path}", directory, code=1).err
+    assert "SSH_AUTH_SOCK" in skiff("build", "--ssh", "default", directory, code=None, env={"SSH_AUTH_SOCK": ""}).err

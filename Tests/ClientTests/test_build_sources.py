@@ -100,7 +100,7 @@ ADD --checksum={digest} {site.url}/f.txt /checked
     ("ADD {url}/away /x", "redirect"),
     ("ADD ftp://127.0.0.1/x /x", "only http, https and Git"),
     ("ADD http://user:secret@127.0.0.1/x /x", "user names and passwords"),
-    ("ADD git@127.0.0.1:a.git /x", "SSH agent"),
+    ("ADD git@127.0.0.1:a.git /x", "Git by SSH"),
     ("ADD http://127.0.0.1:9/a.git#--upload-pack=x /x", "invalid Git ref"),
     ("ADD git://127.0.0.1:9/a /x", "failed to fetch"),
 ])
@@ -149,6 +149,14 @@ def repository(tmp_path_factory):
     git(work, "tag", "-a", "-m", "a tag", "v1")
     (work / "docs/page").write_text("second\n")
     git(work, "commit", "-q", "-am", "second")
+    # What a submodule says is asked for with the same rules: files of this host are not to be had.
+    evil = root / "evil.git"
+    evil.mkdir()
+    git(evil, "init", "-q", "-b", "main")
+    (evil / ".gitmodules").write_text(f'[submodule "s"]\n\tpath = s\n\turl = file://{work}\n')
+    git(evil, "add", "-A")
+    git(evil, "update-index", "--add", "--cacheinfo", "160000," + git(work, "rev-parse", "HEAD") + ",s")
+    git(evil, "commit", "-q", "-m", "evil")
     # A hook of the server's copy must not run anywhere.
     hook = work / ".git/hooks/post-checkout"
     hook.write_text(f"#!/bin/sh\ntouch {root}/hooked\n")
@@ -191,6 +199,14 @@ ADD --keep-git-dir=true {repository.url}#{repository.first} /whole
     for reference, message in (("nosuch", "does not contain ref nosuch"), ("main:nosuch", "has no directory nosuch"), ("main:out/ssl", "has no directory")):
         bad = context({"Dockerfile": f"FROM busybox\nADD {repository.url}#{reference} /x\n"}, "bad")
         assert message in build(cli, bad, code=1).err
+
+
+def test_a_submodule_does_not_read_files_of_the_host(skiff, repository, context):
+    address = repository.url.replace("project", "evil")
+    failed = skiff("build", context({"Dockerfile": f"FROM busybox\nADD {address} /x\n"}), code=1)
+    assert "transport 'file' not allowed" in failed.err
+    skiff("build", "-t", "built", context({"Dockerfile": f"FROM busybox\nADD {address}?submodules=false /x\n"}, "without"))
+    assert run(skiff, "ls", "/x/s") == ""
 
 
 def test_remote_contexts(engine, skiff, client, site, repository):

@@ -122,6 +122,16 @@ public actor CacheMounts {
 
     // MARK: Looking and removing
 
+    /// At the engine's start: removes what was being made when it ended.
+    public func sweep() async throws {
+        let root = root
+        try await blocking {
+            guard try lstatIfExists(root) != nil else { return }
+            let directory = try OwnedFD.open(root, [.readOnly, .directory])
+            for name in try namesInDirectory(directory) where name.description.hasPrefix("new-") { try removeTree(in: directory, name) }
+        }
+    }
+
     /// What there is, least recently used first.
     public func all() async throws -> [CacheMountEntry] {
         let root = root

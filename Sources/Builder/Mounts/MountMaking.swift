@@ -65,7 +65,13 @@ struct MountMaking: Sendable {
                 if !plan.target.isEmpty, let mount = small.next() {
                     made.mounts.append(StepMount(target: plan.target, content: .mount(mount)))
                 }
-            case .ssh: continue
+            case .ssh:
+                guard let agent = run.request.agents[plan.mount.agentID] else { continue }
+                let (mode, uid, gid) = (plan.mount.mode ?? 0o600, plan.mount.uid ?? 0, plan.mount.gid ?? 0)
+                made.mounts.append(StepMount(target: plan.target, content: .agent(agent, mode: mode, uid: uid, gid: gid)))
+                if !made.environment.contains(where: { $0.hasPrefix("SSH_AUTH_SOCK=") }) {
+                    made.environment.append("SSH_AUTH_SOCK=\(plan.target)")
+                }
             }
         }
         if let script, let mount = small.next() {
@@ -79,8 +85,8 @@ struct MountMaking: Sendable {
         var files: [SmallFile] = []
         for plan in planned {
             let mount = plan.mount
-            if mount.kind == .ssh, mount.isRequired {
-                throw BuildError.failed("RUN --mount=type=ssh: an SSH agent cannot be forwarded to a build in this version of Skiff")
+            if mount.kind == .ssh, mount.isRequired, run.request.agents[mount.agentID] == nil {
+                throw BuildError.failed("no SSH key \(GoQuote.quoted(mount.agentID)) forwarded from the client")
             }
             guard mount.kind == .secret else { continue }
             guard let content = run.request.secrets[mount.id] else {

@@ -24,7 +24,8 @@ extension BuildRun {
         let expand = expander(state)
         for text in command.mounts {
             let mount = try RunMount(text) { text throws(BuildError) in try expand.word(text) }
-            var plan = PlannedMount(mount: mount, target: try target(of: mount, state), source: nil, key: [])
+            let agents = planned.count { $0.mount.kind == .ssh }
+            var plan = PlannedMount(mount: mount, target: try target(of: mount, state, agents), source: nil, key: [])
             // Not the value of a secret, nor whether there is one.
             plan.key = [mount.kind.rawValue, mount.id, plan.target, mount.variable ?? "", "\(mount.readOnly) \(mount.sizeBytes)"]
             if mount.kind == .bind || (mount.kind == .cache && mount.from != nil) {
@@ -53,9 +54,12 @@ extension BuildRun {
         }
     }
 
-    private func target(of mount: RunMount, _ state: ImageState) throws(BuildError) -> String {
+    /// - Parameter agents: how many sockets of agents come before
+    private func target(of mount: RunMount, _ state: ImageState, _ agents: Int) throws(BuildError) -> String {
         var text = mount.target
-        if text.isEmpty {
+        if text.isEmpty, mount.kind == .ssh {
+            text = "/run/buildkit/ssh_agent.\(agents)"
+        } else if text.isEmpty {
             guard mount.kind == .secret, mount.variable == nil else { return "" }
             text = "/run/secrets/" + (mount.id.split(separator: "/").last.map(String.init) ?? mount.id)
         }

@@ -32,6 +32,9 @@ struct RunMount: Sendable, Equatable {
     var gid: UInt32?
     /// The variable that a secret goes into.
     var variable: String?
+
+    /// Which of the client's agents is meant.
+    var agentID: String { id.isEmpty ? "default" : id }
 }
 
 extension RunMount {

@@ -29,7 +29,7 @@ public struct GitAddress: Sendable, Equatable {
             let isSecureShell = remote.hasPrefix("ssh://") || remote.hasPrefix("git@")
             guard remote.hasPrefix("git://") || isSecureShell else { return nil }
             if isSecureShell {
-                throw .invalid("\(remote): Git by SSH needs an SSH agent, which cannot be forwarded to a build in this version of Skiff")
+                throw .invalid("\(remote): Git by SSH is not available in this version of Skiff; RUN --mount=type=ssh with git in the image is")
             }
         }
         guard remote.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), remote.utf8.count < 4096 else {

@@ -28,11 +28,14 @@ public struct RemoteContext: Sendable {
     /// - Parameters:
     ///   - directory: an existing, empty directory
     ///   - scratch: another one, for what is needed on the way
-    public func fetch(_ address: String, to directory: FilePath, scratch: FilePath) async throws -> Fetched {
+    ///   - keepsGitDirectory: of a repository whose address says nothing of it
+    public func fetch(_ address: String, to directory: FilePath, scratch: FilePath, keepsGitDirectory: Bool = false) async throws
+        -> Fetched
+    {
         if let git = try GitAddress(address, isContext: true) {
             let checkout = try await blocking { try GitCheckout(home: scratch) }
             let commit = try await checkout.commit(of: git)
-            try await checkout.checkout(commit, of: git, to: directory, keepsGitDirectory: git.keepsGitDirectory ?? false)
+            try await checkout.checkout(commit, of: git, to: directory, keepsGitDirectory: git.keepsGitDirectory ?? keepsGitDirectory)
             return Fetched(directory: try await blocking { try Self.inside(directory, git) }, dockerfile: nil)
         }
         guard address.hasPrefix("http://") || address.hasPrefix("https://") else {

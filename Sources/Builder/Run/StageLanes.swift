@@ -17,23 +17,21 @@ actor StageLanes {
     private var heard: Int? { order.first { !finished.contains($0) } }
 
     func say(_ progress: BuildProgress, stage: Int?) async {
-        if let stage, let heard, stage != heard, !finished.contains(stage) {
+        if let stage, let heard, stage != heard {
             kept[stage, default: []].append(progress)
         } else {
             await pass([progress])
         }
     }
 
-    /// The next stage is heard from here on.
+    /// The next stage is heard from here on, with all that it has said so far.
     func finish(_ stage: Int) async {
         finished.insert(stage)
         var due: [BuildProgress] = []
-        while let heard, let said = kept.removeValue(forKey: heard) {
-            due += said
-            // It may have said all that it has to say.
-            if !finished.contains(heard) { break }
+        for stage in order {
+            due += kept.removeValue(forKey: stage) ?? []
+            if !finished.contains(stage) { break }
         }
-        for stage in order where finished.contains(stage) { due += kept.removeValue(forKey: stage) ?? [] }
         await pass(due)
     }
 

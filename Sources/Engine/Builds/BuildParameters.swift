@@ -4,6 +4,8 @@ public import DockerAPI
 public struct BuildParameters: Sendable {
     public var dockerfile = "Dockerfile"
     public var tags: [String] = []
+    /// Sockets of SSH agents on this machine, by id.
+    public var agents: [String: String] = [:]
     /// Where the engine gets the context; empty: it comes with the request.
     public var remote = ""
     /// By name: `deposit:ID`, `docker-image://REFERENCE`, or an address of the web or of Git.

@@ -49,7 +49,7 @@ struct BuildStepRunner: StepRunner {
             let request = EndpointRequest(containerID: step.id, networkID: attachment.networkID)
             record.endpoints.append(try await context.networks.reserve(request))
         }
-        let detached = try Self.detachedMounts(step)
+        let detached = try await detachedMounts(step, paths, &undo)
         try await configure(record, paths, root, Self.mounts(of: step))
         let launched = try await SupervisorLaunch(context: context).run(
             directory: paths.runtime, arguments: ["--id", step.id], root: root, mounts: detached)
@@ -73,10 +73,22 @@ struct BuildStepRunner: StepRunner {
     /// A supervisor takes over so many descriptors and no more.
     private static let mostMounts = 32
 
-    private static func detachedMounts(_ step: RunStep) throws -> [SharedFD] {
-        let mounts = step.mounts.compactMap { if case .mount(let mount) = $0.content { mount } else { nil } }
-        guard mounts.count <= mostMounts else {
-            throw EngineError(.invalidArgument, "a RUN can have \(mostMounts) mounts at most, this one has \(mounts.count)")
+    private func detachedMounts(_ step: RunStep, _ paths: ContainerPaths, _ undo: inout UndoStack) async throws -> [SharedFD] {
+        var mounts: [SharedFD] = []
+        for mount in step.mounts {
+            switch mount.content {
+            case .mount(let mount): mounts.append(mount)
+            case .tmpfs: continue
+            case .agent(let agent, let mode, let uid, let gid):
+                let relay = try await AgentRelay.open(
+                    to: agent, at: paths.runtime.appending("agent-\(mounts.count).sock"), mode: mode, uid: uid, gid: gid,
+                    group: context.eventLoops)
+                undo.add("close the relay to an SSH agent") { try await relay.close() }
+                mounts.append(relay.mount)
+            }
+        }
+        guard mounts.count <= Self.mostMounts else {
+            throw EngineError(.invalidArgument, "a RUN can have \(Self.mostMounts) mounts at most, this one has \(mounts.count)")
         }
         return mounts
     }
@@ -85,7 +97,7 @@ struct BuildStepRunner: StepRunner {
         var number = 0
         return step.mounts.map { mount in
             switch mount.content {
-            case .mount:
+            case .mount, .agent:
                 defer { number += 1 }
                 return RuntimeSpec.Mount(destination: mount.target, type: "skiff-detached", source: "\(number)")
             case .tmpfs(let sizeBytes, let isReadOnly):

@@ -26,6 +26,7 @@ extension ContainerEngine {
             var request = try await request(parameters, body, tags, &undo)
             if let id = parameters.secretsID { request.secrets = try await deposits.takeSecrets(id) }
             request.explainsCache = parameters.explainsCache
+            request.agents = try Self.agents(parameters.agents)
             request.findImage = baseImages(parameters, send)
             guard parameters.call == "build" else {
                 try await tell(parameters.call, request, send)
@@ -74,10 +75,23 @@ extension ContainerEngine {
             return try await withContexts(Self.request(parameters, directory, tags), parameters, &undo)
         }
         let scratch = try await temporaryDirectory("fetch", &undo)
-        let fetched = try await RemoteContext(files: builds.remoteFiles).fetch(parameters.remote, to: directory, scratch: scratch)
+        let fetched = try await RemoteContext(files: builds.remoteFiles).fetch(
+            parameters.remote, to: directory, scratch: scratch,
+            keepsGitDirectory: ["1", "true"].contains(parameters.buildArguments["BUILDKIT_CONTEXT_KEEP_GIT_DIR"] ?? nil))
         var request = Self.request(parameters, fetched.directory, tags)
         if let dockerfile = fetched.dockerfile { request.dockerfile = .bytes(dockerfile) }
         return try await withContexts(request, parameters, &undo)
+    }
+
+    /// The engine and its client are on one machine, so that the engine can reach the client's agent itself.
+    private static func agents(_ given: [String: String]) throws -> [String: FilePath] {
+        try given.mapValues { text in
+            let path = FilePath(text)
+            guard path.isAbsolute, try lstatIfExists(path)?.kind == .socket else {
+                throw EngineError(.invalidArgument, "\(text) is not the socket of an SSH agent on the engine's machine")
+            }
+            return path
+        }
     }
 
     private func temporaryDirectory(_ kind: String, _ undo: inout UndoStack) async throws -> FilePath {

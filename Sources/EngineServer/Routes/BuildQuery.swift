@@ -13,6 +13,7 @@ struct BuildQuery {
         }
         parameters.remote = query["remote"] ?? ""
         parameters.namedContexts = try Self.object(query["contexts"], as: [String: String].self) ?? [:]
+        parameters.agents = try Self.object(query["ssh"], as: [String: String].self) ?? [:]
         parameters.ulimits = try Self.object(query["ulimits"], as: [Ulimit].self) ?? []
         parameters.dockerfile = (query["dockerfile"] ?? "").isEmpty ? "Dockerfile" : query["dockerfile"] ?? ""
         parameters.tags = query.all("t").filter { !$0.isEmpty }

@@ -22,7 +22,7 @@ enum BuildFlags {
     static let idFile = Flag<String>.text("iidfile", "Write the id of the image to this file")
     static let metadataFile = Flag<String>.text("metadata-file", "Write what is known of the result to this file, as JSON")
     static let secret = Flag<[String]>.list("secret", as: "secret", "A secret for RUN --mount: id=NAME[,src=FILE|,env=VARIABLE]")
-    static let ssh = Flag<[String]>.list("ssh", as: "agent", "An SSH agent for RUN --mount")
+    static let ssh = Flag<[String]>.list("ssh", as: "agent", "An SSH agent for RUN --mount: default|ID[=SOCKET]")
     static let context = Flag<[String]>.list("build-context", as: "name=value", "A named context: a folder, docker-image://… or an address") {
         _ = try ContextFlag.parse($0)
     }
@@ -89,9 +89,6 @@ struct ImageBuild {
             throw CommandFailure("--\(flag.name) is not available in this version of Skiff")
         }
         if call[BuildFlags.squash] { throw CommandFailure("--squash is not available in this version of Skiff") }
-        if !call[BuildFlags.ssh].isEmpty {
-            throw CommandFailure("--ssh: an SSH agent cannot be forwarded to a build in this version of Skiff; use a secret")
-        }
         var outputs = try call[BuildFlags.output].map(OutputFlag.parse)
         if call[BuildFlags.push] {
             if outputs.contains(where: { $0.kind != .image && $0.kind != .registry }) {
@@ -212,6 +209,11 @@ struct ImageBuild {
         query += try limits()
         query.append(("buildargs", Self.buildArguments(arguments, call.program.environment)))
         query.append(("labels", Self.object(EnvironmentList.labels(call[BuildFlags.label]).mapValues(JSONValue.string))))
+        let agents = try call[BuildFlags.ssh].map { try AgentFlag.parse($0, environment: call.program.environment) }
+        if !agents.isEmpty {
+            let paths = try agents.map { ($0.id, JSONValue.string(try $0.path(workingDirectory: call.program.workingDirectory))) }
+            query.append(("ssh", Self.object(Dictionary(paths) { $1 })))
+        }
         if let id = try await secrets() { query.append(("secrets", id)) }
         let contexts = try await namedContexts()
         if !contexts.isEmpty { query.append(("contexts", Self.object(contexts.mapValues(JSONValue.string)))) }

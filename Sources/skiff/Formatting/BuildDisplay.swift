@@ -91,7 +91,7 @@ struct BuildScreen {
         }
         if text.hasPrefix(" --->") { return text == " ---> Using cache\n" ? clear() + " ---> CACHED\n" : "" }
         let cleared = clear()
-        var lines = (unfinished + text).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        var lines = (unfinished + text).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
         unfinished = lines.popLast() ?? ""
         // What moves the cursor itself would spoil the picture.
         shown += lines.map { line in String(line.filter { !$0.isASCII || $0.asciiValue.map { $0 >= 32 && $0 != 127 } ?? true }.prefix(120)) }

@@ -54,6 +54,36 @@ struct SecretFlag: Sendable, Equatable {
     }
 }
 
+/// `--ssh default|ID[=SOCKET]`
+struct AgentFlag: Sendable, Equatable {
+    var id: String
+    var socket: String
+
+    static func parse(_ text: String, environment: [String: String]) throws -> AgentFlag {
+        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let id = parts[0].isEmpty ? "default" : parts[0]
+        if parts.count == 2 { return AgentFlag(id: id, socket: parts[1]) }
+        guard let socket = environment["SSH_AUTH_SOCK"], !socket.isEmpty else {
+            throw FlagValueError("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set")
+        }
+        return AgentFlag(id: id, socket: socket)
+    }
+
+    /// The socket itself, wherever links lead.
+    func path(workingDirectory: String) throws -> String {
+        let path = Paths.absolute(socket, in: workingDirectory)
+        var isDirectory = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            throw CommandFailure("failed to find the SSH agent: stat \(path): no such file or directory")
+        }
+        let attributes = try FileManager.default.attributesOfItem(atPath: path)
+        guard attributes[.type] as? FileAttributeType == .typeSocket else {
+            throw CommandFailure("\(path) is no socket: keys in files are not available in this version of Skiff, only an SSH agent is")
+        }
+        return path
+    }
+}
+
 /// `--output type=local,dest=DIR`, or only where to.
 struct OutputFlag: Sendable, Equatable {
     enum Kind: String, Sendable {
