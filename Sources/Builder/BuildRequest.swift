@@ -35,6 +35,8 @@ public struct BuildRequest: Sendable {
     public var noCacheStages: Set<String>
     /// Tells of each step that is done why there was no earlier result for it.
     public var explainsCache = false
+    /// Makes one layer of all that is added to the base image.
+    public var squashes = false
     /// What `RUN --mount=type=secret` may ask for, by id. Never part of an image, a cache key or a log.
     public var secrets: [String: [UInt8]] = [:]
     /// Sockets of the client's SSH agents for `RUN --mount=type=ssh`, by id.

@@ -93,7 +93,6 @@ def test_two_builds_of_the_same_are_the_same(skiff, own_engine, context, tmp_pat
 
 @pytest.mark.parametrize("options, message", [
     (["--ssh", "default=/nosuch"], "no such file"),
-    (["--squash"], "not available"),
     (["--annotation", "a=b"], "not available"),
     (["--cache-to", "type=local,dest=x"], "not available"),
     (["--output", "type=what"], 'unsupported output type "what"'),
@@ -134,3 +133,25 @@ def test_the_cache_has_a_limit(own_engine, context):
     engine = own_engine(arguments=["--build-cache-limit", "1MB"])
     engine.skiff("build", "-q", context({"Dockerfile": "FROM busybox\nRUN --mount=type=cache,target=/c head -c 4000000 /dev/zero > /c/big\n"}))
     wait_for(lambda: not [entry for entry in engine.client.api.df()["BuildCache"] if entry["Type"] == "exec.cachemount"], "the cache to go")
+
+
+def test_one_layer_of_many(skiff, client, context):
+    files = {"Dockerfile": """FROM busybox
+RUN mkdir -p /d/sub && echo one > /d/one && echo two > /d/two && echo x > /etc/added && chmod 700 /home
+RUN rm /d/one && rm -r /home/alice && ln /d/two /d/hard && echo changed > /etc/group && ln -s two /d/link
+COPY --chown=1234 f /d/f
+RUN rm -r /d/sub && mkdir /d/sub && chmod 1777 /d/sub && mv /bin/busybox /bin/bb && cp /bin/bb /bin/busybox && rm /bin/bb
+""", "f": "F"}
+    skiff("build", "-t", "many", context(files))
+    skiff("build", "--squash", "-t", "one", context(files))
+    many, one = (json.loads(skiff("inspect", name).out)[0] for name in ("many", "one"))
+    base = json.loads(skiff("inspect", "busybox").out)[0]["RootFS"]["Layers"]
+    assert len(one["RootFS"]["Layers"]) == len(base) + 1 and len(many["RootFS"]["Layers"]) == len(base) + 4
+    assert "0 added/0 changed/0 removed files" in skiff("image", "diff", "many", "one").out
+    # Overlays count the links of directories as they like.
+    look = ["sh", "-c", "cd /; find . -xdev -path ./proc -prune -o -path ./sys -prune -o -path ./dev -prune -o "
+                        "-exec stat -c '%n %F %a %u %g %h' {} + | grep -v etc/ | sed '/directory/s/ [0-9]*$//' | sort"]
+    assert run(skiff, *look, image="one") == run(skiff, *look, image="many")
+    assert skiff("history", "-q", "one").lines
+    image, _ = client.images.build(fileobj=io.BytesIO(b"FROM busybox\nRUN touch /a\nRUN touch /b\n"), squash=True, tag="py")
+    assert len(image.attrs["RootFS"]["Layers"]) == len(base) + 1

@@ -170,7 +170,7 @@ struct TreeCopy {
         try finish(item, from: source, in: directory)
     }
 
-    private mutating func copyItem(
+    mutating func copyItem(
         _ item: TreeWalk.Item, from source: borrowing OwnedFD, to directory: borrowing OwnedFD, _ path: String
     ) throws {
         if let existing = try fstatatIfExists(directory, item.name) {
@@ -242,7 +242,7 @@ struct TreeCopy {
         try futimens(file, modified: metadata.modified)
     }
 
-    private func finish(_ item: TreeWalk.Item, from source: borrowing OwnedFD, in directory: borrowing OwnedFD) throws {
+    func finish(_ item: TreeWalk.Item, from source: borrowing OwnedFD, in directory: borrowing OwnedFD) throws {
         let owner = owner ?? Ownership(of: item.metadata)
         try fchownat(directory, item.name, uid: owner.uid, gid: owner.gid)
         if item.metadata.kind != .symbolicLink {

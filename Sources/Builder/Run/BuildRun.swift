@@ -123,7 +123,8 @@ struct BuildRun {
         }
         try await pruneContexts(for: needed)
         try await buildStages(needed)
-        guard let state = finished[target]?.state else { throw BuildError.failed("the target stage was not built") }
+        guard var state = finished[target]?.state else { throw BuildError.failed("the target stage was not built") }
+        if request.squashes { try await squash(&state) }
         let image = try await finish(state)
         let unused = arguments.unused
         if !unused.isEmpty {
@@ -180,6 +181,24 @@ struct BuildRun {
             let value = try declaration.value.map { value throws(BuildError) in try expand.word(value) }
             arguments.declareGlobal(try expand.word(declaration.name), value)
         }
+    }
+
+    /// Makes one layer of all that the build has added to its base.
+    private func squash(_ state: inout ImageState) async throws {
+        let (store, layers, count) = (build.images.layers, state.layers, state.baseLayers)
+        guard layers.count > count + 1 else { return }
+        let scratch = try await StepScratch(in: directory, id: RandomHex.make(16))
+        try await store.holding(layers) {
+            try await stoppable { stop in
+                let root = OpenDirectory(try store.mount(layers: layers, upper: nil, work: nil))
+                let base = OpenDirectory(try store.mount(layers: Array(layers.prefix(count)), upper: nil, work: nil))
+                let target = OpenDirectory(try OwnedFD.open(scratch.upper, [.readOnly, .directory]))
+                try Squash.run(root: root, base: base, target: target, stop)
+            }
+        }
+        let layer = try await scratch.commit(to: store, heldBy: hold, notAfter: epoch)
+        try state.squash(
+            into: layer, created: now.description, comment: "merge \(state.id.map { "\($0)" } ?? "") to \(layer.map { "\($0)" } ?? "nothing")")
     }
 
     private func finish(_ state: ImageState) async throws -> Image {

@@ -10,6 +10,8 @@ struct ImageState: Sendable {
     private(set) var id: Digest?
     /// The image this is, as long as nothing was done to it.
     private(set) var unchanged: Image?
+    /// How many of the layers are those of the image that the first stage began with.
+    private(set) var baseLayers = 0
     /// Whether this stage has a `CMD` of its own; an inherited one goes when `ENTRYPOINT` is set.
     var hasOwnCommand = false
 
@@ -23,6 +25,7 @@ struct ImageState: Sendable {
         config = image.config
         id = image.id
         unchanged = image
+        baseLayers = image.layers.count
     }
 
     /// `FROM` an earlier stage.
@@ -81,6 +84,18 @@ struct ImageState: Sendable {
         if let layer { config.rootfs.diffIDs.append(layer) }
         unchanged = nil
         id = Digest.sha256(of: try Self.document(config))
+    }
+
+    /// Puts one layer in the place of all above the base's; history still tells of each step.
+    mutating func squash(into layer: Digest?, created: String, comment: String) throws {
+        var kept = baseLayers
+        for index in (config.history ?? []).indices where config.history?[index].emptyLayer != true {
+            if kept > 0 { kept -= 1 } else { config.history?[index].emptyLayer = true }
+        }
+        config.rootfs.diffIDs = Array(layers.prefix(baseLayers))
+        var history = ImageConfig.History(created: created, createdBy: "", emptyLayer: layer == nil ? true : nil)
+        history.comment = comment
+        try add(history, layer: layer)
     }
 
     /// The same configuration always gives the same bytes.

@@ -21,6 +21,8 @@ public struct BuildParameters: Sendable {
     /// "build", or what to tell of the Dockerfile instead: "check", "outline", "targets".
     public var call = "build"
     public var quiet = false
+    /// Makes one layer of all that is added to the base image.
+    public var squashes = false
     /// Tells why a step had to be done.
     public var explainsCache = false
     /// Asks the registries for base images that are here, too.

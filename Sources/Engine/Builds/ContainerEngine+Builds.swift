@@ -25,6 +25,7 @@ extension ContainerEngine {
         do {
             var request = try await request(parameters, body, tags, &undo)
             if let id = parameters.secretsID { request.secrets = try await deposits.takeSecrets(id) }
+            request.squashes = parameters.squashes
             request.explainsCache = parameters.explainsCache
             request.agents = try Self.agents(parameters.agents)
             request.findImage = baseImages(parameters, send)

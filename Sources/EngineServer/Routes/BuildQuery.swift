@@ -20,6 +20,7 @@ struct BuildQuery {
         parameters.noCache = query.flag("nocache")
         parameters.noCacheStages = query.all("nocachefilter")
         parameters.call = (query["call"] ?? "").isEmpty ? "build" : query["call"] ?? ""
+        parameters.squashes = query.flag("squash")
         parameters.explainsCache = query.flag("explaincache")
         parameters.quiet = query.flag("q")
         parameters.target = (query["target"] ?? "").isEmpty ? nil : query["target"]
@@ -39,10 +40,8 @@ struct BuildQuery {
         parameters.extraHosts = query.all("extrahosts").filter { !$0.isEmpty }
         parameters.pulls = query.flag("pull")
         parameters.platform = query["platform"] ?? ""
-        for (name, what) in [
-            ("squash", "squashing"), ("outputs", "build output other than an image"),
-        ] where query.flag(name) {
-            throw EngineError(.notImplemented, "\(what) is not available in this version of Skiff")
+        if query.flag("outputs") {
+            throw EngineError(.notImplemented, "build output other than an image is not available in this version of Skiff; ask for it afterwards")
         }
         self.parameters = parameters
     }

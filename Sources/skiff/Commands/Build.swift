@@ -49,7 +49,7 @@ enum BuildFlags {
         "annotation", "attest", "allow", "builder", "cache-to", "security-opt", "isolation", "sbom", "provenance",
     ].map { Flag<[String]>.list($0, "Not available").hidden() }
 
-    static let squash = Flag<Bool>.toggle("squash", "Not available").hidden()
+    static let squash = Flag<Bool>.toggle("squash", "Make one layer of all that the build adds to its base")
 
     /// Say what is so anyway.
     static let granted: [any FlagDefinition] = [
@@ -88,7 +88,6 @@ struct ImageBuild {
         for flag in BuildFlags.refused where call.flags.isGiven(flag) {
             throw CommandFailure("--\(flag.name) is not available in this version of Skiff")
         }
-        if call[BuildFlags.squash] { throw CommandFailure("--squash is not available in this version of Skiff") }
         var outputs = try call[BuildFlags.output].map(OutputFlag.parse)
         if call[BuildFlags.push] {
             if outputs.contains(where: { $0.kind != .image && $0.kind != .registry }) {
@@ -199,6 +198,7 @@ struct ImageBuild {
     private func query(_ action: String, _ arguments: [String], _ isSecond: Bool) async throws -> [(String, String)] {
         var query = [("rm", "1"), ("networkmode", call[BuildFlags.network])]
         if !isSecond { query += tags.map { ("t", $0) } }
+        if call[BuildFlags.squash] { query.append(("squash", "1")) }
         if call[BuildFlags.explain] { query.append(("explaincache", "1")) }
         if action != "build" { query.append(("call", action)) }
         if call[BuildFlags.noCache] || isSecond { query.append(("nocache", "1")) }
