@@ -99,16 +99,16 @@ RUN --mount=type=secret,id=token --mount=type=secret,id=token,env=TOKEN test "$T
     ("RUN --mount=type=bind,target=/ true", 'invalid mount target "/"'),
     ("RUN --mount=type=cache,target=/bin/busybox true", "not a directory"),
 ])
-def test_a_bad_mount_is_explained_and_leaves_nothing(engine, cli, context, line, message):
-    failed = build(cli, context({"Dockerfile": f"FROM busybox\n{line}\n"}), code=1)
+def test_a_bad_mount_is_explained_and_leaves_nothing(engine, skiff, context, line, message):
+    failed = build(skiff, context({"Dockerfile": f"FROM busybox\n{line}\n"}), code=1)
     assert message.lower() in failed.err.lower()
     assert not [path for path in (engine.data_root / "tmp").iterdir() if path.name.startswith(("build-", "context-", "step-"))]
 
 
-def test_a_script_with_an_interpreter_line(cli, context):
+def test_a_script_with_an_interpreter_line(skiff, context):
     directory = context({"Dockerfile": "FROM busybox\nRUN <<EOF\n#!/bin/awk -f\nBEGIN { print \"from awk\" > \"/said\" }\nEOF\n"})
-    build(cli, directory)
-    assert run(cli, "cat", "/said") == "from awk\n"
+    build(skiff, directory)
+    assert run(skiff, "cat", "/said") == "from awk\n"
 
 
 def test_two_builds_share_a_cache_or_wait_for_it(skiff, context):

@@ -104,9 +104,9 @@ ADD --checksum={digest} {site.url}/f.txt /checked
     ("ADD http://127.0.0.1:9/a.git#--upload-pack=x /x", "invalid Git ref"),
     ("ADD git://127.0.0.1:9/a /x", "failed to fetch"),
 ])
-def test_what_cannot_be_fetched_is_explained(engine, cli, site, context, line, message):
+def test_what_cannot_be_fetched_is_explained(engine, skiff, site, context, line, message):
     site.redirects["/away"] = "file:///etc/passwd"
-    failed = build(cli, context({"Dockerfile": f"FROM busybox\n{line.format(url=site.url)}\n"}), code=1)
+    failed = build(skiff, context({"Dockerfile": f"FROM busybox\n{line.format(url=site.url)}\n"}), code=1)
     assert message.lower() in failed.err.lower()
     assert not [path for path in (engine.data_root / "tmp").iterdir() if path.name.startswith(("build-", "context-", "fetch-"))]
 
@@ -180,25 +180,25 @@ def _answers(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_git_repositories(cli, repository, context):
+def test_git_repositories(skiff, repository, context):
     directory = context({"Dockerfile": f"""FROM busybox
 ADD {repository.url} /head
 ADD {repository.url}#v1:docs /tagged
 ADD --checksum={repository.first[:12]} {repository.url}?tag=v1 /checked
 ADD --keep-git-dir=true {repository.url}#{repository.first} /whole
 """})
-    build(cli, directory)
-    said = run(cli, "sh", "-c", "cat /head/docs/page /tagged/page /checked/docs/page; ls -A /head; stat -c %a /head/run.sh /head/docs/page;"
+    build(skiff, directory)
+    said = run(skiff, "sh", "-c", "cat /head/docs/page /tagged/page /checked/docs/page; ls -A /head; stat -c %a /head/run.sh /head/docs/page;"
                                 "readlink /head/out; cat /whole/.git/HEAD")
     assert said == f"second\nfirst\nfirst\ndocs\nout\nrun.sh\n755\n644\n/etc\n{repository.first}\n"
-    again = build(cli, directory)
+    again = build(skiff, directory)
     assert again.all.count("ACHED") + again.all.count("Using cache") == 4
     assert not (repository.root / "hooked").exists()
     wrong = context({"Dockerfile": f"FROM busybox\nADD --checksum={repository.second} {repository.url}#v1 /x\n"}, "wrong")
-    assert "expected checksum to match" in build(cli, wrong, code=1).err
+    assert "expected checksum to match" in build(skiff, wrong, code=1).err
     for reference, message in (("nosuch", "does not contain ref nosuch"), ("main:nosuch", "has no directory nosuch"), ("main:out/ssl", "has no directory")):
         bad = context({"Dockerfile": f"FROM busybox\nADD {repository.url}#{reference} /x\n"}, "bad")
-        assert message in build(cli, bad, code=1).err
+        assert message in build(skiff, bad, code=1).err
 
 
 def test_a_submodule_does_not_read_files_of_the_host(skiff, repository, context):
@@ -239,7 +239,7 @@ RUN --mount=from=other,target=/m ls -A /m > /names
     assert "not available" in skiff("build", "--build-context", "x=oci-layout:///x", directory, code=None).err
 
 
-def test_parents_links_and_letters(cli, context):
+def test_parents_links_and_letters(skiff, context):
     directory = context({
         "a/top.md": "4", "Dockerfile": """FROM busybox
 RUN mkdir /real && ln -s /real /link
@@ -248,6 +248,6 @@ COPY --link --chown=1234:44 a/one /link/one
 COPY --chmod=u+x,go=r a/one /modes
 COPY --exclude=*.md a /excluded/
 """, "a/one": "1", "a/b/two.txt": "2", "a/b/c/three.md": "3"})
-    build(cli, directory)
-    said = run(cli, "sh", "-c", "cd /p; find . -type f | sort; stat -c '%u:%g' /link/one; ls -A /real; stat -c %a /modes; cd /excluded; find . -type f | sort")
+    build(skiff, directory)
+    said = run(skiff, "sh", "-c", "cd /p; find . -type f | sort; stat -c '%u:%g' /link/one; ls -A /real; stat -c %a /modes; cd /excluded; find . -type f | sort")
     assert said == "./a/b/c/three.md\n./a/top.md\n./b/two.txt\n1234:44\n744\n./b/c/three.md\n./b/two.txt\n./one\n"

@@ -46,7 +46,7 @@ enum BuildFlags {
 
     /// Known to Docker, and not to be had here: refused rather than passed over.
     static let refused: [Flag<[String]>] = [
-        "annotation", "attest", "allow", "builder", "cache-to", "security-opt", "isolation", "sbom", "provenance",
+        "annotation", "attest", "allow", "builder", "cache-from", "cache-to", "security-opt", "isolation", "sbom", "provenance",
     ].map { Flag<[String]>.list($0, "Not available").hidden() }
 
     static let squash = Flag<Bool>.toggle("squash", "Make one layer of all that the build adds to its base")
@@ -56,7 +56,6 @@ enum BuildFlags {
         Flag<Bool>.toggle("rm", initially: true, "Remove intermediate containers").hidden(),
         Flag<Bool>.toggle("force-rm", "Always remove intermediate containers").hidden(),
         Flag<Bool>.toggle("compress", "Ignored").hidden(),
-        Flag<[String]>.list("cache-from", "Ignored").hidden(),
         RenamedFlag(name: "print", of: call),
     ]
 
