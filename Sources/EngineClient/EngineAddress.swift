@@ -5,11 +5,11 @@ public enum EngineAddress: Sendable, Equatable, CustomStringConvertible {
     /// A machine whose engine is reached by way of ssh(1); `socket` is its engine's where it is not the usual one.
     case ssh(user: String?, host: String, port: Int?, socket: String?)
 
-    /// Reads `unix:///path`, `tcp://host:port`, `http://host:port`, `https://host:port` and `ssh://user@host:port`.
+    /// Reads `unix:///path`, `tcp://host:port`, `http://host:port` and `ssh://user@host:port`.
     public init(_ text: String) throws {
         if let path = text.suffix(after: "unix://"), !path.isEmpty {
             self = .unix(path: path)
-        } else if let rest = text.suffix(after: "tcp://") ?? text.suffix(after: "http://") ?? text.suffix(after: "https://") {
+        } else if let rest = text.suffix(after: "tcp://") ?? text.suffix(after: "http://") {
             self = try Self.tcp(rest, text)
         } else if let rest = text.suffix(after: "ssh://") {
             self = try Self.ssh(rest, text)
@@ -48,7 +48,8 @@ public enum EngineAddress: Sendable, Equatable, CustomStringConvertible {
             place = place[..<colon]
         }
         let host = unbracketed(place)
-        guard isPlain(host) else { throw failure }
+        // The other machine's shell reads the path.
+        guard isPlain(host), path.isEmpty || isPlain(path.replacing("/", with: "_")) else { throw failure }
         return .ssh(user: user, host: host, port: port, socket: path.count > 1 ? path : nil)
     }
 

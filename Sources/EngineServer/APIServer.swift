@@ -42,14 +42,14 @@ public struct APIServer: Sendable {
                 channel.eventLoop.makeCompletedFuture { try Self.configure(channel, tls) }
             }
         }
-        let isPlain = place.isPlainInternet
+        let (isOpen, names) = (place.isOpenToEverybody, place.names)
         ready()
         try await server.executeThenClose { connections in
             try await withThrowingDiscardingTaskGroup { tasks in
                 for try await connection in connections {
                     tasks.addTask {
                         await Connection(
-                            channel: connection, router: router, identity: identity, refusesBrowsers: isPlain, logger: logger
+                            channel: connection, router: router, identity: identity, refusesBrowsers: isOpen, names: names, logger: logger
                         ).serve()
                     }
                 }

@@ -8,14 +8,21 @@ public enum ListenerPlace: Sendable {
     /// A TCP port. Without `tls` everybody who reaches it is root.
     case internet(host: String, port: Int, tls: ServerTLS?)
 
-    var isPlainInternet: Bool {
-        if case .internet(_, _, nil) = self { true } else { false }
+    /// Everybody who can open a connection gets in.
+    var isOpenToEverybody: Bool {
+        if case .internet(_, _, let tls) = self { tls?.asksForCertificates != true } else { false }
+    }
+
+    /// Of a port without encryption: by which names it is meant. A page that has its own name point here says another.
+    var names: [String]? {
+        if case .internet(let host, _, nil) = self { ["localhost", host] } else { nil }
     }
 }
 
 /// The engine's certificate, and whose clients it lets in.
 public struct ServerTLS: Sendable {
     private let context: NIOSSLContext
+    let asksForCertificates: Bool
 
     /// Files in PEM form. With `authority` only clients get in that show a certificate of it.
     public init(certificate: String, key: String, authority: String?) throws {
@@ -23,6 +30,7 @@ public struct ServerTLS: Sendable {
             certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
             privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
         configuration.minimumTLSVersion = .tlsv12
+        asksForCertificates = authority != nil
         if let authority {
             configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authority))
             // Who the client is matters, not where it is.

@@ -14,9 +14,14 @@ struct EngineSockets {
     /// With no host named, what systemd has handed over, or else a socket in the exec root.
     init(hosts: [String], execRoot: FilePath, security: TransportSecurity, logger: Logger) throws {
         self.security = security
+        let count = InheritedSocket.count
         let inherited = try InheritedSocket.take()
         var rest = hosts
         if let inherited {
+            // Who may come in over a network is checked only for ports that are opened here.
+            guard count == 1, try InheritedSocket.isLocal(inherited) else {
+                throw ValidationError("one unix socket can be handed over; ports are opened by --host tcp://ADDRESS:PORT")
+            }
             places.append(.socket(inherited.release()))
             rest.removeAll { $0.hasPrefix("fd://") }
         } else if hosts.isEmpty {

@@ -82,10 +82,10 @@ struct Main: ParsableCommand {
             throw ValidationError("skiffd has to run as root in this version of Skiff")
         }
         ignoreBrokenPipes()
-        let execRoot = FilePath(execRoot).lexicallyNormalized()
+        let execRoot = try Self.root(execRoot)
         let file = try DaemonConfiguration.load(configFile)
         var paths = EnginePaths(
-            dataRoot: FilePath(dataRoot).lexicallyNormalized(), execRoot: execRoot, runtime: try runtimePath())
+            dataRoot: try Self.root(dataRoot), execRoot: execRoot, runtime: try runtimePath())
         let cdi = cdiDirectories + file.cdiSpecDirs
         if !cdi.isEmpty { paths.cdiDirectories = cdi.map { FilePath($0) } }
         paths.journal = FilePath(journalSocket)
@@ -104,6 +104,13 @@ struct Main: ParsableCommand {
         try sockets.remove()
         try await engine.close()
         withExtendedLifetime(lock) {}
+    }
+
+    /// By the name that the kernel gives it: what is mounted below is looked for by that.
+    private static func root(_ path: String) throws -> FilePath {
+        let path = FilePath(path).lexicallyNormalized()
+        try makeDirectories(path, mode: 0o700)
+        return try realPath(of: try OwnedFD.open(path, [.path, .directory]))
     }
 
     /// Until SIGTERM or SIGINT.

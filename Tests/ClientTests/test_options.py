@@ -269,6 +269,33 @@ def test_a_volume_that_is_a_directory_of_the_host(cli, engine, tmp_path):
     assert not [line for line in open("/proc/self/mountinfo") if str(engine.data_root / "volumes") in line]
 
 
+def test_a_data_root_behind_a_link_loses_nothing_of_the_host(own_engine, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    host = tmp_path / "host"
+    host.mkdir()
+    (host / "file").write_text("kept")
+    engine = own_engine(data_root=tmp_path / "link")
+    engine.docker("volume", "create", "-o", "type=none", "-o", "o=bind", "-o", f"device={host}", "host")
+    engine.docker("run", "--rm", "-v", "host:/h", "busybox", "true")
+    engine.docker("volume", "rm", "host")
+    assert (host / "file").read_text() == "kept"
+
+
+def test_cp_brings_no_mounts_to_the_host(cli, tmp_path):
+    (tmp_path / "sub").mkdir()
+    subprocess.run(["mount", "--bind", tmp_path, tmp_path], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", tmp_path], check=True)
+        mounts = lambda: [line for line in open("/proc/self/mountinfo") if str(tmp_path) in line]
+        before = mounts()
+        cli("create", "--name", "box", "-v", f"{tmp_path}:/d", "-v", "vol:/d/sub", "busybox")
+        cli("cp", "box:/d/sub", tmp_path / "copy")
+        assert mounts() == before
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
 def test_options_of_a_volume_are_checked(cli, tmp_path):
     assert 'invalid option: "foo"' in cli("volume", "create", "-o", "foo=bar", "gone", code=1).err
     assert 'missing required option: "device"' in cli("volume", "create", "-o", "type=tmpfs", "gone", code=1).err

@@ -31,7 +31,7 @@ struct ContextTests {
     @Test(
         "addresses",
         arguments: [
-            ("tcp://h", EngineAddress.tcp(host: "h", port: 2375)), ("https://h:1", .tcp(host: "h", port: 1)),
+            ("tcp://h", EngineAddress.tcp(host: "h", port: 2375)), ("http://h:1", .tcp(host: "h", port: 1)),
             ("tcp://[::1]:2", .tcp(host: "::1", port: 2)),
             ("ssh://me@h:22/run/x.sock", .ssh(user: "me", host: "h", port: 22, socket: "/run/x.sock")),
             ("ssh://h", .ssh(user: nil, host: "h", port: nil, socket: nil)),
@@ -42,7 +42,10 @@ struct ContextTests {
 
     @Test(
         "what a shell or ssh would take for something else is no host",
-        arguments: ["ssh://", "ssh://-oProxyCommand=x", "ssh://a b", "ssh://h;x", "ssh://-l@h", "ssh://u:p@h", "ssh://h:x", "foo"])
+        arguments: [
+            "ssh://", "ssh://-oProxyCommand=x", "ssh://a b", "ssh://h;x", "ssh://-l@h", "ssh://u:p@h", "ssh://h:x", "ssh://h/x;y", "ssh://h/$(x)",
+            "https://h:1", "foo",
+        ])
     func badAddresses(text: String) {
         #expect(throws: EngineConnectionError.self) { try EngineAddress(text) }
     }

@@ -27,6 +27,7 @@ actor Container {
     var pendingAttaches: [Int: PendingAttach] = [:]
     /// The restart that a policy has scheduled.
     var scheduledRestart: Task<Void, Never>?
+    var lastUpdate: Task<[String], any Error>?
     var restartDelay = RestartBackOff()
     /// The last signal that we have sent to the present process, and why.
     var lastSignal: (signal: Signal, reason: ExitCause.Sender)?

@@ -195,19 +195,19 @@ struct PortRange: Equatable {
 /// `name=`: a regular expression, as with Docker, or a part of the name where it is none.
 struct NamePattern {
     private let text: String
-    private let expression: Regex<AnyRegexOutput>?
+    private let expression: BoundedPattern?
 
     init(_ text: String) {
         // A slash in front is that of Docker's own names.
         self.text = text.hasPrefix("/") ? String(text.dropFirst()) : text.hasPrefix("^/") ? "^" + text.dropFirst(2) : text
         let plain = self.text.utf8.allSatisfy { VolumeStore.isNameByte($0) && $0 != 46 }
         // What is no expression is looked for as it stands.
-        expression = plain ? nil : try? Regex(self.text)
+        expression = plain ? nil : BoundedPattern(self.text)
     }
 
     func matches(_ name: String) -> Bool {
         guard let expression else { return name.contains(text) }
-        return name.firstMatch(of: expression) != nil
+        return expression.matches(name)
     }
 }
 

@@ -75,6 +75,8 @@ struct StoppedRoot {
         for (part, source) in zip(parts, sources) {
             guard let source else { continue }
             try source.withOwned { source in
+                // A copy of a mount that the host shares would take what is mounted on it here back to the host.
+                try Mount.setAttributes(source, propagation: .isPrivate, recursive: true)
                 if part.mount.readOnly { try Mount.setAttributes(source, set: .readOnly) }
                 let isDirectory = try fstat(source).kind == .directory
                 try root.withOwned { try Mount.attach(source, to: try target(part.mount.destination, isDirectory, $0)) }

@@ -72,7 +72,8 @@ extension Container {
         try await writeConfiguration(root, mounts.numbers)
 
         let launcher = SupervisorLaunch(context: context)
-        let launched = try await launcher.run(directory: directory, arguments: try supervisorArguments(), root: root, mounts: mounts.all.map(\.mount))
+        let arguments = try await supervisorArguments()
+        let launched = try await launcher.run(directory: directory, arguments: arguments, root: root, mounts: mounts.all.map(\.mount))
         // The supervisor ends the waiting process when this connection closes before START.
         undo.add("end the supervisor") { [reaper = context.reaper] in
             launched.supervisor.close()
@@ -90,18 +91,28 @@ extension Container {
             pid: launched.pid, supervisor: launched.supervisor, supervisorPID: launched.supervisorPID)
     }
 
-    private func supervisorArguments() throws -> [String] {
+    /// For the supervisor alone: variables may be secrets.
+    private func write(_ text: String, _ name: String) async throws {
+        let path = paths.runtime.appending(name)
+        try await blocking { try writeAtomically(Array(text.utf8), to: path, sync: false) }
+    }
+
+    private func supervisorArguments() async throws -> [String] {
         var arguments = ["--id", id]
         let log = try LogOptions(record.hostConfig.LogConfig)
         if log.driver != .none {
             arguments += ["--log", paths.log.string, "--log-size", "\(log.maxBytes)", "--log-files", "\(log.maxFiles)"]
-            if let attributes = try log.attributes.json(of: record) { arguments += ["--log-attributes", attributes] }
+            if let attributes = try log.attributes.json(of: record) {
+                try await write(attributes, "log-attributes.json")
+                arguments.append("--log-attributes")
+            }
             if log.driver == .journald {
                 let socket = context.paths.journal
                 guard try lstatIfExists(socket) != nil else {
                     throw EngineError(.internalError, "failed to initialize logging driver: journald is not enabled on this host")
                 }
-                arguments += ["--journal", socket.string, try log.attributes.journalFields(of: record)]
+                try await write(try log.attributes.journalFields(of: record), "journal.json")
+                arguments += ["--journal", socket.string]
             }
         }
         if record.config.OpenStdin == true { arguments.append("--stdin") }

@@ -6,12 +6,20 @@ import OCI
 extension Container {
     /// `docker update`: limits of a living container change in place. Answers warnings.
     func update(_ update: ContainerUpdateRequest) async throws -> [String] {
-        let changed: HostConfig
-        do {
-            changed = try ContainerUpdate(update).applied(to: record.hostConfig)
-        } catch {
-            throw EngineError(error.kind, "Cannot update container \(id): \(error.message)")
+        // One after the other: each begins with what the one before has left.
+        let before = lastUpdate
+        let task = Task {
+            _ = await before?.result
+            return try await self.updateNow(update)
         }
+        lastUpdate = task
+        return try await task.value
+    }
+
+    private func updateNow(_ update: ContainerUpdateRequest) async throws -> [String] {
+        // A start that has begun has read the old limits, and has no process yet that could get the new ones.
+        await startSettled()
+        let changed = try applied(update)
         switch phase {
         case .removing, .removed:
             throw EngineError(.conflict, "Cannot update container \(id): container is marked for removal and cannot be \"update\"")
@@ -31,6 +39,14 @@ extension Container {
         try await save()
         publish("update")
         return warnings
+    }
+
+    private func applied(_ update: ContainerUpdateRequest) throws -> HostConfig {
+        do {
+            return try ContainerUpdate(update).applied(to: record.hostConfig)
+        } catch {
+            throw EngineError(error.kind, "Cannot update container \(id): \(error.message)")
+        }
     }
 }
 

@@ -39,7 +39,7 @@ extension Container {
             if phase.isPaused { continue }
             let result = await probe(check)
             guard !Task.isCancelled, phase.process?.pid == pid else { return }
-            await note(result, check)
+            await note(result, check, pid: pid)
         }
     }
 
@@ -48,14 +48,16 @@ extension Container {
         return .nanoseconds(max(0, Timestamp.now().unixNanoseconds - started.unixNanoseconds))
     }
 
-    private func note(_ result: HealthcheckResult, _ check: HealthCheck) async {
+    private func note(_ result: HealthcheckResult, _ check: HealthCheck, pid: Int32) async {
         guard var health = record.state.health else { return }
         let changed = health.record(result, retries: check.retries, inStartPeriod: uptime < check.startPeriod)
         record.state.health = health
-        guard changed else { return }
-        publish("health_status: \(health.status.rawValue)")
-        await saveOrReport()
-        if health.status == .unhealthy { restartUnhealthy() }
+        if changed {
+            publish("health_status: \(health.status.rawValue)")
+            await saveOrReport()
+        }
+        // Not only at the change: it may have been paused then, or the engine have been replaced.
+        if health.status == .unhealthy { await restartUnhealthy(pid: pid) }
     }
 
     private func probe(_ check: HealthCheck) async -> HealthcheckResult {

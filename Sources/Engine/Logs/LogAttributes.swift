@@ -57,9 +57,9 @@ struct LogAttributes: Sendable, Equatable {
     }
 
     private static func add(_ values: [String: String], _ names: [String], _ pattern: String?, to found: inout [String: String]) {
-        let expression = pattern.flatMap { try? Regex($0) }  // It was read before.
+        let expression = pattern.flatMap { BoundedPattern($0) }  // It was read before.
         for (name, value) in values {
-            if names.contains(name) || expression.map({ name.firstMatch(of: $0) != nil }) == true { found[name] = value }
+            if names.contains(name) || expression?.matches(name) == true { found[name] = value }
         }
     }
 }

@@ -63,7 +63,7 @@ struct LogOptions: Sendable, Equatable {
         case "labels": attributes.labels = value.split(separator: ",").map(String.init)
         case "env": attributes.variables = value.split(separator: ",").map(String.init)
         case "labels-regex", "env-regex":
-            guard (try? Regex(value)) != nil else {  // Docker's text names its own parser's reason.
+            guard BoundedPattern(value) != nil else {  // Docker's text names its own parser's reason.
                 throw EngineError(.invalidArgument, "error parsing regexp: \(value)")
             }
             if name == "env-regex" { attributes.variablePattern = value } else { attributes.labelPattern = value }

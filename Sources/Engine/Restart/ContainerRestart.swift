@@ -17,12 +17,15 @@ extension Container {
     }
 
     /// With the policy `on-unhealthy`: ends a container whose health check has failed, so that it is started again.
-    func restartUnhealthy() {
+    func restartUnhealthy(pid: Int32) async {
         let policy = record.hostConfig.RestartPolicy
-        guard policy?.Name == "on-unhealthy", let process = phase.process, !phase.isPaused else { return }
+        guard policy?.Name == "on-unhealthy", let process = phase.process, process.pid == pid, !phase.isPaused,
+            record.state.endedUnhealthy != true
+        else { return }
         let limit = policy?.MaximumRetryCount ?? 0
         guard limit == 0 || record.state.restartCount < limit else { return }
         record.state.endedUnhealthy = true
+        await saveOrReport()
         logger.info("restarting an unhealthy container")
         Task { await self.endUnhealthy(process) }
     }

@@ -22,6 +22,8 @@ public actor VolumeStore {
     /// Who has a volume with options mounted: ids of containers.
     private var users: [String: Set<String>] = [:]
     private var mounted: Set<String> = []
+    /// Being removed: nobody gets them any more.
+    private var leaving: Set<String> = []
     /// The last mounting or unmounting of a volume; the next one comes after it.
     private var work: [String: Task<Void, any Error>] = [:]
 
@@ -44,6 +46,7 @@ public actor VolumeStore {
         let name = name ?? makeID()
         try Self.check(name)
         _ = try LocalVolume(options)
+        try checkStays(name)
         if let record = records[name] { return volume(record) }
         let record = Record(name: name, created: Timestamp.now().description, labels: labels, options: options)
         records[name] = record
@@ -68,6 +71,7 @@ public actor VolumeStore {
 
     /// Sees to it that a volume with options is mounted as long as somebody uses it; nothing to do for others.
     func use(_ name: String, by user: String) async throws {
+        try checkStays(name)
         guard records[name]?.options.isEmpty == false else { return }
         users[name, default: []].insert(user)
         do {
@@ -76,6 +80,10 @@ public actor VolumeStore {
             users[name]?.remove(user)
             throw error
         }
+    }
+
+    private func checkStays(_ name: String) throws {
+        if leaving.contains(name) { throw EngineError(.conflict, "volume \(name) is being removed") }
     }
 
     /// The user needs none of its volumes any more.
@@ -116,7 +124,12 @@ public actor VolumeStore {
         guard isWanted != mounted.contains(name) else { return }
         let directory = directory(name)
         guard isWanted else {
-            try await blocking { for point in try MountNamespace.mountPoints(below: directory) { try Mount.detach(point) } }
+            try await blocking {
+                for point in try MountNamespace.mountPoints(below: directory) { try Mount.detach(point) }
+                guard try MountNamespace.mountPoints(below: directory).isEmpty else {
+                    throw EngineError(.internalError, "something is still mounted at \(directory)")
+                }
+            }
             mounted.remove(name)
             return
         }
@@ -138,8 +151,11 @@ public actor VolumeStore {
     func remove(_ name: String) async throws {
         guard records[name] != nil else { throw EngineError(.notFound, "get \(name): no such volume") }
         guard users[name]?.isEmpty ?? true else { throw EngineError(.conflict, "remove \(name): volume is in use") }
+        guard leaving.insert(name).inserted else { throw EngineError(.conflict, "remove \(name): volume is being removed") }
+        defer { leaving.remove(name) }
         // What is mounted there is not the volume's own to be emptied.
         try await settle(name)
+        guard !mounted.contains(name) else { throw EngineError(.conflict, "remove \(name): volume is in use") }
         try await database.volumes.delete(name: name)
         records[name] = nil
         work[name] = nil

@@ -11,6 +11,8 @@ struct Connection: Sendable {
     let identity: ServerIdentity
     /// Where everybody may come who can open a connection, a page in somebody's browser can too.
     var refusesBrowsers = false
+    /// Besides addresses, what a request may call this machine; nil: anything.
+    var names: [String]?
     let logger: Logger
 
     func serve() async {
@@ -67,6 +69,9 @@ struct Connection: Sendable {
         if refusesBrowsers, request.headers.contains(name: "origin") {
             throw EngineError(.forbidden, "requests of web pages are not answered on a connection without certificates")
         }
+        if let names, let host = request.headers.first(name: "host").map(Self.hostName), !names.contains(host), !Self.isAddress(host) {
+            throw EngineError(.forbidden, "this engine is not called \(host): use its address")
+        }
         if request.method == .OPTIONS { return .status(.ok) }
         guard let (handler, parameters) = router.find(request.method, request.path) else {
             throw EngineError(.notFound, "page not found")
@@ -75,6 +80,13 @@ struct Connection: Sendable {
         request.parameters = parameters
         return try await handler(request)
     }
+
+    private static func hostName(_ host: String) -> String {
+        if host.hasPrefix("[") { return String(host.dropFirst().prefix { $0 != "]" }) }
+        return String(host.prefix { $0 != ":" })
+    }
+
+    private static func isAddress(_ host: String) -> Bool { (try? SocketAddress(ipAddress: host, port: 0)) != nil }
 
     /// Runs the work in a task that is cancelled when the connection closes.
     private func untilClientLeaves<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {

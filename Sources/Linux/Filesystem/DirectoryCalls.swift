@@ -51,6 +51,12 @@ public func symlinkat(_ target: [UInt8], _ directory: borrowing OwnedFD, _ name:
     try check("symlinkat", name.description) { name.withCString { Glibc.symlinkat(text, raw, $0) } }
 }
 
+/// Where an open directory lies, without links on the way: as the kernel names it in mountinfo.
+public func realPath(of directory: borrowing OwnedFD) throws(SystemError) -> FilePath {
+    let processes = try OwnedFD.open("/proc/self/fd", [.path, .directory])
+    return FilePath(String(decoding: try readlinkat(processes, FileName("\(directory.raw)")), as: UTF8.self))
+}
+
 public func readlinkat(_ directory: borrowing OwnedFD, _ name: FileName) throws(SystemError) -> [UInt8] {
     let raw = directory.raw
     var buffer = [CChar](repeating: 0, count: 4097)

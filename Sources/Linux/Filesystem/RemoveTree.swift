@@ -19,6 +19,8 @@ public func removeTree(in directory: borrowing OwnedFD, _ name: FileName) throws
     } catch  where error.errno == .noSuchFileOrDirectory {
         return
     }
+    // What is mounted there belongs to somebody else.
+    if try isMountPoint(directory, name) { throw SystemError(errno: .resourceBusy, call: "remove tree", subject: name.description) }
     for child in try namesInDirectory(opened) { try removeTree(in: opened, child) }
     do {
         try unlinkat(directory, name, directory: true)

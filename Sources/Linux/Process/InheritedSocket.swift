@@ -16,6 +16,24 @@ public enum InheritedSocket {
         return socket
     }
 
+    /// Whether it is one of the machine itself (unix(7)), and not of a network.
+    public static func isLocal(_ socket: borrowing OwnedFD) throws(SystemError) -> Bool {
+        var address = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let raw = socket.raw
+        try check("getsockname") {
+            withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    getsockname(raw, __SOCKADDR_ARG(__sockaddr__: $0), &length)
+                }
+            }
+        }
+        return Int32(address.ss_family) == AF_UNIX
+    }
+
+    /// How many there are; only the first one is taken.
+    public static var count: Int { getenv("LISTEN_FDS").flatMap { Int(String(cString: $0)) } ?? 0 }
+
     /// Takes over a descriptor that whoever started the program named on the command line.
     public static func adopt(_ number: Int32) throws(SystemError) -> OwnedFD {
         try check("fcntl F_SETFD", "\(number)") { fcntl(number, F_SETFD, FD_CLOEXEC) }

@@ -198,6 +198,6 @@ public struct RuntimeRoot: Sendable {
     /// All ids, in order. Directories without a state are those of containers just being made.
     public func ids() throws -> [String] {
         guard let directory = try? OwnedFD.open(path, [.readOnly, .directory]) else { return [] }  // No container yet.
-        return try namesInDirectory(directory).map(\.description).sorted()
+        return try namesInDirectory(directory).map(\.description).filter { (try? Self.check($0)) != nil }.sorted()
     }
 }

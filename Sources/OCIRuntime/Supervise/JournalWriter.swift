@@ -17,8 +17,9 @@ final class JournalWriter {
     private let report: (SystemError) -> Void
     private var hasReported = false
 
-    /// The journal has half a second for a line when it is behind: then the line is lost, and the container goes on.
-    private static let patience: Int32 = 500
+    /// The journal has half a second for a line when it is behind. Then the line is lost, and no later one waits until one
+    /// was taken again: the container goes on.
+    private var patience: Int32 = 500
 
     /// `fields` is a JSON object of texts.
     init(_ path: FilePath, fields: String, report: @escaping (SystemError) -> Void) throws(SystemError) {
@@ -41,7 +42,9 @@ final class JournalWriter {
         entry += fields
         do {
             try send(entry)
+            patience = 500
         } catch {
+            patience = 0
             if !hasReported { report(error) }
             hasReported = true
         }
@@ -50,13 +53,13 @@ final class JournalWriter {
     private func send(_ entry: [UInt8]) throws(SystemError) {
         do {
             if socket == nil { socket = try UnixDatagrams(to: path) }
-            try socket?.send(entry, milliseconds: Self.patience)
+            try socket?.send(entry, milliseconds: patience)
         } catch {
             // The journal was started anew: its socket is another one.
             guard error.errno == .connectionRefused || error.errno == .socketNotConnected else { throw error }
             socket = nil
             let fresh = try UnixDatagrams(to: path)
-            try fresh.send(entry, milliseconds: Self.patience)
+            try fresh.send(entry, milliseconds: patience)
             socket = consume fresh
         }
     }

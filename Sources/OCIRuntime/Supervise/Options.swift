@@ -15,10 +15,10 @@ struct SuperviseOptions {
     var directory = FilePath("")
     var log: FilePath?
     var logLimits: LogFile.Limits?
-    /// A JSON object for every entry of the log.
-    var logAttributes: String?
-    /// The socket of systemd's journal, and a JSON object of what every entry there tells.
-    var journal: (socket: FilePath, fields: String)?
+    /// `log-attributes.json` is a JSON object for every entry of the log. Not on the command line, which everybody can read.
+    var hasLogAttributes = false
+    /// The socket of systemd's journal. What every entry there tells is in `journal.json`.
+    var journal: FilePath?
     var rootFD: Int32?
     /// Detached mounts that the configuration names by their number in this list.
     var mountFDs: [Int32] = []
@@ -56,8 +56,8 @@ struct SuperviseOptions {
             case "--id": id = try value(option)
             case "--dir": directory = FilePath(try value(option))
             case "--log": log = FilePath(try value(option))
-            case "--log-attributes": logAttributes = try value(option)
-            case "--journal": journal = (FilePath(try value(option)), try value(option))
+            case "--log-attributes": hasLogAttributes = true
+            case "--journal": journal = FilePath(try value(option))
             case "--log-size": logBytes = Int64(try value(option))
             case "--log-files": logFiles = try number(option)
             case "--root-fd": rootFD = try number(option)

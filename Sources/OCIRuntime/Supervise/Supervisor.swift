@@ -76,7 +76,8 @@ final class Supervisor {
     private static func openLog(_ options: SuperviseOptions) -> LogWriter? {
         guard options.exec == nil, let path = options.log else { return nil }
         do {
-            return try LogWriter(path, options.logLimits, attributes: options.logAttributes, journal: openJournal(options)) {
+            let attributes = options.hasLogAttributes ? try text("log-attributes.json", options) : nil
+            return try LogWriter(path, options.logLimits, attributes: attributes, journal: openJournal(options)) {
                 Self.report("log is not written: \($0)")
             }
         } catch {
@@ -85,10 +86,14 @@ final class Supervisor {
         }
     }
 
+    private static func text(_ name: String, _ options: SuperviseOptions) throws -> String {
+        String(decoding: try OwnedFD.open(options.directory.appending(name), .readOnly).readAll(limit: 16 << 20), as: UTF8.self)
+    }
+
     private static func openJournal(_ options: SuperviseOptions) -> JournalWriter? {
-        guard let (socket, fields) = options.journal else { return nil }
+        guard let socket = options.journal else { return nil }
         do {
-            return try JournalWriter(socket, fields: fields) { report("lines are missing in the journal: \($0)") }
+            return try JournalWriter(socket, fields: try text("journal.json", options)) { report("lines are missing in the journal: \($0)") }
         } catch {
             report("nothing is written to the journal: \(error)")
             return nil

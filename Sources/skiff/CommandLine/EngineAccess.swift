@@ -94,7 +94,8 @@ struct EngineAccess: Sendable {
 
     private func isSet(_ name: String) -> Bool { environment[name]?.isEmpty == false }
 
-    private func standardTLS() throws -> EngineTLS? {
+    /// What flags and environment say.
+    func standardTLS() throws -> EngineTLS? {
         let verifies = global.isGiven(GlobalFlags.tlsVerify) ? global[GlobalFlags.tlsVerify] : isSet("DOCKER_TLS_VERIFY")
         guard verifies || global[GlobalFlags.tls] || isSet("DOCKER_TLS") else { return nil }
         let folder = environment["DOCKER_CERT_PATH"].flatMap { $0.isEmpty ? nil : FilePath($0) } ?? DockerConfigFile.folder(environment)

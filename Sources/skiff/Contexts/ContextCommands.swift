@@ -37,14 +37,19 @@ extension Command {
             if call[docker].isEmpty {
                 let source = call[from].isEmpty ? call.program.access.contextName : call[from]
                 context = try call.program.access.context(source).renamed(name)
-                if source != ContextStore.standard { certificates = try store.certificates(of: source) }
+                if source != ContextStore.standard {
+                    certificates = try store.certificates(of: source)
+                } else if try call.program.access.standardTLS() != nil {
+                    throw CommandFailure("certificates of the environment are not taken over: name them with --docker host=,ca=,cert=,key=")
+                }
             } else {
                 context = EngineContextMetadata(name: name, description: "", host: "", skipsVerification: false)
                 certificates = try EndpointFlags(call[docker]).apply(to: &context)
             }
             if !call[description].isEmpty { context.description = call[description] }
-            try store.save(context)
+            // First what makes it safe.
             try store.save(certificates, for: name)
+            try store.save(context)
             try call.program.print(name)
             try call.program.warn("Successfully created context \"\(name)\"")
             return 0
@@ -217,8 +222,8 @@ extension Command {
                 guard bytes.count <= 10 << 20 else { throw CommandFailure("the archive of the context is too large") }
             }
             let (context, certificates) = try ContextArchive.read(bytes)
-            try store.save(context.renamed(name))
             try store.save(certificates, for: name)
+            try store.save(context.renamed(name))
             try call.program.print(name)
             try call.program.warn("Successfully imported context \"\(name)\"")
             return 0
