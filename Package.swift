@@ -133,7 +133,7 @@ let package = Package(
             "skiffd",
             [
                 "Engine", "EngineServer", "Blocking", "Linux", "Images", "Networking", "Registry", "Store", "OCI", arguments, nioCore,
-                nioPosix, nioSSL, logging, system, "CWithoutBacktrace",
+                nioPosix, logging, system, "CWithoutBacktrace",
             ],
             link: staticFoundation),
         program(

@@ -23,6 +23,7 @@ def test_a_named_volume_outlives_its_container(cli):
     assert volume["Driver"] == "local" and volume["Mountpoint"].endswith("/kept/_data")
     assert cli("volume", "rm", "kept").line == "kept"
     assert "no such volume" in cli("volume", "inspect", "kept", code=1).err.lower()
+    assert "conflicting options" in cli("volume", "create", "--name", "kept", "other", code=1).err
 
 
 def test_a_volume_in_use_is_kept(cli):

@@ -2,6 +2,7 @@ import DockerAPI
 import Linux
 import NIOCore
 import NIOHTTP1
+import OCI
 import Testing
 
 @testable import Engine
@@ -64,7 +65,22 @@ struct LifeTests {
         var entry = LogEntry(log: "text\n", stream: "stdout", time: "2026-01-02T03:04:05Z")
         entry.attrs = ["b": "x y", "a": "1&2"]
         #expect(String(buffer: entry.encoded(terminal: true, timestamps: false, details: true)) == "a=1%262,b=x+y text\n")
+        config.Type = "none"
+        #expect(throws: EngineError.self) { try LogOptions(config) }
         for tag in ["{{.Nosuch}}", "{{", "{{json .}}"] { #expect(throws: EngineError.self) { try LogTag(tag) } }
+    }
+
+    @Test("the journal's fields have its kind of names")
+    func journal() throws {
+        #expect(LogAttributes.journalName("com.example.my-label2") == "COM_EXAMPLE_MY_LABEL2")
+        #expect(LogAttributes.journalName("_.x") == "X")
+        var config = LogConfig()
+        config.Type = "journald"
+        config.Config = ["labels": "team"]
+        let fields = try JSONValue.parse(Array(LogOptions(config).attributes.journalFields(of: record()).utf8))
+        #expect(fields["TEAM"] == "red" && fields["CONTAINER_TAG"] == "abababababab" && fields["CONTAINER_NAME"] == "box")
+        config.Config = ["max-size": "1m"]
+        #expect(throws: EngineError.self) { try LogOptions(config) }
     }
 
     @Test("probes over the network")

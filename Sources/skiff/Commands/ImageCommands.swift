@@ -46,17 +46,18 @@ extension Command {
         let author = Flag<String>.text("author", short: "a", "Author of the image")
         let change = Flag<[String]>.list("change", short: "c", "Line of a Dockerfile to apply")
         let message = Flag<String>.text("message", short: "m", "Remark in the history")
-        let pause = Flag<Bool>.toggle("pause", short: "p", initially: true, "Freeze the container meanwhile")
+        let pause = Flag<Bool>.toggle("pause", short: "p", initially: true, "Freeze the container meanwhile").hidden()
+        let noPause = Flag<Bool>.toggle("no-pause", "Do not freeze the container meanwhile")
         return Command(
             name: "commit", usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]", summary: "Make an image of a container",
-            arguments: .between(1, 2), flags: [author, change, message, pause]
+            arguments: .between(1, 2), flags: [author, change, message, noPause, pause]
         ) { call in
             let (repository, tag) = call.arguments.count > 1 ? ImageName.split(call.arguments[1]) : ("", "")
             var query = [
                 ("container", call.arguments[0]), ("repo", repository), ("tag", tag), ("comment", call[message]),
                 ("author", call[author]),
             ]
-            if !call[pause] { query.append(("pause", "0")) }
+            if call[noPause] || !call[pause] { query.append(("pause", "0")) }
             query += call[change].map { ("changes", $0) }
             let answer = try await call.program.engine.get(
                 IDResponse.self,

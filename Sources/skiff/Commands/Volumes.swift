@@ -6,12 +6,16 @@ extension Command {
         let driver = Flag<String>.text("driver", short: "d", initially: "local", "Driver of the volume")
         let label = Flag<[String]>.list("label", "Set a label")
         let option = Flag<[String]>.list("opt", short: "o", as: "map", "Option of the driver")
+        let name = Flag<String>.text("name", "Name of the volume").hidden()
         return Command(
             name: "create", usage: "[OPTIONS] [VOLUME]", summary: "Make a volume", arguments: .atMost(1),
-            flags: [driver, label, option]
+            flags: [driver, label, name, option]
         ) { call in
             var request = VolumeCreateRequest()
-            request.Name = call.arguments.first
+            guard call[name].isEmpty || call.arguments.isEmpty else {
+                throw CommandFailure("conflicting options: cannot specify a volume name through both --name and as a positional arg")
+            }
+            request.Name = call.arguments.first ?? call[name]
             request.Driver = call[driver]
             request.Labels = EnvironmentList.labels(call[label])
             request.DriverOpts = EnvironmentList.labels(call[option])
