@@ -31,6 +31,8 @@ public struct ServerTLS: Sendable {
             privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
         configuration.minimumTLSVersion = .tlsv12
         asksForCertificates = authority != nil
+        // HTTP knows where an answer ends: nobody waits long for the other side to say goodbye.
+        configuration.shutdownTimeout = .milliseconds(500)
         if let authority {
             configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authority))
             // Who the client is matters, not where it is.
