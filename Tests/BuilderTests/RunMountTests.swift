@@ -114,7 +114,8 @@ struct SourceTests {
         #expect(try GitAddress("github.com/o/n", isContext: true)?.remote == "https://github.com/o/n")
         for wrong in [
             "https://h/a.git#--upload-pack=touch", "https://h/a.git#a..b", "https://h/a.git#:../x", "https://h/a.git?x=y",
-            "https://h/a.git?ref=a#b", "git@h:a.git", "ssh://h/a", "https://h/a.git?checksum=xyz", "https://h/a.git#a b",
+            "https://h/a.git?ref=a#b", "git@h:a.git", "ssh://h/a", "https://u:p@h/a.git", "git://-oProxyCommand=x/a", "https://h/a.git?checksum=xyz",
+            "https://h/a.git#a b",
         ] {
             #expect(throws: BuildError.self, "\(wrong)") { try GitAddress(wrong) }
         }

@@ -1,5 +1,6 @@
 """Where a build gets its files from: the web, Git, named contexts; `COPY --parents` and its like."""
 
+import base64
 import gzip
 import hashlib
 import io
@@ -118,6 +119,12 @@ def test_credentials_come_from_secrets(skiff, site, context, tmp_path):
     directory = context({"Dockerfile": f"FROM busybox\nADD {site.url}/f /f\n"})
     skiff("build", "--secret", f"id=HTTP_AUTH_TOKEN_{host},src={tmp_path / 'token'}", "-t", "built", directory)
     assert site.asked == [("/f", "Bearer the-token")]
+    # A repository that is not there is enough to see what git shows to whom.
+    directory = context({"Dockerfile": f"FROM busybox\nADD {site.url}/private.git /f\n"}, "git")
+    failed = skiff("build", "--secret", f"id=GIT_AUTH_TOKEN.{host},src={tmp_path / 'token'}", directory, code=1)
+    assert "failed to fetch" in failed.err and "the-token" not in failed.all
+    shown = "basic " + base64.b64encode(b"x-access-token:the-token").decode()
+    assert site.asked[1] == ("/private.git/info/refs?service=git-upload-pack", shown)
 
 
 # -- Git

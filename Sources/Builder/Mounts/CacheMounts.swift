@@ -112,11 +112,15 @@ public actor CacheMounts {
         let beside = root.appending("new-" + RandomHex.make(16))
         do {
             try await make(beside)
-            try await blocking { try rename(beside, to: loan.directory) }
+            try await blocking {
+                let directory = try OwnedFD.open(root, [.readOnly, .directory])
+                let (new, name) = (try FileName(beside.lastComponent?.string ?? ""), try FileName(loan.key))
+                try renameat(directory, new, to: directory, name, noReplace: true)
+            }
         } catch {
             // What could not be made is of no use; the reason is told.
             try? await blocking { try removeTree(beside) }
-            guard let error = error as? SystemError, error.errno == .directoryNotEmpty || error.errno == .fileExists else { throw error }
+            guard let error = error as? SystemError, error.errno == .fileExists else { throw error }
         }
     }
 

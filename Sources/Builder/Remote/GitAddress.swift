@@ -32,6 +32,10 @@ public struct GitAddress: Sendable, Equatable {
                 throw .invalid("\(remote): Git by SSH is not available in this version of Skiff; RUN --mount=type=ssh with git in the image is")
             }
         }
+        let authority = remote.firstRange(of: "://").map { remote[$0.upperBound...].prefix { $0 != "/" } } ?? ""
+        guard !authority.contains("@"), !authority.hasPrefix("-") else {
+            throw .invalid("invalid Git address: user names and passwords do not belong there; use the secret GIT_AUTH_TOKEN")
+        }
         guard remote.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), remote.utf8.count < 4096 else {
             throw .invalid("invalid Git address \(GoQuote.quoted(remote))")
         }

@@ -10,9 +10,13 @@ public struct GitCheckout: Sendable {
     private let unshare: FilePath
     /// An empty directory that stands for the home.
     private let home: FilePath
+    /// What is shown to a host, by the beginning of its addresses.
+    private let authorization: (address: String, header: String)?
 
-    /// - Parameter home: an existing, empty directory.
-    public init(home: FilePath) throws {
+    /// - Parameters:
+    ///   - home: an existing, empty directory
+    ///   - authorization: the value of a header for the host of one web address, and for no other one
+    public init(home: FilePath, authorization: (address: String, header: String)? = nil) throws {
         guard let git = try Self.find("git") else {
             throw BuildError.failed("git is not installed on this machine, so Git repositories cannot be fetched")
         }
@@ -20,6 +24,7 @@ public struct GitCheckout: Sendable {
         self.git = git
         self.unshare = unshare
         self.home = home
+        self.authorization = authorization
     }
 
     private static func find(_ name: String) throws -> FilePath? {
@@ -148,7 +153,16 @@ public struct GitCheckout: Sendable {
         return (pid, reading)
     }
 
+    /// Credentials go here, since arguments are for everybody to see.
     private func environment() -> [String] {
+        guard let authorization else { return plainEnvironment() }
+        return plainEnvironment() + [
+            "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.\(authorization.address).extraHeader",
+            "GIT_CONFIG_VALUE_0=Authorization: \(authorization.header)",
+        ]
+    }
+
+    private func plainEnvironment() -> [String] {
         let inherited = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"].map { $0 + "=" }
         return CurrentProcess.environment.filter { entry in inherited.contains { entry.hasPrefix($0) } } + [
             "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "HOME=\(home)", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",

@@ -62,7 +62,7 @@ extension BuildRun {
                 git.checksum = checksum
             }
             let keeps = command.keepsGitDirectory ?? git.keepsGitDirectory ?? false
-            return .repository(git, commit: try await gitCheckout().commit(of: git), keepsGitDirectory: keeps)
+            return .repository(git, commit: try await gitCheckout(git).commit(of: git), keepsGitDirectory: keeps)
         }
         if command.keepsGitDirectory == true { throw BuildError.invalid("--keep-git-dir is only for Git repositories, not for \(address)") }
         let name = Self.fileName(address)
@@ -174,12 +174,25 @@ extension BuildRun {
 
     // MARK: Fetching
 
-    func gitCheckout() async throws -> GitCheckout {
-        let home = directory.appending("git-home")
+    private func gitCheckout(_ address: GitAddress) async throws -> GitCheckout {
+        let (home, authorization) = (directory.appending("git-home"), gitAuthorization(address))
         return try await blocking {
             try makeDirectories(home, mode: 0o700)
-            return try GitCheckout(home: home)
+            return try GitCheckout(home: home, authorization: authorization)
         }
+    }
+
+    /// `GIT_AUTH_TOKEN` and `GIT_AUTH_HEADER`, for all hosts or for one (`GIT_AUTH_TOKEN.github.com`).
+    private func gitAuthorization(_ address: GitAddress) -> (address: String, header: String)? {
+        let parts = address.remote.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count > 3, parts[0].hasPrefix("http") else { return nil }
+        let host = parts[2]
+        let secret = { (name: String) in
+            (request.secrets["\(name).\(host)"] ?? request.secrets[name]).map { String(decoding: $0, as: UTF8.self).trimmed() }
+        }
+        let token = secret("GIT_AUTH_TOKEN").map { "basic " + Data("x-access-token:\($0)".utf8).base64EncodedString() }
+        guard let header = secret("GIT_AUTH_HEADER") ?? token, !header.contains(where: \.isNewline) else { return nil }
+        return ("\(parts[0])//\(host)/", header)
     }
 
     func fetch(_ source: RemoteSource) async throws -> RemoteSource.Fetched {
@@ -217,7 +230,7 @@ extension BuildRun {
 
     private func fetch(_ address: GitAddress, _ commit: String, _ keepsGitDirectory: Bool) async throws -> RemoteSource.Fetched {
         let folder = directory.appending("git-" + RandomHex.make(16))
-        try await gitCheckout().checkout(commit, of: address, to: folder, keepsGitDirectory: keepsGitDirectory)
+        try await gitCheckout(address).checkout(commit, of: address, to: folder, keepsGitDirectory: keepsGitDirectory)
         return try await blocking {
             let root = OpenDirectory(try OwnedFD.open(folder, [.readOnly, .directory]))
             let path = address.subdirectory.isEmpty ? "." : address.subdirectory
