@@ -24,7 +24,7 @@ struct PlanTests {
         arguments: [
             ("FROM a b\n", "line 1: FROM requires either one or three arguments"),
             ("FROM a AS 1x\n", "line 1: invalid name for build stage: \"1x\", name can't start with a number or contain symbols"),
-            ("FROM a\n\nFOO bar\n", "line 3: unknown instruction: FOO"),
+            ("FROM a\n\nFOO bar\n", "line 3: unknown instruction: FOO (did you mean FROM?)"),
             ("RUN x\nFROM a\n", "line 1: no build stage in current context"),
             ("FROM a\nCOPY x\n", "line 2: COPY requires at least two arguments, but only one was provided. Destination could not be determined"),
             ("FROM a\nCOPY --foo=1 x y\n", "line 2: unknown flag: --foo"),

@@ -242,6 +242,7 @@ RUN --mount=from=other,target=/m ls -A /m > /names
         "build", "-t", "built", "--build-context", f"other={other}", "--build-context", "base=docker-image://base:1",
         "--build-context", f"repo={repository.url}", directory)
     assert run(skiff, "cat", "/f", "/page", "/names") == "other\nsecond\n.dockerignore\nf\n"
+    skiff("rmi", "base:1")
     assert "not found" in skiff("build", "--build-context", "x=/nosuch", directory, code=1).err
     assert "not available" in skiff("build", "--build-context", "x=oci-layout:///x", directory, code=None).err
 
