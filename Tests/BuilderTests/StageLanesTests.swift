@@ -26,6 +26,21 @@ struct StageLanesTests {
         #expect(heard.withLock { $0.suffix(2) } == ["3b", "end"])
     }
 
+    @Test("of a stage that talks much while nobody hears it the last part is kept")
+    func much() async {
+        let heard = Mutex<[String]>([])
+        let lanes = StageLanes(order: [0, 1]) { progress in
+            if case .stream(let text) = progress { heard.withLock { $0.append(text) } }
+        }
+        let line = String(repeating: "y", count: 32 << 10)
+        for number in 0..<100 { await lanes.say(.stream("\(number) " + line), stage: 1) }
+        await lanes.finish(0)
+        let texts = heard.withLock { $0 }
+        #expect(texts.first?.contains("left out") == true && texts.last?.hasPrefix("99 ") == true)
+        let bytes = texts.reduce(0) { $0 + $1.utf8.count }
+        #expect(bytes > 512 << 10 && bytes < 1200 << 10)
+    }
+
     @Test("a stage that fails is heard at once")
     func failure() async {
         let heard = Mutex<[String]>([])

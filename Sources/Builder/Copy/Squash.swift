@@ -38,7 +38,8 @@ struct Squash {
                 isDifferent = true
             }
         }
-        for name in try base.map({ try namesInDirectory($0.fd) }) ?? [] where !names.contains(name) {
+        let present = Set(names)
+        for name in try base.map({ try namesInDirectory($0.fd) }) ?? [] where !present.contains(name) {
             try mknodat(target, name, kind: .characterDevice, mode: 0, major: 0, minor: 0)
             isDifferent = true
         }

@@ -15,6 +15,8 @@ struct Lint {
     /// Values of the client.
     var given: [String: String?] = [:]
     private(set) var warnings: [LintWarning] = []
+    private var known: Set<LintWarning> = []
+    private static let mostWarnings = 1000
 
     init(file: Dockerfile, plan: BuildPlan, options: LintOptions, ignored: IgnorePatterns? = nil, given: [String: String?] = [:]) {
         self.file = file
@@ -34,8 +36,9 @@ struct Lint {
     }
 
     mutating func warn(_ rule: String, _ message: String, _ line: Int) {
+        guard warnings.count < Self.mostWarnings, options.includes(rule) else { return }
         let warning = LintWarning(rule: rule, message: message, line: line)
-        if options.includes(rule), !warnings.contains(warning) { warnings.append(warning) }
+        if known.insert(warning).inserted { warnings.append(warning) }
     }
 
     // MARK: Words

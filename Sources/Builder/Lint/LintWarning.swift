@@ -1,7 +1,7 @@
 import BuildContext
 
 /// Something in a Dockerfile that works but is probably not what was meant.
-public struct LintWarning: Sendable, Equatable, CustomStringConvertible {
+public struct LintWarning: Sendable, Hashable, CustomStringConvertible {
     /// `StageNameCasing`, as BuildKit names it.
     public var rule: String
     public var message: String

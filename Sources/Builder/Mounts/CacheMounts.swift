@@ -109,13 +109,14 @@ public actor CacheMounts {
             return try lstatIfExists(loan.directory) != nil
         }
         if exists { return }
-        let beside = root.appending("new-" + RandomHex.make(16))
+        let fresh = "new-" + RandomHex.make(16)
+        let beside = root.appending(fresh)
         do {
             try await make(beside)
             try await blocking {
                 let directory = try OwnedFD.open(root, [.readOnly, .directory])
-                let (new, name) = (try FileName(beside.lastComponent?.string ?? ""), try FileName(loan.key))
-                try renameat(directory, new, to: directory, name, noReplace: true)
+                // An empty cache is one, too, and somebody may have mounted it already.
+                try renameat(directory, try FileName(fresh), to: directory, try FileName(loan.key), noReplace: true)
             }
         } catch {
             // What could not be made is of no use; the reason is told.

@@ -118,10 +118,13 @@ struct DockerfileParser {
         return (line, !continues || line.isEmpty)
     }
 
+    private static let mostWarnings = 1000
+
     private mutating func warnEmptyContinuation() {
+        // Lines are read once, in order.
+        guard file.emptyContinuations.count < Self.mostWarnings, file.emptyContinuations.last != position else { return }
         file.emptyContinuations.append(position)
-        let warning = "[WARNING]: Empty continuation line found in line \(position)"
-        if !file.warnings.contains(warning) { file.warnings.append(warning) }
+        file.warnings.append("[WARNING]: Empty continuation line found in line \(position)")
     }
 
     /// A line without the escape character at its end; a doubled one stays and ends the instruction.
