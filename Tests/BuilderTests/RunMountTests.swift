@@ -112,6 +112,13 @@ struct SourceTests {
         #expect(query.keepsGitDirectory == true && !query.fetchesSubmodules)
         #expect(try GitAddress("git://h/a")?.remote == "git://h/a")
         #expect(try GitAddress("github.com/o/n", isContext: true)?.remote == "https://github.com/o/n")
+        #expect(try GitAddress("https://github.com/o/n/archive/v1.tar.gz", isContext: true) == nil)
+        #expect(try GitAddress("https://github.com/o/n", isContext: true) == nil)
+        for secret in ["https://me:secret@h/a.git", "http://secret@h/a.git#v1", "git://me:secret@h/a", "ssh://me:secret@h/a"] {
+            let error = #expect(throws: BuildError.self, "\(secret)") { try GitAddress(secret) }
+            #expect(error.map { "\($0)".contains("secret") } == false)
+        }
+        #expect(AddressText.withoutUser("http://me:a@b@h/x@y") == "http://h/x@y" && AddressText.withoutUser("a@b") == "a@b")
         for wrong in [
             "https://h/a.git#--upload-pack=touch", "https://h/a.git#a..b", "https://h/a.git#:../x", "https://h/a.git?x=y",
             "https://h/a.git?ref=a#b", "git@h:a.git", "ssh://h/a", "https://u:p@h/a.git", "git://-oProxyCommand=x/a", "https://h/a.git?checksum=xyz",

@@ -101,6 +101,7 @@ ADD --checksum={digest} {site.url}/f.txt /checked
     ("ADD {url}/away /x", "redirect"),
     ("ADD ftp://127.0.0.1/x /x", "only http, https and Git"),
     ("ADD http://user:secret@127.0.0.1/x /x", "user names and passwords"),
+    ("ADD http://user:secret@127.0.0.1:9/a.git /x", "Git address http://127.0.0.1:9/a.git"),
     ("ADD git@127.0.0.1:a.git /x", "Git by SSH"),
     ("ADD http://127.0.0.1:9/a.git#--upload-pack=x /x", "invalid Git ref"),
     ("ADD git://127.0.0.1:9/a /x", "failed to fetch"),
@@ -198,6 +199,10 @@ ADD --keep-git-dir=true {repository.url}#{repository.first} /whole
     said = run(skiff, "sh", "-c", "cat /head/docs/page /tagged/page /checked/docs/page; ls -A /head; stat -c %a /head/run.sh /head/docs/page;"
                                 "readlink /head/out; cat /whole/.git/HEAD")
     assert said == f"second\nfirst\nfirst\ndocs\nout\nrun.sh\n755\n644\n/etc\n{repository.first}\n"
+    # What is left out belongs to what is copied.
+    for option, listed in (("", "Dockerfile\npage\n"), (" --exclude=page", "Dockerfile\n")):
+        build(skiff, context({"Dockerfile": f"FROM busybox\nADD{option} {repository.url}#v1:docs /d\n"}, "part"), tag="part")
+        assert run(skiff, "ls", "/d", image="part") == listed
     again = build(skiff, directory)
     assert again.all.count("ACHED") + again.all.count("Using cache") == 4
     assert not (repository.root / "hooked").exists()

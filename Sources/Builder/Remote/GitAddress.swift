@@ -18,8 +18,8 @@ public struct GitAddress: Sendable, Equatable {
     /// - Parameter isContext: also takes `github.com/owner/name`, as contexts always could be written.
     public init?(_ text: String, isContext: Bool = false) throws(BuildError) {
         var text = text
-        if isContext, text.hasPrefix("github.com/") { text = "https://" + text }
-        let isGitHub = isContext && text.hasPrefix("https://github.com/")
+        let isGitHub = isContext && text.hasPrefix("github.com/")
+        if isGitHub { text = "https://" + text }
         let (beforeFragment, fragment) = text.splitOnce("#") ?? (text, "")
         let (remote, query) = beforeFragment.splitOnce("?") ?? (beforeFragment, "")
         let isWeb = ["http://", "https://"].contains { remote.hasPrefix($0) }
@@ -29,12 +29,16 @@ public struct GitAddress: Sendable, Equatable {
             let isSecureShell = remote.hasPrefix("ssh://") || remote.hasPrefix("git@")
             guard remote.hasPrefix("git://") || isSecureShell else { return nil }
             if isSecureShell {
-                throw .invalid("\(remote): Git by SSH is not available in this version of Skiff; RUN --mount=type=ssh with git in the image is")
+                throw .invalid(
+                    "\(AddressText.withoutUser(remote)): Git by SSH is not available in this version of Skiff; RUN --mount=type=ssh with git in the image is"
+                )
             }
         }
         let authority = remote.firstRange(of: "://").map { remote[$0.upperBound...].prefix { $0 != "/" } } ?? ""
-        guard !authority.contains("@"), !authority.hasPrefix("-") else {
-            throw .invalid("invalid Git address: user names and passwords do not belong there; use the secret GIT_AUTH_TOKEN")
+        // They would stand in the configuration of the repository, in messages and where anybody can see the arguments of git.
+        guard !AddressText.hasUser(remote), !authority.hasPrefix("-") else {
+            throw .invalid(
+                "invalid Git address \(AddressText.withoutUser(remote)): user names and passwords do not belong there; use the secret GIT_AUTH_TOKEN")
         }
         guard remote.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), remote.utf8.count < 4096 else {
             throw .invalid("invalid Git address \(GoQuote.quoted(remote))")
@@ -95,5 +99,23 @@ public struct GitAddress: Sendable, Equatable {
         guard (7...64).contains(checksum.utf8.count), checksum.allSatisfy(\.isHexDigit) else {
             throw .invalid("invalid checksum \(GoQuote.quoted(checksum)): expected a commit")
         }
+    }
+}
+
+/// Addresses as they may be shown.
+public enum AddressText {
+    /// Leaves out a user's name and password.
+    public static func withoutUser(_ address: String) -> String {
+        guard let (authority, at) = user(of: address) else { return address }
+        return String(address[..<authority] + address[address.index(after: at)...])
+    }
+
+    static func hasUser(_ address: String) -> Bool { user(of: address) != nil }
+
+    /// Where the part with the host begins, and where the user ends.
+    private static func user(of address: String) -> (authority: String.Index, at: String.Index)? {
+        guard let start = address.firstRange(of: "://")?.upperBound else { return nil }
+        let end = address[start...].firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? address.endIndex
+        return address[start..<end].lastIndex(of: "@").map { (start, $0) }
     }
 }

@@ -17,6 +17,8 @@ extension BuildRun {
         var key = CacheKey(command.isLinked ? "linked copy" : "copy", parent: isIndependent ? nil : state.id)
         key.add(createdBy)
         key.add([job.chown ?? "", job.mode?.description ?? "", "\(job.unpacks.map { "\($0)" } ?? "")", "\(job.keepsParents)"])
+        // The digest of a repository is that of all its files.
+        if !job.remotes.isEmpty { key.add(command.excludes) }
         key.facts.files = found.files
         let layers = state.layers
         let isLinked = command.isLinked

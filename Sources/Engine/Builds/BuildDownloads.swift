@@ -13,7 +13,7 @@ struct BuildDownloads: RemoteFiles {
 
     func fetch(_ address: String, authorization: String?, unless etag: String?, to path: FilePath) async throws -> RemoteFile? {
         guard let web = WebAddress(address) else {
-            throw EngineError(.invalidArgument, "invalid address \(address): user names and passwords do not belong there")
+            throw EngineError(.invalidArgument, "invalid address \(AddressText.withoutUser(address)): user names and passwords do not belong there")
         }
         let file = try await blocking {
             SharedFD(try OwnedFD.open(path, [.writeOnly, .create, .exclusive], mode: 0o600))
