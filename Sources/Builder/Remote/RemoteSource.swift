@@ -174,8 +174,8 @@ extension BuildRun {
 
     // MARK: Fetching
 
-    private func gitCheckout(_ address: GitAddress) async throws -> GitCheckout {
-        let (home, authorization) = (directory.appending("git-home"), gitAuthorization(address))
+    func gitCheckout(_ address: GitAddress) async throws -> GitCheckout {
+        let (home, authorization) = (directory.appending(GitCheckout.homeName), gitAuthorization(address))
         return try await blocking {
             try makeDirectories(home, mode: 0o700)
             return try GitCheckout(home: home, authorization: authorization)
