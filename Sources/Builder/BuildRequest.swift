@@ -94,5 +94,5 @@ public enum BuildProgress: Sendable, Equatable {
     /// Text of Docker's classic build output, with its line end.
     case stream(String)
     /// The finished image; sent once, before `Successfully built`.
-    case image(Digest)
+    case image(Digest, isNew: Bool)
 }

@@ -38,6 +38,8 @@ public struct JSONMessage: Codable, Sendable, Equatable {
         public var Size: Int64?
         /// How many warnings a look at a Dockerfile has given.
         public var Warnings: Int?
+        /// The image that a build has come to was there before it.
+        public var Reused: Bool?
 
         public init() {}
     }

@@ -8,11 +8,13 @@ extension ImageStore {
     ///
     /// `usedBy` tells the containers of an image. An image that one of them uses loses its names only if forced, and is
     /// kept without them. Images here do not know parents, so `noPrune` changes nothing.
+    /// With `onlyUnnamed` an image that has a name is left as it is.
     public func remove(
-        _ nameOrID: String, force: Bool, noPrune: Bool, usedBy: @Sendable (Digest) async -> [String]
+        _ nameOrID: String, force: Bool, noPrune: Bool, onlyUnnamed: Bool = false, usedBy: @Sendable (Digest) async -> [String]
     ) async throws -> RemovedImages {
         let found = try await find(nameOrID: nameOrID)
         let image = found.image
+        if onlyUnnamed, !image.references.isEmpty { return RemovedImages() }
         let container = await usedBy(image.id).first
         if let reference = found.reference {
             try checkUntag(reference, image, force: force, container: container)

@@ -101,10 +101,17 @@ public final class ImageStore: Sendable {
 
     /// Makes an image of layers that are in the store (`config.rootfs.diffIDs`).
     public func create(config: ImageConfig, references: [Reference]) async throws -> Image {
+        try await createOrFind(config: config, references: references).image
+    }
+
+    /// The same, and whether there was no such image before.
+    public func createOrFind(config: ImageConfig, references: [Reference]) async throws -> (image: Image, isNew: Bool) {
         try await blocking {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            return try self.add(configBytes: Array(encoder.encode(config)), references: references)
+            let bytes = try Array(encoder.encode(config))
+            let isNew = try self.records.find(Digest.sha256(of: bytes)) == nil
+            return (try self.add(configBytes: bytes, references: references), isNew)
         }
     }
 

@@ -33,6 +33,33 @@ def test_files_and_archives(skiff, project, tmp_path):
     assert "manifest.json" in tarfile.open(tmp_path / "docker.tar").getnames()
 
 
+def test_standard_output_is_for_the_result_alone(skiff, project, tmp_path):
+    packed = skiff.binary("build", "--progress", "plain", "--target", "files", "-o", "-", project)
+    skiff("build", "--target", "files", "-o", f"type=tar,dest={tmp_path / 'files.tar'}", project)
+    assert packed == (tmp_path / "files.tar").read_bytes()
+    assert skiff.binary("build", "-q", "--target", "files", "-o", "type=tar,dest=-", project) == packed
+
+
+def test_files_take_no_image_away(skiff, context, tmp_path):
+    out = ["-o", f"type=tar,dest={tmp_path / 'files.tar'}"]
+    base = skiff("images", "-q", "busybox").line
+    skiff("build", *out, context({"Dockerfile": "FROM busybox\n"}, "base"))
+    assert skiff("images", "-q", "busybox").line == base
+    project = context({"Dockerfile": "FROM busybox\nLABEL a=b\n"})
+    skiff("build", *out, project)
+    assert skiff("images", "-q", "-a").lines == [base]
+    unnamed = skiff("build", "-q", project).line
+    skiff("build", *out, project)
+    assert skiff("inspect", "-f", "{{.Id}}", unnamed).line == unnamed
+    skiff("rmi", unnamed)
+    skiff("build", "-t", "built", project)
+    skiff("build", *out, project)
+    assert skiff("inspect", "-f", "{{.Id}}", "built").line == unnamed
+    skiff("rmi", "built")
+    skiff("build", *out, "--load", project)
+    assert skiff("inspect", "-f", "{{.Id}}", unnamed).line == unnamed
+
+
 def test_what_is_told(skiff, project, tmp_path):
     shown = skiff(
         "build", "-t", "built", "--iidfile", tmp_path / "id", "--metadata-file", tmp_path / "meta", "--progress", "rawjson",

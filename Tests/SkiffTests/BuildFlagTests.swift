@@ -38,6 +38,8 @@ struct BuildFlagTests {
         #expect(try OutputFlag.parse("dir") == OutputFlag(kind: .local, destination: "dir"))
         #expect(try OutputFlag.parse("-") == OutputFlag(kind: .tar))
         #expect(try OutputFlag.parse("type=tar,dest=-") == OutputFlag(kind: .tar))
+        #expect(try OutputFlag.parse("type=docker,dest=-").isStream && OutputFlag.parse("-").isStream)
+        #expect(try !OutputFlag.parse("type=docker").isStream && !OutputFlag.parse("type=tar,dest=a").isStream)
         #expect(try OutputFlag.parse("type=registry,name=a") == OutputFlag(kind: .registry, names: ["a"], pushes: true))
         #expect(
             try OutputFlag.parse("type=image,\"name=a,b\",push=true") == OutputFlag(kind: .image, names: ["a", "b"], pushes: true))

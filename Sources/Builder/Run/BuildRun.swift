@@ -125,14 +125,14 @@ struct BuildRun {
         try await buildStages(needed)
         guard var state = finished[target]?.state else { throw BuildError.failed("the target stage was not built") }
         if request.squashes { try await squash(&state) }
-        let image = try await finish(state)
+        let (image, isNew) = try await finish(state)
         let unused = arguments.unused
         if !unused.isEmpty {
             await say("[Warning] One or more build-args [\(unused.joined(separator: " "))] were not consumed\n")
         }
         try await notes.save(to: build.cache)
         try await report(warnings(options), options)
-        await lanes.say(.image(image.id), stage: nil)
+        await lanes.say(.image(image.id, isNew: isNew), stage: nil)
         await report(image)
         return image
     }
@@ -201,13 +201,13 @@ struct BuildRun {
             into: layer, created: now.description, comment: "merge \(state.id.map { "\($0)" } ?? "") to \(layer.map { "\($0)" } ?? "nothing")")
     }
 
-    private func finish(_ state: ImageState) async throws -> Image {
+    private func finish(_ state: ImageState) async throws -> (image: Image, isNew: Bool) {
         if let image = state.unchanged {
             for tag in request.tags { try await build.images.tag(image.id, tag) }
-            return image
+            return (image, false)
         }
         if state.id == nil { throw BuildError.invalid("No image was generated. Is your Dockerfile empty?") }
-        return try await build.images.create(config: state.config, references: request.tags)
+        return try await build.images.createOrFind(config: state.config, references: request.tags)
     }
 
     private func report(_ image: Image) async {

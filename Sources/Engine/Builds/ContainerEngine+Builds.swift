@@ -14,17 +14,14 @@ extension ContainerEngine {
     /// `docker build`: unpacks the context into a directory of its own and builds; progress as Docker's classic builder
     /// tells it.
     public func build(_ parameters: BuildParameters, context body: any UploadSource, send: @escaping MessageSender) async throws {
-        let own = ["linux", context.host.architecture]
-        guard parameters.platform.split(separator: "/").prefix(2).elementsEqual(own.prefix(parameters.platform.isEmpty ? 0 : 2), by: ==) else {
-            throw EngineError(
-                .notImplemented,
-                "building for \(parameters.platform) is not available in this version of Skiff: this machine is \(own.joined(separator: "/"))")
-        }
-        let tags = try parameters.tags.map { try Self.reference($0, tag: "") }
         var undo = UndoStack()
         do {
-            var request = try await request(parameters, body, tags, &undo)
-            if let id = parameters.secretsID { request.secrets = try await deposits.takeSecrets(id) }
+            // First of all, so that what was handed in goes with the build, however that ends.
+            let deposited = try await takeDeposits(parameters, &undo)
+            try checkPlatform(parameters.platform)
+            let tags = try parameters.tags.map { try Self.reference($0, tag: "") }
+            var request = try await request(parameters, body, tags, deposited.contexts, &undo)
+            request.secrets = deposited.secrets
             request.squashes = parameters.squashes
             request.explainsCache = parameters.explainsCache
             request.agents = try Self.agents(parameters.agents)
@@ -47,6 +44,29 @@ extension ContainerEngine {
         }
     }
 
+    private func checkPlatform(_ platform: String) throws {
+        let own = ["linux", context.host.architecture]
+        guard platform.split(separator: "/").prefix(2).elementsEqual(own.prefix(platform.isEmpty ? 0 : 2), by: ==) else {
+            throw EngineError(
+                .notImplemented,
+                "building for \(platform) is not available in this version of Skiff: this machine is \(own.joined(separator: "/"))")
+        }
+    }
+
+    /// What the client has handed in for this build: secrets, and named contexts by name.
+    private func takeDeposits(_ parameters: BuildParameters, _ undo: inout UndoStack) async throws
+        -> (secrets: [String: [UInt8]], contexts: [String: FilePath])
+    {
+        var contexts: [String: FilePath] = [:]
+        for (name, text) in parameters.namedContexts where text.hasPrefix("deposit:") {
+            let directory = try await deposits.takeContext(String(text.dropFirst("deposit:".count)))
+            undo.add("remove a named context") { try await blocking { try removeTree(directory) } }
+            contexts[name] = directory
+        }
+        guard let id = parameters.secretsID else { return ([:], contexts) }
+        return (try await deposits.takeSecrets(id), contexts)
+    }
+
     /// Looks at the Dockerfile without building it.
     private func tell(_ call: String, _ request: BuildRequest, _ send: MessageSender) async throws {
         var message = JSONMessage()
@@ -67,13 +87,14 @@ extension ContainerEngine {
     }
 
     /// Brings the files of the build together.
-    private func request(_ parameters: BuildParameters, _ body: any UploadSource, _ tags: [Reference], _ undo: inout UndoStack)
-        async throws -> BuildRequest
-    {
+    private func request(
+        _ parameters: BuildParameters, _ body: any UploadSource, _ tags: [Reference], _ deposited: [String: FilePath],
+        _ undo: inout UndoStack
+    ) async throws -> BuildRequest {
         let directory = try await temporaryDirectory("context", &undo)
         if parameters.remote.isEmpty {
             try await Self.unpack(body, into: directory)
-            return try await withContexts(Self.request(parameters, directory, tags), parameters, &undo)
+            return try await withContexts(Self.request(parameters, directory, tags), parameters, deposited, &undo)
         }
         let scratch = try await temporaryDirectory("fetch", &undo)
         let fetched = try await RemoteContext(files: builds.remoteFiles).fetch(
@@ -81,7 +102,7 @@ extension ContainerEngine {
             keepsGitDirectory: ["1", "true"].contains(parameters.buildArguments["BUILDKIT_CONTEXT_KEEP_GIT_DIR"] ?? nil))
         var request = Self.request(parameters, fetched.directory, tags)
         if let dockerfile = fetched.dockerfile { request.dockerfile = .bytes(dockerfile) }
-        return try await withContexts(request, parameters, &undo)
+        return try await withContexts(request, parameters, deposited, &undo)
     }
 
     /// The engine and its client are on one machine, so that the engine can reach the client's agent itself.
@@ -98,13 +119,25 @@ extension ContainerEngine {
     private func temporaryDirectory(_ kind: String, _ undo: inout UndoStack) async throws -> FilePath {
         let directory = context.paths.temporary.appending("\(kind)-\(makeID())")
         undo.add("remove the build's \(kind)") { try await blocking { try removeTree(directory) } }
-        try await blocking { try makeDirectories(directory) }
+        try await blocking { try Self.makeContextDirectory(directory) }
         return directory
     }
 
-    private func withContexts(_ request: BuildRequest, _ parameters: BuildParameters, _ undo: inout UndoStack) async throws -> BuildRequest {
+    /// Commands that mount a context may be anybody's; from outside the directory above it is closed.
+    static func makeContextDirectory(_ path: FilePath) throws {
+        try makeDirectories(path)
+        try fchmod(try OwnedFD.open(path, [.readOnly, .directory]), mode: 0o755)
+    }
+
+    private func withContexts(
+        _ request: BuildRequest, _ parameters: BuildParameters, _ deposited: [String: FilePath], _ undo: inout UndoStack
+    ) async throws -> BuildRequest {
         var request = request
         for (name, text) in parameters.namedContexts {
+            if let directory = deposited[name] {
+                request.namedContexts[name.lowercased()] = .directory(directory)
+                continue
+            }
             request.namedContexts[name.lowercased()] = try await namedContext(name, text, &undo)
         }
         return request
@@ -112,11 +145,6 @@ extension ContainerEngine {
 
     private func namedContext(_ name: String, _ text: String, _ undo: inout UndoStack) async throws -> BuildRequest.NamedContext {
         if text.hasPrefix("docker-image://") { return .image(String(text.dropFirst("docker-image://".count))) }
-        if text.hasPrefix("deposit:") {
-            let directory = try await deposits.takeContext(String(text.dropFirst("deposit:".count)))
-            undo.add("remove a named context") { try await blocking { try removeTree(directory) } }
-            return .directory(directory)
-        }
         guard RemoteContext.isAddress(text) else {
             throw EngineError(.invalidArgument, "invalid named context \(name)=\(text): only folders, docker-image:// and addresses are possible")
         }
@@ -148,7 +176,7 @@ extension ContainerEngine {
 
     static func unpack(_ body: any UploadSource, into directory: FilePath) async throws {
         try await ByteBridge.upload(body) { source in
-            let root = try OwnedFD.open(directory, [.path, .directory])
+            let root = try OwnedFD.open(directory, [.readOnly, .directory])
             let options = ExtractionOptions(whiteouts: .asFiles, makesDevices: false)
             try Extraction(into: root, options: options).run(TarReader(try decompressing(source)))
         }
@@ -179,9 +207,10 @@ extension ContainerEngine {
         var message = JSONMessage()
         switch progress {
         case .stream(let text): message.stream = text
-        case .image(let id):
+        case .image(let id, let isNew):
             var aux = JSONMessage.Aux()
             aux.ID = id.description
+            if !isNew { aux.Reused = true }
             message.aux = aux
         }
         // A client that went away is noticed by the connection, which cancels the build.

@@ -118,8 +118,10 @@ extension ContainerEngine {
         }
     }
 
-    public func removeImage(_ name: String, force: Bool, noPrune: Bool) async throws -> [ImageDeleteResponseItem] {
-        let removed = try await images.remove(name, force: force, noPrune: noPrune, usedBy: containersUsing)
+    /// - Parameter onlyUnnamed: leaves an image alone that has a name.
+    public func removeImage(_ name: String, force: Bool, noPrune: Bool, onlyUnnamed: Bool) async throws -> [ImageDeleteResponseItem] {
+        let removed = try await images.remove(
+            name, force: force, noPrune: noPrune, onlyUnnamed: onlyUnnamed, usedBy: containersUsing)
         return publish(removed.items)
     }
 

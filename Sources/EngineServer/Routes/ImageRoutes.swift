@@ -59,7 +59,8 @@ struct ImageRoutes {
         router.on(.DELETE, "/images/{name...}") { request in
             try .json(
                 await engine.removeImage(
-                    request.parameter("name"), force: request.query.flag("force"), noPrune: request.query.flag("noprune")))
+                    request.parameter("name"), force: request.query.flag("force"), noPrune: request.query.flag("noprune"),
+                    onlyUnnamed: request.query.flag("unnamed")))
         }
         addIncoming(to: &router)
     }

@@ -98,6 +98,9 @@ struct ImageBuild {
         progress = try BuildDisplay.Style(call[BuildFlags.quiet] ? "quiet" : call[BuildFlags.progress])
     }
 
+    /// Whether standard output is for the result alone.
+    private var isStreaming: Bool { outputs.contains(where: \.isStream) }
+
     private var tags: [String] { call[BuildFlags.tag] + outputs.flatMap(\.names) }
 
     func run() async throws -> Int32 {
@@ -113,14 +116,14 @@ struct ImageBuild {
         if action != "build" { return (result.warnings ?? 0) > 0 ? 1 : 0 }
         guard let id = result.id else { throw CommandFailure("the engine has not told which image was built") }
         if call[BuildFlags.verify] { try await verify(id, arguments) }
-        try await BuildOutput(call: call, id: id, tags: tags).deliver(outputs)
-        if progress == .quiet { try call.program.print(id) }
+        try await BuildOutput(call: call, id: id, tags: tags, isNew: !result.isReused).deliver(outputs)
+        if progress == .quiet, !isStreaming { try call.program.print(id) }
         try writeFiles(id)
         return 0
     }
 
     private func send(_ request: EngineRequest) async throws -> BuildDisplay.Outcome {
-        let display = BuildDisplay(style: progress)
+        let display = BuildDisplay(style: progress, stream: isStreaming ? .error : .output)
         do {
             return try await call.program.engine.open(request) { try await display.show($0) }
         } catch {
@@ -152,8 +155,7 @@ struct ImageBuild {
         let query = [("from", id), ("to", second)]
         let difference = try await call.program.engine.get(
             ImageDifferenceResponse.self, EngineRequest(.get, "/images/diff", query: query))
-        // The difference is what counts; an image that is used meanwhile stays.
-        _ = try? await call.program.engine.send(EngineRequest(.delete, "/images/\(EngineRequest.escaped(second))"))
+        if !again.isReused { await BuildOutput.discard(second, call.program) }
         let first = difference.Files?.first { $0.Kind != "changed" || !($0.Changes ?? []).isEmpty }
         let what = first.map { "the first file that differs is \($0.Path ?? "")" } ?? "their files are the same, only their configurations differ"
         throw CommandFailure("the second build has given another image, \(second): \(what)")
@@ -178,18 +180,20 @@ struct ImageBuild {
     private func request(_ action: String, _ arguments: [String], isSecond: Bool = false) async throws -> EngineRequest {
         let place = call.arguments[0]
         if place == "-", call[BuildFlags.verify] { throw CommandFailure("--verify needs a context that can be read twice") }
-        var query = try await self.query(action, arguments, isSecond)
+        var source: [(String, String)] = []
         var body = EngineRequest.Body.none
         if BuildContext.isAddress(place) {
             if call[BuildFlags.file] == "-" { throw CommandFailure("a Dockerfile from standard input needs a folder as context") }
-            query += [("remote", place), ("dockerfile", call[BuildFlags.file])]
+            source = [("remote", place), ("dockerfile", call[BuildFlags.file])]
         } else {
             let context = try BuildContext.open(
                 place, dockerfile: call[BuildFlags.file], workingDirectory: call.program.workingDirectory)
-            query.append(("dockerfile", context.dockerfile))
+            source = [("dockerfile", context.dockerfile)]
             body = .stream(type: "application/x-tar", next: context.next)
         }
-        var request = EngineRequest(.post, "/build", query: query, body: body)
+        // Only now, since this hands in what waits for the build.
+        let query = try await self.query(action, arguments, isSecond)
+        var request = EngineRequest(.post, "/build", query: query + source, body: body)
         request.headers = try await Logins(call.program.environment).allHeader()
         return request
     }

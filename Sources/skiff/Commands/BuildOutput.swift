@@ -12,6 +12,8 @@ struct BuildOutput {
     let call: Invocation
     let id: String
     let tags: [String]
+    /// Whether the image is one that this build has made.
+    let isNew: Bool
 
     func deliver(_ outputs: [OutputFlag]) async throws {
         for output in outputs {
@@ -19,17 +21,22 @@ struct BuildOutput {
             case .local: try await unpack(files, to: output.destination)
             case .tar: try await download(files, to: output.destination)
             case .oci: try await archive(output)
-            case .docker: if !output.destination.isEmpty { try await archive(output) }
+            case .docker: if !output.destination.isEmpty || output.isStream { try await archive(output) }
             case .image, .registry:
                 if output.pushes { for tag in tags { try await push(tag) } }
             }
         }
-        // Without a name nobody asked for the image itself.
+        // Without a name nobody asked for the image itself. One that was there before the build is somebody's.
         let isOnlyFiles = !outputs.isEmpty && outputs.allSatisfy { [.local, .tar, .oci].contains($0.kind) }
-        guard isOnlyFiles, tags.isEmpty else { return }
-        let request = EngineRequest(.delete, "/images/\(EngineRequest.escaped(id))", query: [("noprune", "1")])
-        // An image that has a name by another way, or is used, stays.
-        _ = try? await call.program.engine.send(request)
+        guard isOnlyFiles, isNew, tags.isEmpty, !call[BuildFlags.load] else { return }
+        await Self.discard(id, call.program)
+    }
+
+    /// Removes what nobody asked for.
+    static func discard(_ id: String, _ program: Program) async {
+        let request = EngineRequest(.delete, "/images/\(EngineRequest.escaped(id))", query: [("unnamed", "1")])
+        // An image that has got a name meanwhile, or is used, stays.
+        _ = try? await program.engine.send(request)
     }
 
     private var files: EngineRequest { EngineRequest(.get, "/images/\(EngineRequest.escaped(id))/rootfs") }

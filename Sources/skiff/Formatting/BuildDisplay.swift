@@ -32,9 +32,13 @@ struct BuildDisplay: Sendable {
     struct Outcome: Sendable {
         var id: String?
         var warnings: Int?
+        /// The image was there before the build.
+        var isReused = false
     }
 
     let style: Style
+    /// Where it is shown: not where the result itself goes.
+    var stream = StandardStream.output
 
     private static let shownLines = 20
 
@@ -45,8 +49,11 @@ struct BuildDisplay: Sendable {
         var screen = BuildScreen()
         try await response.forEachLine { line in
             let message = try JSONDecoder().decode(JSONMessage.self, from: Data(line))
-            if style == .raw { try StandardStream.output.write(String(decoding: line, as: UTF8.self) + "\n") }
-            if let found = message.aux?.ID { outcome.id = found }
+            if style == .raw { try stream.write(String(decoding: line, as: UTF8.self) + "\n") }
+            if let found = message.aux?.ID {
+                outcome.id = found
+                outcome.isReused = message.aux?.Reused == true
+            }
             if let count = message.aux?.Warnings { outcome.warnings = count }
             if let error = message.errorDetail?.message ?? message.error {
                 throw failure(error, code: message.errorDetail?.code, step: step, said: said)
@@ -60,8 +67,8 @@ struct BuildDisplay: Sendable {
                 said.removeFirst(max(0, said.count - Self.shownLines))
             }
             switch style {
-            case .plain: try StandardStream.output.write(text == " ---> Using cache\n" ? " ---> CACHED\n" : text)
-            case .terminal: try StandardStream.output.write(screen.show(text))
+            case .plain: try stream.write(text == " ---> Using cache\n" ? " ---> CACHED\n" : text)
+            case .terminal: try stream.write(screen.show(text))
             case .quiet, .raw: break
             }
         }

@@ -91,13 +91,18 @@ struct OutputFlag: Sendable, Equatable {
     }
 
     var kind: Kind
-    /// Empty: standard output for a stream, the engine's own store for an image.
+    /// Empty: standard output for an archive, the engine's own store for an image.
     var destination = ""
     /// Names of the image, for `image` and `registry`.
     var names: [String] = []
     var pushes = false
     /// `oci` and `docker`: an archive rather than a folder.
     var isArchive = true
+    /// `docker` has a store to go to, so that standard output has to be asked for.
+    var isToOutput = false
+
+    /// Whether standard output is where the result goes.
+    var isStream: Bool { isToOutput || destination.isEmpty && (kind == .tar || kind == .oci) }
 
     static func parse(_ text: String) throws -> OutputFlag {
         guard text.contains("=") else {
@@ -110,7 +115,9 @@ struct OutputFlag: Sendable, Equatable {
         output.pushes = kind == .registry
         for (name, value) in pairs where name != "type" {
             switch name {
-            case "dest": output.destination = value == "-" ? "" : value
+            case "dest":
+                output.destination = value == "-" ? "" : value
+                output.isToOutput = value == "-" && kind == .docker
             case "name": output.names += value.split(separator: ",").map(String.init)
             case "push": output.pushes = try truth(name, value)
             case "tar": output.isArchive = try truth(name, value)
