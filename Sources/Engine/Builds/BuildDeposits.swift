@@ -11,44 +11,51 @@ actor BuildDeposits {
         case context(FilePath)
     }
 
-    private var things: [String: (thing: Thing, since: ContinuousClock.Instant)] = [:]
+    private var things: [String: (thing: Thing, end: Task<Void, Never>)] = [:]
     private static let most = 64
-    private static let lifetime = Duration.seconds(600)
+    private let lifetime: Duration
+
+    init(lifetime: Duration = .seconds(600)) {
+        self.lifetime = lifetime
+    }
+
+    var count: Int { things.count }
 
     /// - Returns: the name under which a build takes it.
     func add(_ thing: Thing) async throws -> String {
-        await forgetOld()
         guard things.count < Self.most else {
             try await Self.remove(thing)
             throw EngineError(.unavailable, "too many builds have been prepared and not begun")
         }
         let id = makeID()
-        things[id] = (thing, ContinuousClock.now)
+        let end = Task { [weak self, lifetime] in
+            // Cancelled when a build has taken it.
+            guard (try? await Task.sleep(for: lifetime)) != nil else { return }
+            await self?.forget(id)
+        }
+        things[id] = (thing, end)
         return id
     }
 
     /// Nobody else gets it any more.
     func takeSecrets(_ id: String) throws -> [String: [UInt8]] {
         guard case .secrets(let secrets)? = things[id]?.thing else { throw EngineError(.notFound, "no such secrets: \(id)") }
-        things[id] = nil
+        things.removeValue(forKey: id)?.end.cancel()
         return secrets
     }
 
     /// The directory is the caller's from now on.
     func takeContext(_ id: String) throws -> FilePath {
         guard case .context(let directory)? = things[id]?.thing else { throw EngineError(.notFound, "no such context: \(id)") }
-        things[id] = nil
+        things.removeValue(forKey: id)?.end.cancel()
         return directory
     }
 
     /// Whoever handed something in and never built anything.
-    private func forgetOld() async {
-        let limit = ContinuousClock.now - Self.lifetime
-        for (id, entry) in things where entry.since < limit {
-            things[id] = nil
-            // What cannot be removed now goes when the engine starts next.
-            try? await Self.remove(entry.thing)
-        }
+    private func forget(_ id: String) async {
+        guard let entry = things.removeValue(forKey: id) else { return }
+        // What cannot be removed now goes when the engine starts next.
+        try? await Self.remove(entry.thing)
     }
 
     private static func remove(_ thing: Thing) async throws {
@@ -70,7 +77,7 @@ extension ContainerEngine {
     /// Unpacks a named context for the one build that names the answer.
     public func depositContext(_ body: any UploadSource) async throws -> String {
         let directory = context.paths.temporary.appending("context-\(makeID())")
-        try await blocking { try makeDirectories(directory) }
+        try await blocking { try Self.makeContextDirectory(directory) }
         do {
             try await Self.unpack(body, into: directory)
             return try await deposits.add(.context(directory))
