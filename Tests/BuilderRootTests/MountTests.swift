@@ -56,9 +56,12 @@ struct MountTests {
         try await BuildWorld.with { (world) async throws in
             try world.link("out", to: "/etc")
             #expect(await world.failure("FROM scratch\nRUN --mount=source=out/passwd,target=/m look 0\n").contains("out/passwd"))
-            let stage = "FROM scratch AS a\nCOPY out /l/\nFROM scratch\nRUN --mount=from=a,source=l/out/passwd,target=/m look 0\n"
+            // A file by itself is followed, a link in a directory is copied as it is.
+            try world.write("d/f", "F")
+            try world.link("d/out", to: "/etc")
+            let stage = "FROM scratch AS a\nCOPY d /l/\nFROM scratch\nRUN --mount=from=a,source=l/out/passwd,target=/m look 0\n"
             let failure = await world.failure(stage)
-            #expect(failure.contains("file does not exist") || failure.contains("COPY failed"), "\(failure)")
+            #expect(failure.contains("file does not exist"), "\(failure)")
         }
     }
 
