@@ -181,7 +181,8 @@ def test_annotations_reach_the_runtime(cli, engine):
     (["--userns", "mine"], "invalid user mode"), (["--cgroupns", "mine"], "invalid cgroup mode"),
     (["--storage-opt", "size=1G"], "--storage-opt is supported only for overlay over xfs"),
     (["--runtime", "nosuch"], "unknown or invalid runtime name: nosuch"), (["--isolation", "hyperv"], "hyperv"),
-    (["--memory-swappiness", "101"], "valid memory swappiness range is 0-100"),
+    (["--cpuset-cpus", "8000"], "requested cpus are not available - requested 8000, available: 0"),
+    (["--cpuset-mems", "x"], "invalid value x for cpuset mems"), (["--memory-swappiness", "101"], "valid memory swappiness range is 0-100"),
 ])
 def test_what_cannot_be_is_refused(cli, options, message):
     assert message in cli("run", "--rm", *options, "busybox", "true", code=125).err.lower()

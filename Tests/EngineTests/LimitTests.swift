@@ -77,6 +77,16 @@ struct LimitTests {
         #expect(refusal { ($0.Memory, $0.MemorySwap) = (256 << 20, 512 << 20) } == nil)
     }
 
+    @Test("lists of processors")
+    func processors() {
+        let available = NumberList("0-3,8")
+        for text in ["0", "1-3", "3,8", "8-8,0"] { #expect(NumberList(text).map { available?.contains($0) } == true, "\(text)") }
+        for text in ["4", "3-8", "9", "700"] { #expect(NumberList(text).map { available?.contains($0) } == false, "\(text)") }
+        for text in ["x", "1-", "-1", "3-1", "1--2", "0\0", "99999999999999999999", "9000", "٣", ",1,"] {
+            #expect(NumberList(text) == nil, "\(text)")
+        }
+    }
+
     @Test("ranges of ports and names of containers as filters")
     func filters() {
         #expect(PortRange("80")?.contains(80, "tcp") == true)

@@ -70,6 +70,8 @@ struct HostConfigCheck {
             throw EngineError(.invalidArgument, "CPU cfs quota can not be less than 1ms (i.e. 1000)")
         }
         try checkMemory(config)
+        try Self.check(config.CpusetCpus, "cpus", "CPUs", host.processorList)
+        try Self.check(config.CpusetMems, "mems", "memory nodes", host.memoryNodeList)
         try BlockIOLimits(config).check()
         if (config.IOMaximumBandwidth ?? 0) != 0 || (config.IOMaximumIOps ?? 0) != 0 {
             throw EngineError(.invalidArgument, "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps")
@@ -80,6 +82,16 @@ struct HostConfigCheck {
         if let size = config.ShmSize, size < 0 { throw EngineError(.invalidArgument, "SHM size can not be less than 0") }
         if let score = config.OomScoreAdj, !(-1000...1000).contains(score) {
             throw EngineError(.invalidArgument, "Invalid value \(score), range for oom score adj is [-1000, 1000]")
+        }
+    }
+
+    private static func check(_ text: String?, _ setting: String, _ things: String, _ available: String) throws(EngineError) {
+        guard let text, !text.isEmpty else { return }
+        guard let wanted = NumberList(text) else {
+            throw EngineError(.invalidArgument, "Invalid value \(text.prefix(80)) for cpuset \(setting)")
+        }
+        guard NumberList(available)?.contains(wanted) != false else {
+            throw EngineError(.invalidArgument, "Requested \(things) are not available - requested \(text.prefix(80)), available: \(available)")
         }
     }
 

@@ -7,6 +7,9 @@ struct HostFacts: Sendable {
     let hostname: String
     let operatingSystem: String
     let processors: Int
+    /// Those that are online, and the memory nodes, as the kernel lists them.
+    let processorList: String
+    let memoryNodeList: String
     let memoryBytes: Int64
     /// The kernel's version for the seccomp profile's conditions.
     let kernelVersion: (major: Int, minor: Int)
@@ -20,10 +23,15 @@ struct HostFacts: Sendable {
         let numbers = name.release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
         return HostFacts(
             kernelRelease: name.release, hostname: name.hostname, operatingSystem: prettyName(),
-            processors: SystemName.onlineProcessors(), memoryBytes: memoryTotal(),
+            processors: SystemName.onlineProcessors(), processorList: online("cpu"), memoryNodeList: online("node"), memoryBytes: memoryTotal(),
             kernelVersion: (numbers.first ?? 0, numbers.dropFirst().first ?? 0),
             architecture: name.machine == "x86_64" ? "amd64" : name.machine == "aarch64" ? "arm64" : name.machine,
             machine: name.machine)
+    }
+
+    /// A kernel without the list has one of the kind.
+    private static func online(_ kind: String) -> String {
+        lines(FilePath("/sys/devices/system/\(kind)/online")).first.map(String.init) ?? "0"
     }
 
     private static func prettyName() -> String {

@@ -130,6 +130,11 @@ public struct NumberList: Sendable, Equatable {
         }
     }
 
+    /// Whether every number of the other list is in this one.
+    public func contains(_ other: NumberList) -> Bool {
+        other.words.enumerated().allSatisfy { index, word in word & ~(index < words.count ? words[index] : 0) == 0 }
+    }
+
     private static func number(_ text: Substring) -> Int? {
         guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
         return Int(text).flatMap { $0 < 8192 ? $0 : nil }
