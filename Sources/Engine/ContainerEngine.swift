@@ -35,8 +35,6 @@ public final class ContainerEngine: Sendable {
             }
         }
         let database = try await Database.open(paths.dataRoot.appending("skiff.db"))
-        // Before their directories are swept.
-        try await GitCheckout.endAll(below: paths.temporary)
         images = try await ImageStore(
             root: paths.dataRoot, database: database, concurrentDownloads: registries.concurrentDownloads,
             concurrentUploads: registries.concurrentUploads, logger: logger)

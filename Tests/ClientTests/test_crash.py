@@ -1,7 +1,6 @@
 """The engine is killed: containers go on, and the next engine knows them. Nothing half done remains."""
 
 import os
-import socket
 import subprocess
 import time
 
@@ -162,22 +161,6 @@ def test_killed_during_build_leaves_nothing(mortal, context):
         forget(mortal)
     quiet.assert_same(mortal)
     assert layers_of(mortal) == layers
-
-
-def test_killed_during_a_fetch_leaves_no_git(mortal):
-    """A server of repositories that never says a word sees its client go."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(20)
-        build = mortal.skiff.start("build", f"git://127.0.0.1:{server.getsockname()[1]}/x")
-        client, _ = server.accept()
-        with client:
-            client.settimeout(20)
-            mortal.kill()
-            mortal.start()
-            while client.recv(4096):
-                pass
-        build.communicate(timeout=20)
-    assert list((mortal.data_root / "tmp").iterdir()) == []
 
 
 def forget(engine):

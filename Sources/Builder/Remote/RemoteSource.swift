@@ -175,7 +175,7 @@ extension BuildRun {
     // MARK: Fetching
 
     func gitCheckout(_ address: GitAddress) async throws -> GitCheckout {
-        let (home, authorization) = (directory.appending(GitCheckout.homeName), gitAuthorization(address))
+        let (home, authorization) = (directory.appending("git-home"), gitAuthorization(address))
         return try await blocking {
             try makeDirectories(home, mode: 0o700)
             return try GitCheckout(home: home, authorization: authorization)

@@ -180,20 +180,18 @@ struct ImageBuild {
     private func request(_ action: String, _ arguments: [String], isSecond: Bool = false) async throws -> EngineRequest {
         let place = call.arguments[0]
         if place == "-", call[BuildFlags.verify] { throw CommandFailure("--verify needs a context that can be read twice") }
-        var source: [(String, String)] = []
+        var query = try await self.query(action, arguments, isSecond)
         var body = EngineRequest.Body.none
         if BuildContext.isAddress(place) {
             if call[BuildFlags.file] == "-" { throw CommandFailure("a Dockerfile from standard input needs a folder as context") }
-            source = [("remote", place), ("dockerfile", call[BuildFlags.file])]
+            query += [("remote", place), ("dockerfile", call[BuildFlags.file])]
         } else {
             let context = try BuildContext.open(
                 place, dockerfile: call[BuildFlags.file], workingDirectory: call.program.workingDirectory)
-            source = [("dockerfile", context.dockerfile)]
+            query.append(("dockerfile", context.dockerfile))
             body = .stream(type: "application/x-tar", next: context.next)
         }
-        // Only now, since this hands in what waits for the build.
-        let query = try await self.query(action, arguments, isSecond)
-        var request = EngineRequest(.post, "/build", query: query + source, body: body)
+        var request = EngineRequest(.post, "/build", query: query, body: body)
         request.headers = try await Logins(call.program.environment).allHeader()
         return request
     }
