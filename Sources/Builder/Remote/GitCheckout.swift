@@ -121,9 +121,6 @@ public struct GitCheckout: Sendable {
 
     private func run(_ arguments: [String], for address: GitAddress) async throws -> String {
         let process = try await blocking { try start(arguments) }
-        let note = home.appending("\(Self.notePrefix)\(process.pid)")
-        // Without the note it only outlives an engine that is killed.
-        try? await blocking { try Self.write(note, process.pid) }
         let output = Task { try await onThrowawayThread { try Self.read(process.output) } }
         let status = try await withThrowingTaskGroup(of: ExitStatus?.self) { group in
             group.addTask { try await waitForExit(process.pid) }
@@ -135,7 +132,6 @@ public struct GitCheckout: Sendable {
             return try await group.next() ?? nil
         }
         let text = try await output.value
-        try? await blocking { try unlink(note) }  // Goes with its directory at the latest.
         try Task.checkCancellation()
         guard let status else { throw BuildError.failed("git took longer than \(Self.timeLimit.components.seconds) s for \(address.remote)") }
         guard status.code == 0 else {
@@ -143,45 +139,6 @@ public struct GitCheckout: Sendable {
             throw BuildError.failed("failed to fetch \(address.remote): git: \(lines)")
         }
         return text
-    }
-
-    private static let notePrefix = "running-"
-
-    private static func write(_ note: FilePath, _ pid: Int32) throws {
-        try writeAtomically(Array("\(try processStartTime(pid))".utf8), to: note, mode: 0o600, sync: false)
-    }
-
-    /// Ends what an engine that was killed has left running. Only homes are looked into: what else is there comes from
-    /// contexts and repositories, which must not name a process.
-    public static func endAll(below temporary: FilePath) async throws {
-        try await blocking {
-            for directory in try folders(in: temporary) {
-                let kind = directory.lastComponent?.string.split(separator: "-").first
-                if kind == "fetch" { try endAll(in: directory) }
-                let home = directory.appending(homeName)
-                if kind == "build", try lstatIfExists(home)?.kind == .directory { try endAll(in: home) }
-            }
-        }
-    }
-
-    /// The home of a build's checkouts.
-    static let homeName = "git-home"
-
-    private static func folders(in directory: FilePath) throws -> [FilePath] {
-        guard try lstatIfExists(directory) != nil else { return [] }
-        return try namesInDirectory(try OwnedFD.open(directory, [.readOnly, .directory])).map { directory.appending($0.description) }
-            .filter { try lstatIfExists($0)?.kind == .directory }
-    }
-
-    private static func endAll(in home: FilePath) throws {
-        for name in try namesInDirectory(try OwnedFD.open(home, [.readOnly, .directory])).map(\.description) where name.hasPrefix(notePrefix) {
-            let text = try OwnedFD.open(home.appending(name), [.readOnly, .noFollow]).readAll(limit: 64)
-            guard let pid = Int32(name.dropFirst(notePrefix.count)), let startTime = UInt64(String(decoding: text, as: UTF8.self)),
-                // It has ended by itself, mostly.
-                let process = try? openProcess(pid), isProcessAlive(pid, startTime: startTime)
-            else { continue }
-            try? sendSignal(.kill, to: process)  // As above.
-        }
     }
 
     private func start(_ arguments: [String]) throws -> (pid: Int32, output: SharedFD) {
