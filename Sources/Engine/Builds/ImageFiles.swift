@@ -1,4 +1,3 @@
-import Archive
 import Blocking
 import Images
 import Linux
@@ -11,12 +10,7 @@ extension ContainerEngine {
         return { send in
             try await store.holding(image.layers) {
                 let root = try await blocking { SharedFD(try store.mount(layers: image.layers, upper: nil, work: nil)) }
-                try await ByteBridge.download(
-                    from: { sink in
-                        let writer = TarWriter(sink)
-                        try root.withOwned { try TreeArchive(writer).addContents(of: $0) }
-                        try writer.finish()
-                    }, to: send)
+                try await ByteBridge.archive(root, to: send)
             }
         }
     }

@@ -51,14 +51,7 @@ extension ContainerEngine {
         // Without volumes, as Docker: only what the container's own layers hold.
         let root = try await container.mountRoot()
         await container.publish("export")
-        return { send in
-            try await ByteBridge.download(
-                from: { sink in
-                    let writer = TarWriter(sink)
-                    try root.withOwned { try TreeArchive(writer).addContents(of: $0) }
-                    try writer.finish()
-                }, to: send)
-        }
+        return { send in try await ByteBridge.archive(root, to: send) }
     }
 }
 

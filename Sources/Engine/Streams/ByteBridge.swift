@@ -78,6 +78,16 @@ enum ByteBridge {
             }, to: write)
     }
 
+    /// Sends all that a directory holds as one archive.
+    static func archive(_ root: SharedFD, to write: @Sendable (ByteBuffer) async throws -> Void) async throws {
+        try await download(
+            from: { sink in
+                let writer = TarWriter(sink)
+                try root.withOwned { try TreeArchive(writer).addContents(of: $0) }
+                try writer.finish()
+            }, to: write)
+    }
+
     /// Runs `work` with a pipe and sends what comes through it.
     static func download(
         through work: @escaping @Sendable (SharedFD) async throws -> Void, to write: @Sendable (ByteBuffer) async throws -> Void
