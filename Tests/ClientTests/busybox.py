@@ -4,6 +4,8 @@ import io
 import subprocess
 import tarfile
 
+from tarballs import add
+
 PROGRAM = "/bin/busybox"
 
 PASSWD = """root:x:0:0:root:/root:/bin/sh
@@ -37,13 +39,6 @@ def root_filesystem():
         add(tar, "etc/group", GROUP.encode())
         add(tar, "etc/not-a-program", b"just text\n")
     return buffer.getvalue()
-
-
-def add(tar, path, content=b"", mode=0o644, kind=tarfile.REGTYPE, owner=0, link=""):
-    info = tarfile.TarInfo(path)
-    info.mode, info.type, info.uid, info.gid, info.linkname = mode, kind, owner, owner, link
-    info.size = len(content)
-    tar.addfile(info, io.BytesIO(content))
 
 
 def root_owned(info):

@@ -3,18 +3,17 @@
 import base64
 import gzip
 import hashlib
-import io
 import json
 import os
 import re
 import ssl
 import subprocess
-import tarfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tarballs import tar_of
 from waiting import wait_for
 from web import free_port
 
@@ -170,14 +169,7 @@ class TokenServer:
 
 def make_layer(files, compress=True):
     """(bytes, diff id) of a layer with files by name."""
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            info.mode = 0o755
-            tar.addfile(info, io.BytesIO(content))
-    data = raw.getvalue()
+    data = tar_of(files, mode=0o755)
     return (gzip.compress(data, 1, mtime=0) if compress else data), digest_of(data)
 
 

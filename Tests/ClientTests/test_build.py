@@ -1,12 +1,11 @@
 """`build`: each instruction, the cache, and what one is told when a step fails."""
 
-import io
 import json
-import tarfile
 
 import pytest
 from docker.errors import BuildError
 
+from tarballs import tar_of
 from waiting import wait_for
 
 
@@ -52,7 +51,7 @@ USER alice
 ENTRYPOINT ["/bin/echo", "Hello"]
 CMD ["world"]
 """,
-        "one.txt": "1", "two.txt": "2", "dir/a/b": "deep", "packed.tar": archive({"in/side": b"tarred"}),
+        "one.txt": "1", "two.txt": "2", "dir/a/b": "deep", "packed.tar": tar_of({"in/side": b"tarred"}),
     })
     build(cli, directory, "--build-arg", "WHO=world")
     assert cli("run", "--rm", "built").out == "Hello world\n"
@@ -66,16 +65,6 @@ CMD ["world"]
     assert set(config["ExposedPorts"]) == {"8001/tcp", "53/udp"} and config["Volumes"] == {"/data": {}}
     assert config["User"] == "alice" and config["WorkingDir"] == "/work/sub"
     assert not [variable for variable in config["Env"] if variable.startswith("WHO=")]
-
-
-def archive(files):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def cached_steps(output):

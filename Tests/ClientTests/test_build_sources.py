@@ -3,15 +3,14 @@
 import base64
 import gzip
 import hashlib
-import io
 import os
 import subprocess
-import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tarballs import tar_of
 from test_build import build, no_cache_from_other_tests, run  # noqa: F401
 from waiting import wait_for
 from web import free_port
@@ -62,19 +61,9 @@ def site():
     thread.join()
 
 
-def tar(files):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 def test_files_of_the_web(cli, site, context):
     site.pages["/f.txt"] = b"from the web\n"
-    site.pages["/a.tgz"] = gzip.compress(tar({"in/side": b"packed\n"}))
+    site.pages["/a.tgz"] = gzip.compress(tar_of({"in/side": b"packed\n"}))
     site.redirects["/moved"] = "/f.txt"
     digest = "sha256:" + hashlib.sha256(b"from the web\n").hexdigest()
     directory = context({"Dockerfile": f"""FROM busybox
@@ -224,7 +213,7 @@ def test_a_submodule_does_not_read_files_of_the_host(skiff, repository, context)
 def test_remote_contexts(engine, skiff, client, site, repository):
     skiff("build", "-t", "built", f"{repository.url}#v1:docs")
     assert run(skiff, "cat", "/page") == "first\n"
-    site.pages["/context.tar.gz"] = gzip.compress(tar({"Dockerfile": b"FROM busybox\nCOPY f /page\n", "f": b"archive\n"}))
+    site.pages["/context.tar.gz"] = gzip.compress(tar_of({"Dockerfile": b"FROM busybox\nCOPY f /page\n", "f": b"archive\n"}))
     skiff("build", "-t", "built", f"{site.url}/context.tar.gz")
     assert run(skiff, "cat", "/page") == "archive\n"
     site.pages["/lone"] = b"FROM busybox\nRUN echo lone > /page\n"
