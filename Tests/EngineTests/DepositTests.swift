@@ -15,12 +15,14 @@ struct DepositTests {
 
         let directory = FilePath("/tmp/skiff-deposit-\(UInt64.random(in: .min ... .max))")
         try makeDirectories(directory)
-        let short = BuildDeposits(lifetime: .zero)
-        _ = try await short.add(.context(directory))
-        // Where the machine is busy this takes its time.
-        let limit = ContinuousClock.now + .seconds(120)
-        while try lstatIfExists(directory) != nil, ContinuousClock.now < limit { try await Task.sleep(for: .milliseconds(10)) }
+        let (time, clock) = AsyncStream.makeStream(of: Void.self)
+        let short = BuildDeposits(lifetime: { for await _ in time {} })
+        let forgotten = try await short.add(.context(directory))
+        let end = try #require(await short.things[forgotten]?.end)
+        #expect(try lstatIfExists(directory) != nil)
+        clock.finish()
+        await end.value
         #expect(try lstatIfExists(directory) == nil)
-        #expect(await short.count == 0)
+        #expect(await short.things.count == 0)
     }
 }

@@ -11,15 +11,15 @@ actor BuildDeposits {
         case context(FilePath)
     }
 
-    private var things: [String: (thing: Thing, end: Task<Void, Never>)] = [:]
+    /// What nobody has taken yet, each with the task that removes it when its time is over.
+    private(set) var things: [String: (thing: Thing, end: Task<Void, Never>)] = [:]
     private static let most = 64
-    private let lifetime: Duration
+    private let lifetime: @Sendable () async throws -> Void
 
-    init(lifetime: Duration = .seconds(600)) {
+    /// - Parameter lifetime: returns when the time of a thing is over that was handed in when it was called
+    init(lifetime: @escaping @Sendable () async throws -> Void = { try await Task.sleep(for: .seconds(600)) }) {
         self.lifetime = lifetime
     }
-
-    var count: Int { things.count }
 
     /// - Returns: the name under which a build takes it.
     func add(_ thing: Thing) async throws -> String {
@@ -30,7 +30,7 @@ actor BuildDeposits {
         let id = makeID()
         let end = Task { [weak self, lifetime] in
             // Cancelled when a build has taken it.
-            guard (try? await Task.sleep(for: lifetime)) != nil else { return }
+            guard (try? await lifetime()) != nil else { return }
             await self?.forget(id)
         }
         things[id] = (thing, end)
