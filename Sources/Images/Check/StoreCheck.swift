@@ -29,8 +29,6 @@ private final class StoreCheck {
 
     private var layers: LayerStore { store.layers }
 
-    private static let shortages: [Errno] = [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory]
-
     init(_ store: ImageStore, repairs: Bool) {
         self.store = store
         self.repairs = repairs
@@ -53,6 +51,12 @@ private final class StoreCheck {
         report.defects.append(defect)
     }
 
+    /// When the engine is short of something just now, that says nothing of what it looks at.
+    private static func rethrowShortage(_ error: any Error) throws {
+        let shortages: [Errno] = [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory]
+        if let error = error as? SystemError, shortages.contains(error.errno) { throw error }
+    }
+
     // MARK: Layers
 
     private func check(_ layer: Digest, size: Int64) throws {
@@ -70,8 +74,7 @@ private final class StoreCheck {
         do {
             found = try layers.verify(layer)
         } catch {
-            // The engine is short of something just now, which says nothing of the layer.
-            if let error = error as? SystemError, Self.shortages.contains(error.errno) { throw error }
+            try Self.rethrowShortage(error)
             return try note(StoreDefect(.layerDamaged, "\(layer)", "\(error)\(try users(layer))")) { defect in
                 try layers.markDamaged(layer, "\(error)\n")
                 defect.repair = "marked, so that it comes anew; \(try forgetSteps(layer))"
@@ -124,7 +127,7 @@ private final class StoreCheck {
             do {
                 whole = try layers.verify(layer)
             } catch {
-                if let error = error as? SystemError, Self.shortages.contains(error.errno) { throw error }
+                try Self.rethrowShortage(error)
                 whole = nil
             }
             let problem = whole == nil ? "and cannot be read" : "but whole"
