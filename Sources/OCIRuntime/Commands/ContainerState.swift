@@ -177,8 +177,7 @@ public struct RuntimeRoot: Sendable {
 
     /// Filters lie beside the containers, under a name that none can have.
     func read(_ bytes: [UInt8]) throws -> (spec: RuntimeSpec, filter: KnownFilter?) {
-        guard let cache = SeccompCache(path.appending("@seccomp")) else { return (try RuntimeSpec(bytes: bytes), nil) }
-        return try cache.read(bytes)
+        try SeccompCache.read(bytes, filters: path.appending("@seccomp"))
     }
 
     func save(_ state: ContainerState) throws {

@@ -30,7 +30,12 @@ struct SeccompCache: Sendable {
         self.directory = directory
     }
 
-    /// Reads a configuration, without its profile where the filter is known.
+    /// Reads a configuration, without its profile where `directory` has its filter.
+    static func read(_ bytes: [UInt8], filters directory: FilePath?) throws -> (spec: RuntimeSpec, filter: KnownFilter?) {
+        guard let directory, let cache = SeccompCache(directory) else { return (try RuntimeSpec(bytes: bytes), nil) }
+        return try cache.read(bytes)
+    }
+
     func read(_ bytes: [UInt8]) throws -> (spec: RuntimeSpec, filter: KnownFilter?) {
         guard let extent = JSONValue.extent(of: ["linux", "seccomp"], in: bytes) else {
             return (try RuntimeSpec(bytes: bytes), nil)

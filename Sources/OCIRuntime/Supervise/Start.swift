@@ -13,7 +13,7 @@ extension Supervisor {
                 try supervisor.launchExec(process, exec, launch)
             }
         }
-        let (spec, filter) = try options.read(bytes)
+        let (spec, filter) = try SeccompCache.read(bytes, filters: options.seccompCache)
         return try begin(options, terminal: spec.process.terminal) { supervisor, launch in
             var launch = launch
             launch.filter = filter
@@ -68,7 +68,7 @@ extension Supervisor {
         _ process: RuntimeSpec.Process, _ exec: SuperviseOptions.Exec, _ launch: LaunchOptions
     ) throws -> Launched {
         let file = try OwnedFD.open(exec.containerDirectory.appending("config.json"), .readOnly)
-        let (spec, filter) = try options.read(try file.readAll(limit: 4 << 20))
+        let (spec, filter) = try SeccompCache.read(try file.readAll(limit: 4 << 20), filters: options.seccompCache)
         var launch = launch
         launch.filter = filter
         if let path = spec.linux.cgroupsPath, !path.isEmpty { launch.cgroup = try Cgroup.open(path: path) }
@@ -129,13 +129,6 @@ extension Supervisor {
         if let windowSize { try windowSize.set(terminal.raw) }
         input?.setTerminal(try terminal.duplicate())
         sources = [OutputSource(terminal, .stdout, token: Token.stdout)]
-    }
-}
-
-extension SuperviseOptions {
-    fileprivate func read(_ bytes: [UInt8]) throws -> (spec: RuntimeSpec, filter: KnownFilter?) {
-        guard let seccompCache, let cache = SeccompCache(seccompCache) else { return (try RuntimeSpec(bytes: bytes), nil) }
-        return try cache.read(bytes)
     }
 }
 
