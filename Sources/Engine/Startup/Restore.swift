@@ -80,7 +80,7 @@ struct Restore {
     /// What is mounted there is not to be emptied with it.
     private func detachMounts(below path: FilePath) async {
         do {
-            try await blocking { for point in try MountNamespace.mountPoints(below: path) { try Mount.detach(point) } }
+            try await blocking { try MountNamespace.detachAll(below: path) }
         } catch {
             context.logger.warning("could not unmount", metadata: ["path": "\(path)", "error": "\(error)"])
         }

@@ -88,23 +88,20 @@ public actor VolumeStore {
 
     /// The user needs none of its volumes any more.
     func release(by user: String, _ logger: Logger) async {
-        for name in users.keys.sorted() where users[name]?.remove(user) != nil {
-            do {
-                try await settle(name)
-            } catch {
-                logger.warning("could not unmount a volume", metadata: ["volume": "\(name)", "error": "\(error)"])
-            }
-        }
+        for name in users.keys.sorted() where users[name]?.remove(user) != nil { await unmount(name, logger) }
     }
 
     /// When the engine starts and all users are known: what an earlier life left mounted goes.
     func releaseUnused(_ logger: Logger) async {
-        for name in mounted where users[name]?.isEmpty ?? true {
-            do {
-                try await settle(name)
-            } catch {
-                logger.warning("could not unmount a volume", metadata: ["volume": "\(name)", "error": "\(error)"])
-            }
+        for name in mounted where users[name]?.isEmpty ?? true { await unmount(name, logger) }
+    }
+
+    /// Unless somebody else uses it.
+    private func unmount(_ name: String, _ logger: Logger) async {
+        do {
+            try await settle(name)
+        } catch {
+            logger.warning("could not unmount a volume", metadata: ["volume": "\(name)", "error": "\(error)"])
         }
     }
 
@@ -125,7 +122,7 @@ public actor VolumeStore {
         let directory = directory(name)
         guard isWanted else {
             try await blocking {
-                for point in try MountNamespace.mountPoints(below: directory) { try Mount.detach(point) }
+                try MountNamespace.detachAll(below: directory)
                 guard try MountNamespace.mountPoints(below: directory).isEmpty else {
                     throw EngineError(.internalError, "something is still mounted at \(directory)")
                 }

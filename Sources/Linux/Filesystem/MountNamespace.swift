@@ -44,6 +44,11 @@ public struct MountNamespace: ~Copyable {
         return points.reversed()
     }
 
+    /// Takes away all that is mounted at or below a path, so that what lies under it can be removed alone.
+    public static func detachAll(below path: FilePath) throws(SystemError) {
+        for point in try mountPoints(below: path) { try Mount.detach(point) }
+    }
+
     /// Blanks and the like stand there as `\040`.
     private static func unescaped(_ bytes: ArraySlice<UInt8>) -> String {
         var result: [UInt8] = []
