@@ -8,9 +8,15 @@ extension BuildRun {
         return try file.check.map { text throws(BuildError) in try LintOptions(text) } ?? LintOptions()
     }
 
-    func warnings(_ options: LintOptions) -> [LintWarning] {
+    /// With what is known of the stages by now.
+    private func lint(_ options: LintOptions) -> Lint {
         var lint = Lint(file: file, plan: plan, options: options, ignored: context.ignored, given: request.buildArgs)
         lint.environments = environments
+        return lint
+    }
+
+    func warnings(_ options: LintOptions) -> [LintWarning] {
+        var lint = lint(options)
         return lint.run()
     }
 
@@ -29,7 +35,7 @@ extension BuildRun {
 
     /// `--check`: all that can be said without building anything. Base images that are not here are not fetched.
     mutating func check() async throws -> [LintWarning] {
-        var lint = Lint(file: file, plan: plan, options: try lintOptions(), ignored: context.ignored, given: request.buildArgs)
+        var lint = lint(try lintOptions())
         for step in plan.globalArguments { try declareGlobal(step) }
         let expand = Expander(arguments: arguments.forFrom, environment: [:], escape: escape)
         for (index, stage) in plan.stages.enumerated() {

@@ -10,8 +10,7 @@ extension BuildRun {
     }
 
     /// `--call outline`
-    func outline() throws -> String {
-        let needed = try neededStages()
+    func outline() -> String {
         var text = "TARGET:      \(plan.stages[target].name ?? "default")\n"
         if !plan.stages[target].description.isEmpty { text += "DESCRIPTION: \(plan.stages[target].description)\n" }
         let steps = plan.globalArguments + needed.flatMap { plan.stages[$0].steps }

@@ -43,8 +43,8 @@ extension BuildRun {
     }
 
     /// Before anything reads the contexts: what commands will see of them is all that is there.
-    func pruneContexts(for stages: [Int]) async throws {
-        let hasMounts = stages.contains { stage in
+    func pruneContexts() async throws {
+        let hasMounts = needed.contains { stage in
             plan.stages[stage].steps.contains { if case .run(let command) = $0.kind { !command.mounts.isEmpty } else { false } }
         }
         guard hasMounts else { return }

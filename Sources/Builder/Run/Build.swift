@@ -53,7 +53,7 @@ public struct Build: Sendable {
 
     /// What the target of a request takes from outside, as text.
     public func outline(_ request: BuildRequest) async throws -> String {
-        try await reading(request) { run in try run.outline() }
+        try await reading(request) { run in run.outline() }
     }
 
     /// The stages of a request's Dockerfile, as text.

@@ -14,6 +14,8 @@ struct BuildRun {
     let context: SourceTree
     let escape: Unicode.Scalar
     let target: Int
+    /// The stages that the target rests on, and the target, in the order of the file.
+    let needed: [Int]
     /// Every layer that the build has made or found, to its end.
     let hold: LayerHold
     let prunedContexts = PrunedContexts()
@@ -64,7 +66,8 @@ struct BuildRun {
         context = files.tree
         arguments = BuildArguments(given: request.buildArgs, targetStage: plan.stages[target].name ?? "default")
         epoch = try Self.epoch(request)
-        lanes = StageLanes(order: try Self.neededStages(plan, target, request, arguments, escape), send: progress)
+        needed = try Self.neededStages(plan, target, request, arguments, escape)
+        lanes = StageLanes(order: needed, send: progress)
     }
 
     /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
@@ -114,15 +117,18 @@ struct BuildRun {
 
     mutating func run() async throws -> Image {
         let options = try lintOptions()
-        if options.isError, !warnings(options).isEmpty { throw lintFailure(warnings(options)) }
+        if options.isError {
+            let warnings = warnings(options)
+            if !warnings.isEmpty { throw lintFailure(warnings) }
+        }
         for warning in plan.warnings { await say(warning + "\n") }
-        let needed = try countSteps()
+        countSteps()
         for step in plan.globalArguments {
             await sayStep(step.text)
             try declareGlobal(step)
         }
-        try await pruneContexts(for: needed)
-        try await buildStages(needed)
+        try await pruneContexts()
+        try await buildStages()
         guard var state = finished[target]?.state else { throw BuildError.failed("the target stage was not built") }
         if request.squashes { try await squash(&state) }
         let (image, isNew) = try await finish(state)
@@ -137,19 +143,12 @@ struct BuildRun {
         return image
     }
 
-    private mutating func countSteps() throws -> [Int] {
-        let needed = try neededStages()
+    private mutating func countSteps() {
         steps = plan.globalArguments.count
         for index in needed {
             firstSteps[index] = steps
             steps += 1 + plan.stages[index].steps.count
         }
-        return needed
-    }
-
-    /// The stages that the target rests on, and the target.
-    func neededStages() throws -> [Int] {
-        try Self.neededStages(plan, target, request, arguments, escape)
     }
 
     private static func neededStages(

@@ -11,10 +11,10 @@ extension BuildRun {
         var environments: [Int: [String: String]]
     }
 
-    mutating func buildStages(_ needed: [Int]) async throws {
+    mutating func buildStages() async throws {
         var waiting = needed
         var running = 0
-        let rests = restsOn(needed)
+        let rests = restsOn()
         try await withThrowingTaskGroup(of: Result.self) { group in
             while !waiting.isEmpty || running > 0 {
                 for index in waiting where running < Self.mostStages {
@@ -47,7 +47,7 @@ extension BuildRun {
     }
 
     /// The stages that each stage names. They come before it.
-    private func restsOn(_ needed: [Int]) -> [Int: [Int]] {
+    private func restsOn() -> [Int: [Int]] {
         var rests: [Int: [Int]] = [:]
         for index in needed {
             rests[index] = plan.needed(for: index, apartFrom: Set(request.namedContexts.keys), base: baseName).filter { $0 != index }
