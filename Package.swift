@@ -112,8 +112,8 @@ let package = Package(
         module(
             "Engine",
             [
-                "DockerAPI", "OCI", "Blocking", "Linux", "Archive", "Store", "Networking", "Images", "Registry", "Builder", nioCore,
-                nioPosix, system, logging,
+                "DockerAPI", "OCI", "BuildContext", "Blocking", "Linux", "Archive", "Store", "Networking", "Images", "Registry", "Builder",
+                nioCore, nioPosix, system, logging,
             ]),
         // Level 7
         module("EngineServer", ["Engine", "DockerAPI", "OCI", "Linux", nioCore, nioPosix, nioHTTP1, nioSSL, crypto, logging]),

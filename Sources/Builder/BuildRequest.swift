@@ -81,12 +81,25 @@ public struct BuildLimits: Sendable, Equatable {
     public var cpusetMems = ""
     public var shmSizeBytes: Int64 = 0
     public var cgroupParent = ""
-    /// "name=soft:hard" as on the command line.
-    public var ulimits: [String] = []
+    public var ulimits: [Ulimit] = []
     /// "host:address" as on the command line.
     public var extraHosts: [String] = []
 
     public init() {}
+
+    /// A resource limit as `setrlimit` knows it, by its name without `RLIMIT_`, in small letters.
+    public struct Ulimit: Sendable, Equatable {
+        public let name: String
+        /// In the resource's own unit; -1 for none.
+        public let soft: Int64
+        public let hard: Int64
+
+        public init(name: String, soft: Int64, hard: Int64) {
+            self.name = name
+            self.soft = soft
+            self.hard = hard
+        }
+    }
 }
 
 /// Something a build tells its client while it goes on.

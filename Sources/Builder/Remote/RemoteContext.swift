@@ -20,11 +20,6 @@ public struct RemoteContext: Sendable {
         self.files = files
     }
 
-    /// Whether a text is an address rather than a path.
-    public static func isAddress(_ text: String) -> Bool {
-        ["http://", "https://", "git://", "git@", "ssh://", "github.com/"].contains { text.hasPrefix($0) }
-    }
-
     /// - Parameters:
     ///   - directory: an existing, empty directory
     ///   - scratch: another one, for what is needed on the way

@@ -162,18 +162,6 @@ struct BuildStepRunner: StepRunner {
         throw EngineError(.internalError, "the supervisor of a build step was killed")
     }
 
-    /// `nofile=1024:2048`
-    private static func ulimit(_ text: String) throws -> Ulimit {
-        let parts = text.split(separator: "=", maxSplits: 1)
-        let limits = (parts.last ?? "").split(separator: ":").compactMap { Int64($0) }
-        guard parts.count == 2, let soft = limits.first else { throw EngineError(.invalidArgument, "invalid ulimit argument: \(text)") }
-        var ulimit = Ulimit()
-        ulimit.Name = String(parts[0])
-        ulimit.Soft = soft
-        ulimit.Hard = limits.count > 1 ? limits[1] : soft
-        return ulimit
-    }
-
     private func record(_ step: RunStep) async throws -> ContainerRecord {
         var config = ContainerConfig()
         config.Hostname = step.hostname
@@ -194,12 +182,21 @@ struct BuildStepRunner: StepRunner {
         hostConfig.ShmSize = step.limits.shmSizeBytes
         hostConfig.CgroupParent = step.limits.cgroupParent
         hostConfig.ExtraHosts = step.limits.extraHosts
-        hostConfig.Ulimits = try step.limits.ulimits.map(Self.ulimit)
+        hostConfig.Ulimits = step.limits.ulimits.map(Ulimit.init)
         hostConfig = try HostConfigCheck(host: context.host).normalized(hostConfig)
         let attachments = try await NetworkResolution(networks: context.networks, registry: registry).resolve(hostConfig, nil)
         guard let path = step.args.first else { throw EngineError(.invalidArgument, "no command specified") }
         return ContainerRecord(
             id: step.id, name: "", created: "", imageID: "", layers: [], config: config, hostConfig: hostConfig, mounts: [],
             path: path, args: Array(step.args.dropFirst()), networkAttachments: attachments)
+    }
+}
+
+extension Ulimit {
+    fileprivate init(_ limit: BuildLimits.Ulimit) {
+        self.init()
+        Name = limit.name
+        Soft = limit.soft
+        Hard = limit.hard
     }
 }

@@ -1,5 +1,6 @@
 import Archive
 import Blocking
+import BuildContext
 import Builder
 import DockerAPI
 import Images
@@ -145,7 +146,7 @@ extension ContainerEngine {
 
     private func namedContext(_ name: String, _ text: String, _ undo: inout UndoStack) async throws -> BuildRequest.NamedContext {
         if text.hasPrefix("docker-image://") { return .image(String(text.dropFirst("docker-image://".count))) }
-        guard RemoteContext.isAddress(text) else {
+        guard ContextAddress.isAddress(text) else {
             throw EngineError(.invalidArgument, "invalid named context \(name)=\(text): only folders, docker-image:// and addresses are possible")
         }
         let directory = try await temporaryDirectory("context", &undo)
@@ -194,7 +195,10 @@ extension ContainerEngine {
         limits.shmSizeBytes = parameters.shmSizeBytes
         limits.cgroupParent = parameters.cgroupParent
         limits.extraHosts = parameters.extraHosts
-        limits.ulimits = parameters.ulimits.map { "\($0.Name ?? "")=\($0.Soft ?? 0):\($0.Hard ?? $0.Soft ?? 0)" }
+        limits.ulimits = parameters.ulimits.map { ulimit in
+            let soft = ulimit.Soft ?? 0
+            return BuildLimits.Ulimit(name: ulimit.Name ?? "", soft: soft, hard: ulimit.Hard ?? soft)
+        }
         return BuildRequest(
             dockerfile: .inContext(parameters.dockerfile), contextDirectory: directory, tags: tags,
             buildArgs: parameters.buildArguments, labels: parameters.labels, target: parameters.target,

@@ -17,28 +17,24 @@ struct BuildContext: Sendable {
             guard dockerfile != "-" else { throw CommandFailure("invalid argument: can't use stdin for both build context and dockerfile") }
             return try standardInput(dockerfile)
         }
-        let folder = Paths.absolute(path, in: workingDirectory)
-        guard let info = try lstatIfExists(FilePath(folder + "/.")), info.kind == .directory else {
-            throw CommandFailure("unable to prepare context: path \"\(path)\" not found")
-        }
-        return try directory(folder, dockerfile, workingDirectory)
-    }
-
-    /// What the engine fetches itself.
-    static func isAddress(_ text: String) -> Bool {
-        ["http://", "https://", "git://", "git@", "ssh://", "github.com/"].contains { text.hasPrefix($0) }
+        return try directory(try existing(path, workingDirectory), dockerfile, workingDirectory)
     }
 
     /// A named context: all files of a folder but those that its ignore file leaves out.
     static func folder(_ path: String, workingDirectory: String) throws -> @Sendable () async throws -> ByteBuffer? {
-        let folder = Paths.absolute(path, in: workingDirectory)
-        guard let info = try lstatIfExists(FilePath(folder + "/.")), info.kind == .directory else {
-            throw CommandFailure("unable to prepare context: path \"\(path)\" not found")
-        }
+        let folder = try existing(path, workingDirectory)
         return try producer(folder, try patterns(folder, [".dockerignore"], alwaysSent: []), nil).next
     }
 
     // MARK: A folder
+
+    private static func existing(_ path: String, _ workingDirectory: String) throws -> String {
+        let folder = Paths.absolute(path, in: workingDirectory)
+        guard let info = try lstatIfExists(FilePath(folder + "/.")), info.kind == .directory else {
+            throw CommandFailure("unable to prepare context: path \"\(path)\" not found")
+        }
+        return folder
+    }
 
     private static func directory(_ folder: String, _ dockerfile: String, _ workingDirectory: String) throws -> BuildContext {
         let place = try DockerfilePlace(folder, dockerfile, workingDirectory)

@@ -1,3 +1,4 @@
+import BuildContext
 import DockerAPI
 import EngineClient
 import FoundationEssentials
@@ -182,7 +183,7 @@ struct ImageBuild {
         if place == "-", call[BuildFlags.verify] { throw CommandFailure("--verify needs a context that can be read twice") }
         var query = try await self.query(action, arguments, isSecond)
         var body = EngineRequest.Body.none
-        if BuildContext.isAddress(place) {
+        if ContextAddress.isAddress(place) {
             if call[BuildFlags.file] == "-" { throw CommandFailure("a Dockerfile from standard input needs a folder as context") }
             query += [("remote", place), ("dockerfile", call[BuildFlags.file])]
         } else {

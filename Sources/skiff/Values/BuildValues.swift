@@ -156,7 +156,7 @@ struct ContextFlag: Sendable, Equatable {
     }
 
     /// Whether it is a folder of the client.
-    var isFolder: Bool { !value.hasPrefix("docker-image://") && !BuildContext.isAddress(value) }
+    var isFolder: Bool { !value.hasPrefix("docker-image://") && !ContextAddress.isAddress(value) }
 }
 
 enum BuildFields {
