@@ -117,12 +117,12 @@ let package = Package(
             ]),
         // Level 7
         module("EngineServer", ["Engine", "DockerAPI", "OCI", "Linux", nioCore, nioPosix, nioHTTP1, nioSSL, crypto, logging]),
-        module("EngineClient", ["DockerAPI", nioCore, nioPosix, nioHTTP1, nioSSL]),
+        module("EngineClient", ["DockerAPI", "Blocking", "Linux", system, nioCore, nioPosix, nioHTTP1, nioSSL]),
         // Programs
         // The commands are a module of their own: a program's link flags would reach its tests.
         .target(
             name: "SkiffCommands",
-            dependencies: ["DockerAPI", "EngineClient", "Archive", "Blocking", "BuildContext", "OCI", "Linux", nioCore, nioPosix, crypto, system],
+            dependencies: ["DockerAPI", "EngineClient", "Archive", "Blocking", "BuildContext", "OCI", "Linux", nioCore, crypto, system],
             path: "Sources/skiff", exclude: ["Main.swift"], swiftSettings: strict),
         .executableTarget(
             name: "skiff", dependencies: ["SkiffCommands", "Linux", "CWithoutBacktrace"], path: "Sources/skiff", sources: ["Main.swift"],

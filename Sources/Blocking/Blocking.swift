@@ -24,6 +24,49 @@ public func onThrowawayThread<T: Sendable>(_ body: @escaping @Sendable () throws
     }
 }
 
+/// Runs a task to its end while the calling thread waits: the way from a program's `main` into Swift's concurrency.
+/// Never to be called from a task, whose thread would be missing for others.
+public func waitingFor<T: Sendable>(_ body: @escaping @Sendable () async -> T) -> T {
+    let outcome = Outcome<T>()
+    Task { outcome.set(await body()) }
+    return outcome.wait()
+}
+
+/// A value that one thread sets and another one waits for.
+private final class Outcome<T: Sendable>: @unchecked Sendable {  // `mutex` guards `value`.
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let isSet = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var value: T?
+
+    init() {
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(isSet, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(isSet)
+        pthread_mutex_destroy(mutex)
+        isSet.deallocate()
+        mutex.deallocate()
+    }
+
+    func set(_ value: T) {
+        pthread_mutex_lock(mutex)
+        self.value = value
+        pthread_cond_signal(isSet)
+        pthread_mutex_unlock(mutex)
+    }
+
+    func wait() -> T {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            if let value { return value }
+            pthread_cond_wait(isSet, mutex)
+        }
+    }
+}
+
 /// The threads behind `blocking`: started when work waits and nobody is idle, ended after ten idle seconds.
 private final class BlockingThreads: @unchecked Sendable {  // `mutex` guards every stored variable.
     static let shared = BlockingThreads()

@@ -1,17 +1,23 @@
+import Blocking
 import DockerAPI
 import FoundationEssentials
-public import NIOCore
+public import Linux
+import NIOCore
 import NIOHTTP1
 import NIOPosix
 import Synchronization
+import SystemPackage
 
 /// Speaks the Engine API over one connection per request.
+///
+/// A unix socket, the usual case, is spoken to without an event loop (`SocketConnection`); everything else goes by one.
 public final class EngineClient: Sendable {
     /// The API version whose shapes `DockerAPI` has.
     public static let apiVersion = "1.50"
 
     public let address: EngineAddress
-    private let group: any EventLoopGroup
+    /// Made, with its thread, when the first connection needs it.
+    private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let version: Mutex<String>
     private let versionIsFixed: Bool
     private let startEngine: (@Sendable () async throws -> Void)?
@@ -20,12 +26,11 @@ public final class EngineClient: Sendable {
     /// `fixedVersion` turns off falling back to the version of an older engine. `startEngine` is called once when nobody
     /// listens at the address; the request is then sent again.
     public init(
-        address: EngineAddress, group: any EventLoopGroup, settings: EngineConnectionSettings = EngineConnectionSettings(),
+        address: EngineAddress, settings: EngineConnectionSettings = EngineConnectionSettings(),
         fixedVersion: String? = nil,
         startEngine: (@Sendable () async throws -> Void)? = nil
     ) {
         self.address = address
-        self.group = group
         version = Mutex(fixedVersion ?? Self.apiVersion)
         versionIsFixed = fixedVersion != nil
         self.startEngine = startEngine
@@ -76,18 +81,13 @@ public final class EngineClient: Sendable {
         _ request: EngineRequest, upgrade: Bool,
         _ body: (EngineResponse, EngineStreamWriter) async throws -> Result
     ) async throws -> Result {
-        let connection = try await connectOrStart(hijacks: upgrade)
         let sent = usedVersion
+        let head = try RequestHead(request, version: sent, hijacks: upgrade, extra: settings.headers)
         do {
-            return try await connection.executeThenClose { inbound, outbound in
-                let writer = EngineStreamWriter(outbound: outbound, channel: connection.channel)
-                let (head, parts) = try await roundTrip(request, sent, upgrade, inbound, outbound)
-                let response = EngineResponse(head, parts)
-                guard head.status.code < 400 else { throw try await Self.error(response) }
-                return try await body(response, writer)
+            if case .unix(let path) = address, settings.dial == nil {
+                return try await exchange(head, request.body, upgrade, path: path, body)
             }
-        } catch let error where EngineTLS.reason(of: error) != nil {
-            throw connectionError(error)
+            return try await exchangeByEventLoop(head, request.body, upgrade, body)
         } catch let error as EngineClientError {
             guard request.body.canBeSentAgain, let older = olderVersion(error, than: sent) else { throw error }
             version.withLock { $0 = older }
@@ -95,29 +95,106 @@ public final class EngineClient: Sendable {
         }
     }
 
-    private typealias Parts = NIOAsyncChannelInboundStream<ResponsePart>
+    private static func answered<Result: Sendable>(
+        _ response: EngineResponse, _ writer: EngineStreamWriter,
+        _ body: (EngineResponse, EngineStreamWriter) async throws -> Result
+    ) async throws -> Result {
+        guard response.status < 400 else { throw try await error(response) }
+        return try await body(response, writer)
+    }
 
-    /// Sends the request and waits for the head of the answer, which may come before all of the request is sent: an
-    /// engine that refuses it need not read the rest, and what cannot be sent then does not matter.
-    private func roundTrip(
-        _ request: EngineRequest, _ version: String, _ upgrade: Bool, _ inbound: Parts,
-        _ outbound: NIOAsyncChannelOutboundWriter<RequestPart>
-    ) async throws -> (HTTPResponseHead, Parts.AsyncIterator) {
-        let head = head(request, version, upgrade)
-        async let sending: Void = Self.send(head, request.body, outbound)
-        let answer: (HTTPResponseHead, Parts.AsyncIterator)
+    // MARK: Over a unix socket
+
+    private func exchange<Result: Sendable>(
+        _ head: RequestHead, _ requestBody: EngineRequest.Body, _ upgrade: Bool, path: String,
+        _ body: (EngineResponse, EngineStreamWriter) async throws -> Result
+    ) async throws -> Result {
+        let connection = try await startingEngine {
+            do {
+                return try SocketConnection(path: path)
+            } catch {
+                throw connectionError(error)
+            }
+        }
+        defer { connection.close() }
+        let answer = SocketAnswer(connection)
+        let answerHead = try await Self.roundTrip(head, requestBody, upgrade, connection, answer)
+        let response = EngineResponse(answerHead, .socket(answer))
+        return try await Self.answered(response, EngineStreamWriter(way: .socket(connection)), body)
+    }
+
+    private static func roundTrip(
+        _ head: RequestHead, _ body: EngineRequest.Body, _ upgrade: Bool, _ connection: SocketConnection, _ answer: SocketAnswer
+    ) async throws -> AnswerHead {
+        let hasBody = head.method != .head
+        guard case .stream(_, let next) = body else {
+            var bytes = head.bytes
+            if case .bytes(let more, _) = body { bytes += more }
+            return try await connection.reading { [bytes] in
+                do {
+                    try connection.sendWaiting(bytes)
+                } catch let error as SystemError where error.errno == .brokenPipe || error.errno == .connectionReset {
+                    // An engine that refuses a request need not read all of it.
+                }
+                return try answer.headWaiting(hasBody: hasBody, hijacks: upgrade)
+            }
+        }
+        return try await whileSending {
+            try await connection.send(head.bytes)
+            while let bytes = try await next() {
+                try Task.checkCancellation()
+                guard bytes.readableBytes > 0 else { continue }  // An empty chunk would be the last one.
+                let size = String(bytes.readableBytes, radix: 16)
+                try await connection.send(Array("\(size)\r\n".utf8) + Array(bytes.readableBytesView) + [13, 10])
+            }
+            try await connection.send(Array("0\r\n\r\n".utf8))
+        } head: {
+            try await answer.head(hasBody: hasBody, hijacks: upgrade)
+        }
+    }
+
+    /// Waits for the head of the answer, which may come before all of the request is sent: an engine that refuses it
+    /// need not read the rest, and what cannot be sent then does not matter.
+    private static func whileSending(
+        _ send: @escaping @Sendable () async throws -> Void, head: () async throws -> AnswerHead
+    ) async throws -> AnswerHead {
+        async let sending: Void = send()
+        let answer: AnswerHead
         do {
-            answer = try await Self.firstHead(inbound)
+            answer = try await head()
         } catch {
             try await sending
             throw error
         }
-        if answer.0.status.code < 400 { try await sending }
+        if answer.status < 400 { try await sending }
         return answer
     }
 
+    // MARK: By an event loop
+
+    private func exchangeByEventLoop<Result: Sendable>(
+        _ head: RequestHead, _ requestBody: EngineRequest.Body, _ upgrade: Bool,
+        _ body: (EngineResponse, EngineStreamWriter) async throws -> Result
+    ) async throws -> Result {
+        let connection = try await startingEngine { try await connect(hijacks: upgrade) }
+        do {
+            return try await connection.executeThenClose { inbound, outbound in
+                let writer = EngineStreamWriter(way: .eventLoop(outbound, connection.channel))
+                var parts = inbound.makeAsyncIterator()
+                let answerHead = try await Self.whileSending {
+                    try await Self.send(head, requestBody, outbound)
+                } head: {
+                    try await Self.firstHead(&parts)
+                }
+                return try await Self.answered(EngineResponse(answerHead, .eventLoop(parts)), writer, body)
+            }
+        } catch let error where EngineTLS.reason(of: error) != nil {
+            throw connectionError(error)
+        }
+    }
+
     private static func send(
-        _ head: HTTPRequestHead, _ body: EngineRequest.Body, _ outbound: NIOAsyncChannelOutboundWriter<RequestPart>
+        _ head: RequestHead, _ body: EngineRequest.Body, _ outbound: NIOAsyncChannelOutboundWriter<RequestPart>
     ) async throws {
         switch body {
         // In one piece: the engine may have answered and closed the connection before a second one is written.
@@ -134,38 +211,14 @@ public final class EngineClient: Sendable {
         }
     }
 
-    private static func firstHead(_ inbound: Parts) async throws -> (HTTPResponseHead, Parts.AsyncIterator) {
-        var iterator = inbound.makeAsyncIterator()
-        while let part = try await iterator.next() {
-            if case .head(let head) = part { return (head, iterator) }
+    private static func firstHead(_ parts: inout NIOAsyncChannelInboundStream<ResponsePart>.AsyncIterator) async throws -> AnswerHead {
+        while let part = try await parts.next() {
+            if case .head(let head) = part { return head }
         }
         throw EngineConnectionError(.other, "the engine closed the connection without an answer")
     }
 
-    private func head(_ request: EngineRequest, _ version: String, _ upgrade: Bool) -> HTTPRequestHead {
-        var headers = HTTPHeaders([("Host", "skiff"), ("User-Agent", "skiff")])
-        if upgrade {
-            headers.add(name: "Connection", value: "Upgrade")
-            headers.add(name: "Upgrade", value: "tcp")
-        } else {
-            headers.add(name: "Connection", value: "close")
-        }
-        for (name, value) in settings.headers { headers.replaceOrAdd(name: name, value: value) }
-        for (name, value) in request.headers { headers.add(name: name, value: value) }
-        switch request.body {
-        case .none:
-            if request.method == .post || request.method == .put { headers.add(name: "Content-Length", value: "0") }
-        case .bytes(let bytes, let type):
-            headers.add(name: "Content-Type", value: type)
-            headers.add(name: "Content-Length", value: String(bytes.count))
-        case .stream(let type, _):
-            headers.add(name: "Content-Type", value: type)
-            headers.add(name: "Transfer-Encoding", value: "chunked")
-        }
-        return HTTPRequestHead(
-            version: .http1_1, method: HTTPMethod(rawValue: request.method.rawValue),
-            uri: request.target(version: version), headers: headers)
-    }
+    // MARK: Errors
 
     private static func error(_ response: EngineResponse) async throws -> EngineClientError {
         let body = try await response.collect(limit: 1 << 20)
@@ -187,32 +240,29 @@ public final class EngineClient: Sendable {
 
     private typealias Connection = NIOAsyncChannel<ResponsePart, RequestPart>
 
-    private func connectOrStart(hijacks: Bool) async throws -> Connection {
+    /// Connects, and starts the engine where that is ours to do and nobody listens.
+    private func startingEngine<T>(_ connect: () async throws -> T) async throws -> T {
         do {
-            return try await connect(hijacks: hijacks)
+            return try await connect()
         } catch let error as EngineConnectionError where error.reason == .notRunning {
             guard let startEngine else { throw error }
             try await startEngine()
-            return try await connectSoon(hijacks: hijacks, tries: 30)
-        }
-    }
-
-    /// Another client may be starting the same engine, which then is not ready when our attempt has given way to it.
-    private func connectSoon(hijacks: Bool, tries: Int) async throws -> Connection {
-        for _ in 1..<tries {
-            do {
-                return try await connect(hijacks: hijacks)
-            } catch let error as EngineConnectionError where error.reason == .notRunning {
-                try await Task.sleep(for: .milliseconds(100))
+            // Another client may be starting the same engine, which then is not ready when our attempt has given way to it.
+            for _ in 1..<30 {
+                do {
+                    return try await connect()
+                } catch let error as EngineConnectionError where error.reason == .notRunning {
+                    try await Task.sleep(for: .milliseconds(100))
+                }
             }
+            return try await connect()
         }
-        return try await connect(hijacks: hijacks)
     }
 
     private func connect(hijacks: Bool) async throws -> Connection {
-        let bootstrap = ClientBootstrap(group: group).channelOption(.autoRead, value: true)
+        let bootstrap = ClientBootstrap(group: Self.group).channelOption(.autoRead, value: true)
         let (address, tls) = (address, settings.tls)
-        let setUp: @Sendable (any Channel) -> EventLoopFuture<Connection> = { channel in
+        let setUp: @Sendable (any NIOCore.Channel) -> EventLoopFuture<Connection> = { channel in
             channel.eventLoop.makeCompletedFuture {
                 if let tls { try tls.secure(channel, address) }
                 return try Self.configure(channel, hijacks: hijacks)
@@ -223,38 +273,27 @@ public final class EngineClient: Sendable {
                 return try await bootstrap.withConnectedSocket(try await dial(), channelInitializer: setUp)
             }
             switch address {
-            case .unix(let path): return try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: setUp)
             case .tcp(let host, let port): return try await bootstrap.connect(host: host, port: port, channelInitializer: setUp)
-            case .ssh: throw EngineConnectionError(.other, "unable to reach docker host `\(address)`")
+            case .unix, .ssh: throw EngineConnectionError(.other, "unable to reach docker host `\(address)`")
             }
         } catch {
             throw connectionError(error)
         }
     }
 
-    /// Bytes both ways, nothing of HTTP: for whoever passes another client's requests on.
-    public func withRawConnection<Result: Sendable>(
-        _ body: (NIOAsyncChannelInboundStream<ByteBuffer>, NIOAsyncChannelOutboundWriter<ByteBuffer>, any Channel) async throws -> Result
-    ) async throws -> Result {
-        let bootstrap = ClientBootstrap(group: group).channelOption(.allowRemoteHalfClosure, value: true)
-        let setUp: @Sendable (any Channel) -> EventLoopFuture<NIOAsyncChannel<ByteBuffer, ByteBuffer>> = { channel in
-            channel.eventLoop.makeCompletedFuture {
-                try NIOAsyncChannel(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: false))
-            }
-        }
+    /// A connection that is nothing but bytes: for whoever passes another client's requests on. Unix sockets only.
+    public func connectRaw() throws -> SharedFD {
         guard case .unix(let path) = address else {
             throw EngineConnectionError(.other, "only a unix socket can be passed on, not \(address)")
         }
-        let connection: NIOAsyncChannel<ByteBuffer, ByteBuffer>
         do {
-            connection = try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: setUp)
+            return SharedFD(try connectUnix(FilePath(path)))
         } catch {
             throw connectionError(error)
         }
-        return try await connection.executeThenClose { try await body($0, $1, connection.channel) }
     }
 
-    private static func configure(_ channel: any Channel, hijacks: Bool) throws -> Connection {
+    private static func configure(_ channel: any NIOCore.Channel, hijacks: Bool) throws -> Connection {
         let pipeline = channel.pipeline.syncOperations
         if hijacks {
             try pipeline.addHandler(HijackHandler())
@@ -273,7 +312,7 @@ public final class EngineClient: Sendable {
     private func connectionError(_ error: any Error) -> EngineConnectionError {
         if let error = error as? EngineConnectionError { return error }
         if let reason = EngineTLS.reason(of: error) { return EngineConnectionError(.other, "error during connect: \(reason)") }
-        let code = (error as? IOError)?.errnoCode
+        let code = (error as? IOError)?.errnoCode ?? (error as? SystemError)?.errno.rawValue
         switch code {
         case 2, 111:  // ENOENT, ECONNREFUSED
             return EngineConnectionError(

@@ -3,14 +3,14 @@ import NIOHTTP1
 
 /// What goes out on one connection: a request, and on a hijacked connection bytes after it.
 enum RequestPart: Sendable {
-    case head(HTTPRequestHead)
+    case head(RequestHead)
     case bytes(ByteBuffer)
     case end
 }
 
 /// What comes in: the head of the answer, then its body or, on a hijacked connection, the stream.
 enum ResponsePart: Sendable {
-    case head(HTTPResponseHead)
+    case head(AnswerHead)
     case bytes(ByteBuffer)
     case end
 }
@@ -25,7 +25,7 @@ final class ExchangeHandler: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part: ResponsePart =
             switch Self.unwrapInboundIn(data) {
-            case .head(let head): .head(head)
+            case .head(let head): .head(AnswerHead(status: Int(head.status.code), headers: head.headers.map { ($0.name, $0.value) }))
             case .body(let bytes): .bytes(bytes)
             case .end: .end
             }
@@ -35,7 +35,11 @@ final class ExchangeHandler: ChannelDuplexHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let part: HTTPClientRequestPart =
             switch Self.unwrapOutboundIn(data) {
-            case .head(let head): .head(head)
+            case .head(let head):
+                .head(
+                    HTTPRequestHead(
+                        version: .http1_1, method: HTTPMethod(rawValue: head.method.rawValue), uri: head.target,
+                        headers: HTTPHeaders(head.headers)))
             case .bytes(let bytes): .body(.byteBuffer(bytes))
             case .end: .end(nil)
             }
@@ -72,11 +76,11 @@ final class HijackHandler: ChannelDuplexHandler {
                 head = partial
                 return
             }
-            guard let text = partial.readString(length: end), let parsed = Self.parse(text) else {
+            guard let text = partial.readString(length: end), let parsed = AnswerHead(text) else {
                 return fail(context, "the answer of the engine is not HTTP")
             }
             head = nil
-            if parsed.status.code >= 300 { bodyLeft = parsed.headers.first(name: "content-length").flatMap { Int($0) } }
+            if parsed.status >= 300 { bodyLeft = parsed.first("content-length").flatMap { Int($0) } }
             context.fireChannelRead(Self.wrapInboundOut(.head(parsed)))
             bytes = partial
         }
@@ -97,25 +101,9 @@ final class HijackHandler: ChannelDuplexHandler {
         return view.firstRange(of: mark).map { $0.upperBound - view.startIndex }
     }
 
-    private static func parse(_ text: String) -> HTTPResponseHead? {
-        let lines = text.split(separator: "\r\n")
-        let words = (lines.first ?? "").split(separator: " ", maxSplits: 2)
-        guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let code = Int(words[1]) else { return nil }
-        var headers = HTTPHeaders()
-        for line in lines.dropFirst() {
-            guard let colon = line.firstIndex(of: ":") else { return nil }
-            headers.add(
-                name: String(line[..<colon]), value: String(line[line.index(after: colon)...].drop { $0 == " " }))
-        }
-        return HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: code), headers: headers)
-    }
-
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch Self.unwrapOutboundIn(data) {
-        case .head(let head):
-            var text = "\(head.method.rawValue) \(head.uri) HTTP/1.1\r\n"
-            for (name, value) in head.headers { text += "\(name): \(value)\r\n" }
-            context.write(Self.wrapOutboundOut(ByteBuffer(string: text + "\r\n")), promise: promise)
+        case .head(let head): context.write(Self.wrapOutboundOut(ByteBuffer(bytes: head.bytes)), promise: promise)
         case .bytes(let bytes): context.write(Self.wrapOutboundOut(bytes), promise: promise)
         case .end: promise?.succeed()
         }

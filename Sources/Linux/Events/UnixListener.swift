@@ -48,6 +48,12 @@ public func connectUnix(name: String, in directory: FilePath) throws(SystemError
     return connection
 }
 
+/// Connects to a unix stream socket by its path. Waits while the other side has too many connections to take.
+public func connectUnix(_ path: FilePath) throws(SystemError) -> OwnedFD {
+    let parent = path.removingLastComponent()
+    return try connectUnix(name: path.lastComponent?.string ?? "", in: parent.isEmpty ? "." : parent)
+}
+
 private func unixSocket(_ flags: Int32) throws(SystemError) -> OwnedFD {
     OwnedFD(adopting: try check("socket") { socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue) | flags, 0) })
 }
@@ -83,6 +89,17 @@ extension OwnedFD {
         } catch {
             if error.errno == .wouldBlock || error.errno == .resourceTemporarilyUnavailable { return 0 }
             throw error
+        }
+    }
+
+    /// Sends everything over a connected socket, waiting where there is no room. A lost connection is an error
+    /// (`.brokenPipe`), never a signal.
+    public func sendAll(_ bytes: [UInt8]) throws(SystemError) {
+        var sent = 0
+        while sent < bytes.count {
+            sent += try check("send") {
+                bytes.withUnsafeBytes { Glibc.send(raw, $0.baseAddress?.advanced(by: sent), bytes.count - sent, Int32(MSG_NOSIGNAL)) }
+            }
         }
     }
 

@@ -44,21 +44,15 @@ public struct ProcessRequest: Sendable {
     /// Gives away what belongs to whoever called. `kind` is what the receiver of the pidfd is told.
     func deliver(_ launched: inout Launched, as kind: String) throws {
         if let consoleSocket, let terminal = launched.takeTerminal() {
-            let connection = try Self.connect(consoleSocket)
+            let connection = try connectUnix(FilePath(consoleSocket))
             try sendDescriptor(terminal.raw, Array("/dev/ptmx".utf8), over: connection.raw)
         }
         if let pidfdSocket {
-            let connection = try Self.connect(pidfdSocket)
+            let connection = try connectUnix(FilePath(pidfdSocket))
             try sendDescriptor(launched.pidfd.raw, Array(kind.utf8), over: connection.raw)
         }
         if let pidFile {
             try writeAtomically(Array("\(launched.pid)".utf8), to: FilePath(pidFile), mode: 0o644, sync: false)
         }
-    }
-
-    private static func connect(_ socket: String) throws(SystemError) -> OwnedFD {
-        let path = FilePath(socket)
-        let directory = path.isAbsolute || path.components.count > 1 ? path.removingLastComponent() : "."
-        return try connectUnix(name: path.lastComponent?.string ?? "", in: directory)
     }
 }

@@ -22,7 +22,7 @@ struct DBusConnection: ~Copyable {
 
     /// Connects and tells who we are by our user id, which the other side asks the kernel for as well (SASL EXTERNAL).
     static func open(_ path: FilePath, isBus: Bool, seconds: Int64 = 30) throws -> DBusConnection {
-        let socket = try connectUnix(name: path.lastComponent?.string ?? "", in: path.removingLastComponent())
+        let socket = try connectUnix(path)
         var connection = DBusConnection(socket, isBus: isBus, deadline: monotonicMilliseconds() + seconds * 1000)
         try connection.authenticate()
         let bus = "org.freedesktop.DBus"

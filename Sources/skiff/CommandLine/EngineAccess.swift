@@ -1,7 +1,6 @@
 import EngineClient
 import FoundationEssentials
 import Linux
-import NIOCore
 import SystemPackage
 
 /// Which engine is meant, how it is reached, and how it is started when it is ours and not there.
@@ -47,7 +46,7 @@ struct EngineAccess: Sendable {
             host: try host.map { "\(try EngineAddress($0))" } ?? "unix://\(Self.defaultSocket)", skipsVerification: false)
     }
 
-    func client(_ group: any EventLoopGroup) throws -> EngineClient {
+    func client() throws -> EngineClient {
         let address: EngineAddress
         var settings = EngineConnectionSettings()
         settings.headers = try headers()
@@ -68,12 +67,12 @@ struct EngineAccess: Sendable {
             start = { try await starting.run() }
         }
         return EngineClient(
-            address: address, group: group, settings: settings, fixedVersion: environment["DOCKER_API_VERSION"], startEngine: start)
+            address: address, settings: settings, fixedVersion: environment["DOCKER_API_VERSION"], startEngine: start)
     }
 
     /// For commands that speak to no engine.
-    func nobody(_ group: any EventLoopGroup) -> EngineClient {
-        EngineClient(address: .unix(path: "/nonexistent"), group: group)
+    func nobody() -> EngineClient {
+        EngineClient(address: .unix(path: "/nonexistent"))
     }
 
     /// Those of the environment take the place of those in the configuration.

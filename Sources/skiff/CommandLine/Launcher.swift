@@ -2,8 +2,6 @@ import Blocking
 import EngineClient
 import FoundationEssentials
 import Linux
-import NIOCore
-import NIOPosix
 import SystemPackage
 
 /// Finds the command, reads its flags and runs it. Synchronous, since signals have to be blocked while there is one
@@ -25,6 +23,7 @@ public struct Launcher: Sendable {
 
     /// Runs the command to its end and gives the exit code.
     public func run() -> Int32 {
+        ignoreBrokenPipes()
         do {
             let parser = FlagParser(flags: GlobalFlags.all, stopsAtFirstArgument: true)
             let global = try parser.parse(Array(arguments.dropFirst()))
@@ -85,16 +84,15 @@ public struct Launcher: Sendable {
     private func execute(_ command: Command, _ path: String, _ parsed: FlagParser.Parsed, _ global: FlagValues) -> Int32 {
         do {
             let signals = command.takesSignals ? try SignalQueue(ProxiedSignals.all) : nil
-            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             var environment = environment
             if !global[GlobalFlags.config].isEmpty { environment["DOCKER_CONFIG"] = global[GlobalFlags.config] }
             let config = loadConfig(environment)
             let access = try EngineAccess(global, environment, config, programName: programName)
             let program = Program(
                 name: programName, environment: environment,
-                engine: command.needsEngine ? try access.client(group) : access.nobody(group), access: access, config: config, signals: signals)
+                engine: command.needsEngine ? try access.client() : access.nobody(), access: access, config: config, signals: signals)
             let invocation = Invocation(program: program, flags: parsed.values, arguments: parsed.arguments)
-            return try group.any().makeFutureWithTask { await outcome(command, path, invocation) }.wait()
+            return waitingFor { await outcome(command, path, invocation) }
         } catch {
             return complain("\(Failure.text(error))\n", 1)
         }

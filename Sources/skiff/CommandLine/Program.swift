@@ -2,7 +2,6 @@ import Blocking
 import EngineClient
 import FoundationEssentials
 import Linux
-import NIOCore
 import SystemPackage
 
 /// What a command works with beside its own flags.

@@ -1,7 +1,6 @@
 import Blocking
 import EngineClient
 import Linux
-import NIOCore
 
 extension Command {
     /// What the client of another machine runs here by way of ssh.
@@ -12,20 +11,16 @@ extension Command {
             let engine = call.program.engine
             // Starts the engine where it may, and tells early when there is none.
             try await engine.send(EngineRequest(.get, "/_ping"))
-            try await engine.withRawConnection { inbound, outbound, channel in
-                let input = try StoppableReader(StandardStream.input.rawValue)
-                let sending = Task {
-                    while let bytes = try await input.next() { try await outbound.write(ByteBuffer(bytes: bytes)) }
-                    // A half close drops what is not flushed yet, so that something has to be flushed and waited for first.
-                    try await channel.writeAndFlush(ByteBuffer())
-                    try await channel.close(mode: .output)
-                }
-                defer {
-                    input.stop()
-                    sending.cancel()
-                }
-                for try await bytes in inbound { try await ContainerStreams.write(bytes, .output) }
+            let connection = try engine.connectRaw()
+            let input = try StoppableReader(StandardStream.input.rawValue)
+            let sending = Task {
+                while let bytes = try await input.next() { try await blocking { try connection.withOwned { try $0.sendAll(bytes) } } }
+                try connection.withOwned { try $0.shutdownSending() }
             }
+            let output = try StoppableReader(connection.raw)
+            while let bytes = try await output.next() { try await blocking { try StandardStream.output.write(bytes) } }
+            input.stop()
+            sending.cancel()
             return 0
         }
     }

@@ -48,8 +48,7 @@ private struct ContainerRun: Sendable {
     private var engine: EngineClient { call.program.engine }
 
     func start() async throws {
-        let keys: [(String, String)] = []
-        try await engine.send(EngineRequest(.post, "/containers/\(id)/start", query: keys))
+        try await engine.send(EngineRequest(.post, "/containers/\(id)/start"))
     }
 
     func attached(proxiesSignals: Bool, detachKeys: String) async throws -> Int32 {
