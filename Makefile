@@ -8,7 +8,7 @@ PROGRAMS  = skiff skiffd skiff-runtime
 
 BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libisal-dev libzstd-dev pkg-config binutils
 DEMO_PACKAGES  = $(BUILD_PACKAGES) debootstrap curl
-TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static docker-compose iproute2 nftables python3 python3-venv python3-pip e2fsprogs runc strace uidmap \
+TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static docker-compose groff-base iproute2 nftables python3 python3-venv python3-pip e2fsprogs runc strace uidmap \
                  skopeo podman umoci docker-registry openssl apache2-utils
 VM_PACKAGES    = qemu-system-x86 cpio debootstrap busybox-static e2fsprogs
 CALLER_PACKAGES = docker.io containerd podman conmon
@@ -26,7 +26,7 @@ help:
 	@echo 'make bench    our start times beside those of docker, podman, runc and crun'
 	@echo 'make fuzz     feed the readers of config.json with what a fuzzer makes up (TIME=60 seconds)'
 	@echo 'make lint     formatting, and whether the documents name files that exist'
-	@echo 'make install  programs, systemd units and completions (PREFIX, DESTDIR)'
+	@echo 'make install  programs, systemd units, completions and manual pages (PREFIX, DESTDIR)'
 
 # A missing package is installed when we are root, and named when we are not.
 toolchain:

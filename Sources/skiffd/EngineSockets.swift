@@ -78,13 +78,13 @@ struct TransportSecurity: ParsableArguments {
     @Flag(name: .customLong("tlsverify"), help: "Encrypt TCP connections, and let only clients in with a certificate of --tlscacert.")
     var verifies = false
 
-    @Option(name: .customLong("tlscacert"), help: "The authority whose clients are let in, as a file in PEM form. (default: /etc/skiff/ca.pem)")
+    @Option(name: .customLong("tlscacert"), help: "The authority whose clients are let in, as a file in PEM form.")
     var authority = "/etc/skiff/ca.pem"
 
-    @Option(name: .customLong("tlscert"), help: "The engine's certificate. (default: /etc/skiff/cert.pem)")
+    @Option(name: .customLong("tlscert"), help: "The engine's certificate.")
     var certificate = "/etc/skiff/cert.pem"
 
-    @Option(name: .customLong("tlskey"), help: "The key of that certificate. (default: /etc/skiff/key.pem)")
+    @Option(name: .customLong("tlskey"), help: "The key of that certificate.")
     var key = "/etc/skiff/key.pem"
 
     @Flag(

@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
 import stat
+import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
 from commands import Command
+from engine import PROGRAMS
 
 
 def test_version_shows_client_and_server(cli):
@@ -154,3 +158,25 @@ def test_versions_that_we_do_not_speak_are_refused(client, path):
 def test_unknown_paths_are_answered_in_json(client):
     answer = client.api.get(client.api.base_url + "/v1.44/nosuch")
     assert answer.status_code == 404 and answer.json() == {"message": "page not found"}
+
+
+@pytest.mark.parametrize("program", ["skiffd", "skiff-runtime"])
+def test_manual_pages_name_every_option(before, program):
+    page = (Path(__file__).parents[2] / "packaging" / f"{program}.8").read_text().replace("\\-", "-")
+    told = subprocess.run([PROGRAMS / program, "--help"], capture_output=True, text=True, check=True).stdout
+    options = set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", told, re.M)) - {"--help"}
+    assert len(options) > 5
+    assert [option for option in sorted(options) if f"\\fB{option}\\fR" not in page] == []
+
+
+def test_an_installation_holds_programs_units_completions_and_manual_pages(before, tmp_path):
+    root = Path(__file__).parents[2]
+    subprocess.run([root / "scripts" / "install", PROGRAMS, tmp_path, "/usr"], check=True, cwd="/")
+    for file in ("usr/bin/skiff", "usr/bin/skiffd", "usr/bin/skiff-runtime", "lib/systemd/system/skiff.socket",
+                 "usr/share/bash-completion/completions/skiff", "usr/share/man/man1/skiff-run.1", "usr/share/man/man8/skiffd.8"):
+        assert (tmp_path / file).stat().st_size > 0, file
+    pages = [*(tmp_path / "usr/share/man").glob("man?/*")]
+    told = subprocess.run(["groff", "-man", "-ww", "-Tutf8", "-P-c", *(page for page in pages if not page.read_text().startswith(".so"))],
+                          capture_output=True, text=True)
+    assert told.returncode == 0 and told.stderr == ""
+    assert re.search(r"skiff.run . Make a container from an image and run it", told.stdout)

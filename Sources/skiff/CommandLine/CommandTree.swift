@@ -16,6 +16,7 @@ enum CommandTree {
         CommandEntry("inspect", make: Command.inspect), CommandEntry("kill", make: Command.kill),
         CommandEntry("load", make: Command.load), CommandEntry("logs", make: Command.logs),
         CommandEntry("login", make: Command.login), CommandEntry("logout", make: Command.logout),
+        CommandEntry("man", make: Command.manualPages),
         CommandEntry("pause", make: Command.pause), CommandEntry("port", make: Command.port),
         CommandEntry("pull", make: Command.pull), CommandEntry("push", make: Command.push),
         CommandEntry("rename", make: Command.rename), CommandEntry("restart", make: Command.restart),
