@@ -47,3 +47,25 @@ def test_an_unknown_distribution_is_refused(debian):
     failed = debian.skiff("image", "bootstrap", "debian:nosuch", code=None, timeout=100)
     assert failed.code != 0 and "nosuch" in failed.err
     assert debian.docker("images", "-q", "debian:nosuch").out == ""
+
+
+def test_testcontainers_start_a_server_and_take_it_away(debian, tmp_path, monkeypatch):
+    """The library that projects start their databases with; its reaper is an image of a registry that tests do not ask."""
+    (tmp_path / "Dockerfile").write_text(
+        "FROM debian:bookworm\n"
+        "RUN apt-get update && apt-get install -y --no-install-recommends redis-server && rm -rf /var/lib/apt/lists/*\n"
+        "USER redis\nEXPOSE 6379\nCMD [\"redis-server\", \"--bind\", \"0.0.0.0\", \"--protected-mode\", \"no\", \"--save\", \"\"]\n")
+    debian.docker("build", "-t", "redis:debian", tmp_path, timeout=300)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{debian.socket}")
+    monkeypatch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
+    from testcontainers.core.network import Network
+    from testcontainers.redis import RedisContainer
+    with Network() as network, RedisContainer("redis:debian").with_network(network).with_network_aliases("store") as redis:
+        store = redis.get_client()
+        assert store.set("word", "kept") and store.get("word") == b"kept"
+        code, output = redis.get_wrapped_container().exec_run(["redis-cli", "-h", "store", "get", "word"])
+        assert code == 0 and output.strip() == b"kept"
+        assert b"Ready to accept connections" in b"".join(redis.get_logs())
+        name = redis.get_wrapped_container().name
+    assert name not in debian.docker("ps", "-a", "--format", "{{.Names}}").out
+    assert debian.docker("network", "ls", "--filter", f"name={network.name}", "-q").out == ""
