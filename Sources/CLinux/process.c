@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -28,6 +29,16 @@ pid_t clinux_clone3(uint64_t flags, int *pidfd, int cgroup) {
     // Docker's seccomp profile, under which the init of a container runs, knows only the older call.
     if (pid < 0 && errno == ENOSYS && cgroup < 0) pid = (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, 0, pidfd, 0, 0);
     return pid;
+}
+
+// The linker's names for where the program begins and where its code ends.
+extern char __executable_start, etext;
+
+void clinux_release_code(void) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = (uintptr_t)&__executable_start & ~(page - 1), end = (uintptr_t)&etext & ~(page - 1);
+    // Nobody has written to these pages, so that what is needed again comes from the file.
+    madvise((void *)start, end - start, MADV_DONTNEED);
 }
 
 int clinux_prctl(int option, unsigned long first, unsigned long second) {

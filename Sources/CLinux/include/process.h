@@ -9,6 +9,10 @@
 /// Swift marks `fork` as unavailable.
 pid_t clinux_clone3(uint64_t flags, int *pidfd, int cgroup);
 
+/// Gives back the memory of the program's code, which comes from its file again where it is needed. In C, because Swift does
+/// not know where the linker puts it.
+void clinux_release_code(void);
+
 /// prctl(2). In C, because Swift cannot call variadic functions.
 int clinux_prctl(int option, unsigned long first, unsigned long second);
 

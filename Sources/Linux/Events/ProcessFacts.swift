@@ -27,3 +27,9 @@ public func releaseFreeMemory() {
     // 0 is only the answer that there was nothing to give back.
     _ = malloc_trim(0)
 }
+
+/// Forgets the code of the program that was needed until now; what is needed again comes from its file. For a program that
+/// will idle for long and that many run at a time.
+public func releaseCode() {
+    clinux_release_code()
+}

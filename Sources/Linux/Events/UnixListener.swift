@@ -6,6 +6,11 @@ public import SystemPackage
 public struct UnixListener: ~Copyable, Sendable {
     public let descriptor: OwnedFD
 
+    /// One that was made before.
+    public init(adopting descriptor: consuming OwnedFD) {
+        self.descriptor = descriptor
+    }
+
     /// Listens under a name in a directory, for its owner alone (0600). A name that exists is replaced. The directory is
     /// reached by its descriptor, so the length of its path does not matter (`sun_path` has 108 bytes).
     public init(name: String, in directory: borrowing OwnedFD) throws(SystemError) {

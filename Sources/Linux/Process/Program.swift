@@ -75,6 +75,19 @@ extension ProgramFile {
         try executeAgain(copy, arguments)
     }
 
+    /// Executes the running program anew with other arguments. Of the descriptors only those named are kept, and the three
+    /// of standard input and output. Returns by an error only, and then nothing has changed.
+    public static func executeAgain(_ arguments: [String], keeping descriptors: [Int32]) throws(SystemError) {
+        do throws(SystemError) {
+            for raw in descriptors { try check("fcntl F_SETFD", "\(raw)") { fcntl(raw, F_SETFD, 0) } }
+            let argv = CStringArray(arguments)
+            try check("execve", "/proc/self/exe") { execve("/proc/self/exe", argv.pointers, environ) }
+        } catch {
+            for raw in descriptors { _ = fcntl(raw, F_SETFD, FD_CLOEXEC) }
+            throw error
+        }
+    }
+
     private static func executeAgain(_ file: borrowing OwnedFD, _ arguments: [String]) throws(SystemError) {
         let argv = CStringArray(arguments)
         let path = "/proc/self/fd/\(file.raw)"

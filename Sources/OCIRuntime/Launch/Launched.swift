@@ -100,6 +100,9 @@ public struct Launched: ~Copyable, Sendable {
         terminal.take()
     }
 
+    /// Gives the process to the caller, who has no more to say to it.
+    consuming func takeProcess() -> HeldFD { HeldFD(pidfd) }
+
     /// Lets the process, which has to be ready, go on to its program.
     public mutating func release() throws(SystemError) {
         released = true

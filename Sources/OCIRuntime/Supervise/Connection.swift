@@ -40,6 +40,9 @@ final class Connection {
         isSubscribed = isControl
     }
 
+    /// Nothing of it is under way, and it is there.
+    var isIdle: Bool { waiting == 0 && reader.isEmpty && !waitsForStdin && !isGone && !isLost }
+
     /// How much waits to be taken by the other side.
     var waiting: Int { output.count }
 

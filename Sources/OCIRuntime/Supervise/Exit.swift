@@ -41,6 +41,7 @@ extension Supervisor {
             for connection in connections where connection.isSubscribed { connection.send(.started, []) }
         }
         do {
+            try openCgroup()
             if !ownsProcesses && options.exec == nil { try cgroup?.killAll() }
             try drain()
         } catch {
@@ -117,11 +118,17 @@ extension Supervisor {
         guard pid > 0, !hasEnded else { return }
         hasEnded = true
         do {
-            try launched?.send(.kill)
+            try send(.kill)
             _ = try reap(pid)
         } catch {
             Self.report("process \(pid) is not ended: \(error)")
         }
+    }
+
+    private func openCgroup() throws {
+        guard let path = cgroupPath else { return }
+        cgroupPath = nil
+        cgroup = try Cgroup.open(path: path)
     }
 
     private func removeCgroup() {
@@ -136,12 +143,21 @@ extension Supervisor {
         }
     }
 
+    func send(_ signal: Signal) throws(SystemError) {
+        if let process {
+            try sendSignal(signal, to: process.fd)
+        } else {
+            try launched?.send(signal)
+        }
+    }
+
     /// From here on nobody new is let in; those who are there may take their data, for ten seconds at most.
     private func leave() {
         phase = .leaving
         input?.close()
         sources = []
         launched = nil
+        process = nil
         do { try accept() } catch { Self.report("last connections are not accepted: \(error)") }
         listener = nil
         removeSocket()

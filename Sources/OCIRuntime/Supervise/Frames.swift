@@ -64,6 +64,8 @@ struct ProtocolError: Error {}
 struct FrameReader {
     private var bytes: [UInt8] = []
 
+    var isEmpty: Bool { bytes.isEmpty }
+
     mutating func append(_ new: UnsafeRawBufferPointer) {
         bytes.append(contentsOf: new)
     }

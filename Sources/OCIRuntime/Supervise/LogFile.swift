@@ -18,14 +18,16 @@ struct LogFile: ~Copyable {
     private var file: OwnedFD
     private var size: Int64
 
-    /// Appends to what is there.
-    init(_ path: FilePath, _ limits: Limits?) throws(SystemError) {
-        let file = try Self.open(path)
+    /// Appends to what is there. The file may be open already.
+    init(_ path: FilePath, _ limits: Limits?, _ opened: consuming OwnedFD? = nil) throws(SystemError) {
+        let file = if let opened { opened } else { try Self.open(path) }
         size = try fstat(file).size
         self.path = path
         self.limits = limits
         self.file = file
     }
+
+    var rawFD: Int32 { file.raw }
 
     /// Writes whole entries. When there is no making way, they are written all the same before the failure is thrown.
     mutating func write(_ entries: [UInt8]) throws(SystemError) {

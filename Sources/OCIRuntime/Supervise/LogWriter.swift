@@ -41,10 +41,11 @@ final class LogWriter {
     ///
     /// `attributes` is a JSON object that becomes part of every entry, or nothing.
     init(
-        _ path: FilePath, _ limits: LogFile.Limits?, attributes: String? = nil, journal: JournalWriter? = nil,
-        report: @escaping (SystemError) -> Void
-    ) throws(SystemError) {
-        file = try LogFile(path, limits)
+        _ file: consuming LogFile, _ limits: LogFile.Limits?, attributes: String? = nil, journal: JournalWriter? = nil,
+        hasReported: Bool = false, report: @escaping (SystemError) -> Void
+    ) {
+        self.file = file
+        self.hasReported = hasReported
         // Small files are filled in small steps, so that none gets much larger than it may.
         largestWrite = min(1 << 16, Int(clamping: (limits?.bytes ?? .max) / 16))
         self.attributes = Array((attributes.map { ",\"attrs\":\($0)" } ?? "").utf8)
@@ -52,7 +53,12 @@ final class LogWriter {
         self.report = report
     }
 
-    private var hasReported = false
+    private(set) var hasReported: Bool
+
+    /// Nothing waits for the rest of its line.
+    var isIdle: Bool { unfinished.allSatisfy(\.isEmpty) && !partTime.contains { $0 != nil } }
+
+    var rawFD: Int32 { file.rawFD }
 
     func write(_ bytes: UnsafeRawBufferPointer, _ stream: Stream) {
         var rest = bytes[...]

@@ -6,7 +6,10 @@ extension Supervisor {
         while true {
             if isFinished() { return }
             try watch()
-            for event in try epoll.wait(milliseconds: patience()) { try handle(event) }
+            let events = try epoll.wait(milliseconds: patience())
+            if events.isEmpty && mayRenew && !isHeldUp { renew() }
+            for event in events { try handle(event) }
+            if !events.isEmpty && isHeldUp { (mayRenew, isHeldUp) = (true, false) }
             letSendersGoOn()
             hearThoseWhoLeft()
             dropLost()
@@ -91,9 +94,13 @@ extension Supervisor {
         }
     }
 
-    /// How long to wait for events: for ever, but for the end of the time that others have to take their data.
+    /// How long to wait for events: for ever, but for the end of the time that others have to take their data, and for the
+    /// moment when nothing has happened for long enough.
     private func patience() -> Int32 {
-        guard let deadline else { return -1 }
+        guard let deadline else {
+            if case .running = phase, mayRenew { return Self.quietMilliseconds }
+            return -1
+        }
         return Int32(clamping: max(0, deadline - monotonicMilliseconds()))
     }
 }

@@ -29,6 +29,10 @@ struct SuperviseOptions {
     /// Where filters of earlier starts lie.
     var seccompCache: FilePath?
 
+    /// What a supervisor that executed itself anew told itself, and the group of its container.
+    var resumed: Renewal?
+    var cgroup: String?
+
     struct UsageError: Error, CustomStringConvertible {
         let description: String
     }
@@ -66,6 +70,11 @@ struct SuperviseOptions {
             case "--stdin": stdin = true
             case "--stdin-once": stdinOnce = true
             case "--seccomp-cache": seccompCache = FilePath(try value(option))
+            case "--resume":
+                let text = try value(option)
+                guard let renewal = Renewal(text) else { throw UsageError(description: "\(option) \(text): not a supervisor's") }
+                resumed = renewal
+            case "--cgroup": cgroup = try value(option)
             case "--exec": isExec = true
             case "--container-pid": containerPID = try number(option)
             case "--container-dir": containerDirectory = FilePath(try value(option))

@@ -25,7 +25,8 @@ extension Supervisor {
         _ options: SuperviseOptions, terminal: Bool, launch: (Supervisor, LaunchOptions) throws -> Launched
     ) throws -> Supervisor {
         let streams = try ChildStreams(options, terminal: terminal)
-        let supervisor = try Supervisor(options, input: streams.input, terminal: terminal)
+        let directory = try OwnedFD.open(options.directory, [.path, .directory])
+        let supervisor = try Supervisor(options, directory: directory, input: streams.input, log: openLog(options), terminal: terminal)
         do {
             try supervisor.openToOthers()
             try supervisor.adopt(try launch(supervisor, streams.launchOptions(options)), streams.sources)
@@ -41,10 +42,13 @@ extension Supervisor {
             try socket.setNonBlocking()
             add(socket, isControl: true)
         }
-        let listener = try UnixListener(name: Self.socketName, in: directory)
+        try listen(try UnixListener(name: Self.socketName, in: directory))
+        try write(Array("\(processID())\n".utf8), to: "supervisor.pid")
+    }
+
+    func listen(_ listener: consuming UnixListener) throws {
         try epoll.add(listener.descriptor.raw, .readable, token: Token.listener)
         self.listener = consume listener
-        try write(Array("\(processID())\n".utf8), to: "supervisor.pid")
     }
 
     private func launchContainer(_ spec: RuntimeSpec, _ launch: LaunchOptions) throws -> Launched {
@@ -81,15 +85,19 @@ extension Supervisor {
         try epoll.add(launched.statusFD, .readable, token: Token.status)
         self.launched = consume launched
         // After the clone, so that the new process has nothing blocked.
-        let children = try ChildSignals()
-        try epoll.add(children.descriptor.raw, .readable, token: Token.children)
-        self.children = consume children
+        try hearChildren()
         self.sources = sources
         state.pid = pid
         state.startTime = try processStartTime(pid)
         try writeState(.created)
         for control in connections where control.isControl { control.send(.created, Frame.bigEndian(UInt32(pid))) }
         try reapAll()
+    }
+
+    func hearChildren() throws {
+        let children = try ChildSignals()
+        try epoll.add(children.descriptor.raw, .readable, token: Token.children)
+        self.children = consume children
     }
 
     /// The engine wants the program to run.
@@ -113,7 +121,8 @@ extension Supervisor {
             phase = .waiting(ready: true, startAsked: startAsked)
             if startAsked { letGo() }
         case (.started, .starting(let time)):
-            if let statusFD = launched?.statusFD { try epoll.remove(statusFD) }
+            // Closing the channel ends its watch.
+            process = launched.take()?.takeProcess()
             phase = .running(time)
             for connection in connections where connection.isSubscribed { connection.send(.started, []) }
             try writeState(.running)
@@ -147,7 +156,7 @@ struct ChildStreams {
         if options.stdin {
             try openPipe { reading, writing in
                 try writing.setNonBlocking()
-                input = InputSink(pipe: writing)
+                input = InputSink(writing)
                 ends.append(HeldFD(reading))
             }
         } else {

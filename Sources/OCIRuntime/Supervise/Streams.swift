@@ -27,9 +27,9 @@ final class InputSink {
     private static let enough = 256 << 10
 
     /// A terminal comes later than what is meant for it may.
-    init(pipe: consuming OwnedFD) {
-        descriptor = consume pipe
-        isTerminal = false
+    init(_ descriptor: consuming OwnedFD, isTerminal: Bool = false) {
+        self.descriptor = consume descriptor
+        self.isTerminal = isTerminal
     }
 
     init() {
@@ -49,6 +49,9 @@ final class InputSink {
     var isWaiting: Bool { descriptor != nil && !queue.isEmpty }
 
     var isFull: Bool { queue.count > Self.enough }
+
+    /// It is to be closed, but is not yet.
+    var endsLater: Bool { endsWhenEmpty && descriptor != nil }
 
     func write(_ bytes: [UInt8]) {
         if endsWhenEmpty { return }

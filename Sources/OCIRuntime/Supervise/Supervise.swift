@@ -7,7 +7,7 @@ public enum Supervise {
         do {
             let options = try SuperviseOptions(arguments)
             try Identity.adoptOrphans()
-            let supervisor = try begin(options)
+            let supervisor = if let renewal = options.resumed { try Supervisor.resume(options, renewal) } else { try begin(options) }
             try supervisor.run()
             supervisor.closeConnections()
             CurrentProcess.exit(0)

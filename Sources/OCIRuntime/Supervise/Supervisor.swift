@@ -26,13 +26,17 @@ final class Supervisor {
     let input: InputSink?
 
     var phase = Phase.waiting(ready: false, startAsked: false)
+    /// The process until its program runs; from then on `process` stands for it.
     var launched: Launched?
+    var process: HeldFD?
     var pid: Int32 = 0
     /// The process was reaped; its number means nothing any more.
     var hasEnded = false
     var listener: UnixListener?
     var children: ChildSignals?
     var cgroup: Cgroup?
+    /// Of a supervisor that was renewed: the group, which is not opened before it is needed.
+    var cgroupPath: String?
     /// All processes of the container end with its first one, since it leads their pid namespace.
     var ownsProcesses = true
     var usesTerminal = false
@@ -44,6 +48,10 @@ final class Supervisor {
     /// The last word for everybody: `exited` or `failed`.
     var verdict: (type: FrameType, payload: [UInt8])?
     var deadline: Int64?
+    /// Whether it is to execute itself anew when nothing happens for a while.
+    var mayRenew = true
+    /// It would have, but something was under way.
+    var isHeldUp = false
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 16)
 
     enum Token {
@@ -59,13 +67,13 @@ final class Supervisor {
     /// How much may wait for one connection before the container has to.
     static let mostWaiting = 1 << 20
 
-    init(_ options: SuperviseOptions, input: InputSink?, terminal: Bool) throws {
+    init(_ options: SuperviseOptions, directory: consuming OwnedFD, input: InputSink?, log: LogWriter?, terminal: Bool) throws {
         self.options = options
         usesTerminal = terminal
-        directory = try OwnedFD.open(options.directory, [.path, .directory])
+        self.directory = directory
         epoll = try Epoll()
         self.input = input
-        log = Self.openLog(options)
+        self.log = log
     }
 
     deinit {
@@ -73,11 +81,12 @@ final class Supervisor {
     }
 
     /// A container without its log is better than none: `docker logs` is for people, the container may not be.
-    private static func openLog(_ options: SuperviseOptions) -> LogWriter? {
+    static func openLog(_ options: SuperviseOptions, _ opened: consuming OwnedFD? = nil, hasReported: Bool = false) -> LogWriter? {
         guard options.exec == nil, let path = options.log else { return nil }
         do {
             let attributes = options.hasLogAttributes ? try text("log-attributes.json", options) : nil
-            return try LogWriter(path, options.logLimits, attributes: attributes, journal: openJournal(options)) {
+            let file = try LogFile(path, options.logLimits, opened)
+            return LogWriter(file, options.logLimits, attributes: attributes, journal: openJournal(options), hasReported: hasReported) {
                 Self.report("log is not written: \($0)")
             }
         } catch {
@@ -147,7 +156,7 @@ final class Supervisor {
     private func signal(_ number: Int32) -> String {
         do {
             guard !hasEnded else { return Self.alreadyFinished }
-            try launched?.send(Signal(rawValue: number))
+            try send(Signal(rawValue: number))
             return ""
         } catch {
             return error.errno == .noSuchProcess ? Self.alreadyFinished : "\(error)"
@@ -162,11 +171,13 @@ final class Supervisor {
         while let socket = try listener?.accept() { add(socket, isControl: false) }
     }
 
-    func add(_ socket: consuming OwnedFD, isControl: Bool) {
+    @discardableResult
+    func add(_ socket: consuming OwnedFD, isControl: Bool) -> Connection {
         lastToken += 1
         let connection = Connection(socket, token: lastToken, isControl: isControl)
         connections.append(connection)
         if case .leaving = phase { tellPresent(connection) }
+        return connection
     }
 
     /// Takes what a connection says, until it says nothing at the moment, or has to wait.
