@@ -122,7 +122,34 @@ struct NamespaceTests {
             spec.linux.namespaces.removeAll { $0.type == .mount }
             #expect(try bundle.refusal(spec).contains("a container without a mount namespace of its own is not supported"))
             spec.linux.namespaces.append(.init(type: .mount, path: "/proc/\(getpid())/ns/mnt"))
-            #expect(try bundle.refusal(spec).contains("joining a mount namespace is not supported"))
+            #expect(try bundle.refusal(spec).contains("is the runtime's own"))
+        }
+    }
+
+    @Test("a mount namespace can be joined: the container's root becomes that of everybody in it", arguments: TestBundle.Runtime.installed)
+    func joinedMounts(runtime: TestBundle.Runtime) throws {
+        try openPipe { reading, writing in
+            let null = try OwnedFD.open("/dev/null", .readWrite)
+            let holder = try spawn(
+                "/usr/bin/unshare", arguments: ["-m", "--propagation", "private", "sh", "-c", "echo; exec sleep 600"],
+                environment: ["PATH=/usr/bin:/bin"], descriptors: [null.raw, writing.raw, null.raw])
+            defer {
+                kill(holder, SIGKILL)
+                _ = try? reap(holder)
+            }
+            var byte = [UInt8](repeating: 0, count: 1)
+            #expect(try byte.withUnsafeMutableBytes { try reading.read(into: $0) } == 1)
+            #expect(access("/proc/\(holder)/root/usr", F_OK) == 0)
+            let theirs = try Self.namespaces(of: Int64(holder))
+            try TestBundle.with(runtime) { (bundle: TestBundle) throws in
+                var spec = bundle.spec("readlink /proc/self/ns/mnt; ls -d /proc/self /usr; true")
+                spec.linux.namespaces.removeAll { $0.type == .mount }
+                spec.linux.namespaces.append(.init(type: .mount, path: "/proc/\(holder)/ns/mnt"))
+                let lines = try bundle.lines(spec)
+                #expect(lines.first == theirs["mnt"] && lines.contains("/proc/self") && !lines.contains("/usr"), "\(lines)")
+                #expect(access("/proc/\(holder)/root/usr", F_OK) == -1 && access("/proc/\(holder)/root/bin/busybox", F_OK) == 0)
+                #expect(access("/usr", F_OK) == 0)
+            }
         }
     }
 

@@ -57,9 +57,15 @@ struct ContainerInit {
     /// process is in by now), and a time namespace whose clocks are set before anybody is in it.
     private func enterNamespaces() throws {
         if !namespaces.needsJoiningFirst {
-            for (kind, namespace) in namespaces.joined where kind != .pid { try kind.join(namespace.fd) }
+            for (kind, namespace) in namespaces.joined where kind != .pid && kind != .mount { try kind.join(namespace.fd) }
         }
         if namespaces.new.contains(.cgroup) { try Namespaces.cgroup.unshare() }
+        try setClocks()
+        // Last: procfs may not be there.
+        if !namespaces.needsJoiningFirst, let mounts = namespaces.joined(.mount) { try Namespaces.mount.join(mounts.fd) }
+    }
+
+    private func setClocks() throws {
         guard namespaces.new.contains(.time), let offsets = spec.linux.timeOffsets else { return }
         try Namespaces.time.unshare()
         var text = ""

@@ -41,9 +41,10 @@ struct NamespacePlan {
         guard try FileSystemKind(of: namespace) == .namespaces else {
             throw LaunchError(message: "\(type.rawValue) namespace path \"\(path)\" is not a namespace")
         }
-        // The change of the root would be one for every process in it, and the mounts would stay.
-        if kind == .mount {
-            throw LaunchError(message: "mount namespace path \"\(path)\": joining a mount namespace is not supported")
+        // The root changes for every process in it, and the mounts stay: whoever keeps such a namespace wants that, the
+        // runtime's own, which is the host's, does not.
+        if kind == .mount, try Self.isOwn(namespace, kind) {
+            throw LaunchError(message: "mount namespace path \"\(path)\" is the runtime's own")
         }
         // One is in it already; the kernel refuses to join the present user namespace.
         if kind == .user, try Self.isOwn(namespace, kind) { return }
