@@ -25,10 +25,14 @@ let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
-func module(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil)
-    -> Target
-{
-    .target(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
+/// What the runtime is made of: functions that the linker can order, and leave out, one by one.
+let apart: [SwiftSetting] = [.unsafeFlags(["-Xfrontend", "-function-sections"], .when(configuration: .release))]
+
+func module(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil,
+    settings: [SwiftSetting] = strict
+) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: settings)
 }
 
 /// Without what nobody calls, without functions that are the same to the byte, and without the names of everything for
@@ -43,6 +47,10 @@ let lean = [
 let leaner = [
     "-Xlinker", "--wrap=_swift_stdlib_getScalarName",
     "-Xlinker", "--defsym=__wrap__swift_stdlib_getScalarName=abort",
+    // What a container's start needs lies together, so that little else of the program comes into memory with it. Names that
+    // are no more do no harm; scripts/order-runtime makes the list anew.
+    "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/packaging/skiff-runtime.order",
+    "-Xlinker", "--no-warn-symbol-ordering",
 ]
 
 /// Swift's libraries linked statically, the C library dynamically (name resolution needs it).
@@ -55,9 +63,9 @@ let staticFoundation =
     staticSwift + ["-lFoundationInternationalization", "-lCoreFoundation", "-l_FoundationICU", "-lstdc++"]
     + ["-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"]
 
-func program(_ name: String, _ dependencies: [Target.Dependency], link: [String]) -> Target {
+func program(_ name: String, _ dependencies: [Target.Dependency], link: [String], settings: [SwiftSetting] = strict) -> Target {
     .executableTarget(
-        name: name, dependencies: dependencies, swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
+        name: name, dependencies: dependencies, swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
         linkerSettings: [.unsafeFlags(link)])
 }
 
@@ -90,17 +98,17 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-        module("OCI", []),
+        module("OCI", [], settings: strict + apart),
         module("BuildContext", []),
         // Level 1
-        module("Linux", ["CLinux", system]),
+        module("Linux", ["CLinux", system], settings: strict + apart),
         module("DockerAPI", []),
         // Apart from Linux, so that the runtime links neither the concurrency library nor Dispatch.
         module("Blocking", ["Linux", "CLinux", system]),
         // Level 2
         module("Archive", ["Linux", "CISAL", "CZlib", "CZstd", system]),
         module("Store", ["Blocking", "Linux", "OCI", grdb, crypto, system]),
-        module("OCIRuntime", ["Linux", "OCI", system]),
+        module("OCIRuntime", ["Linux", "OCI", system], settings: strict + apart),
         // Level 3
         module("Registry", ["OCI", "Blocking", "Linux", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, system, logging]),
         module("Networking", ["Blocking", "Linux", "OCI", "Store", system, logging]),
@@ -138,7 +146,7 @@ let package = Package(
             link: staticFoundation),
         program(
             "skiff-runtime", ["OCIRuntime", "Linux", "OCI", "CWithoutBacktrace", "CEarlyShield", system],
-            link: ["-static-executable"] + lean + leaner),
+            link: ["-static-executable"] + lean + leaner, settings: strict + apart),
         // Tests
         tests("OCITests", ["OCI"]),
         tests("ArchiveTests", ["Archive", "Linux", system]),

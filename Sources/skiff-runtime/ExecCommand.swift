@@ -31,7 +31,7 @@ extension Commands {
         let id = options.rest[0]
         var request = try request(options, detach: options.has("detach"))
         request.listenDescriptors = 0
-        request.subgroups = options.values["cgroup"] ?? []
+        request.subgroups = options.all("cgroup")
         request.ignoresPause = options.has("ignore-paused")
         do {
             return try root.exec(id, try process(root, id, options), request)
@@ -55,10 +55,10 @@ extension Commands {
         if let cwd = options["cwd"] { process.cwd = cwd }
         if let label = options["process-label"] { process.selinuxLabel = label }
         if let profile = options["apparmor"] { process.apparmorProfile = profile }
-        process.env += options.values["env"] ?? []
+        process.env += options.all("env")
         if options.has("no-new-privs") { process.noNewPrivileges = true }
         try setUser(&process, options)
-        try addCapabilities(&process, options.values["cap"] ?? [])
+        try addCapabilities(&process, options.all("cap"))
         return process
     }
 
@@ -71,7 +71,7 @@ extension Commands {
             process.user.uid = uid
             if parts.count == 2 { process.user.gid = gid }
         }
-        for list in options.values["additional-gids"] ?? [] {
+        for list in options.all("additional-gids") {
             for group in list.split(separator: ",") {
                 guard let gid = UInt32(group) else { throw RuntimeError("parsing \(list) as a gid: invalid syntax") }
                 process.user.additionalGids.append(gid)

@@ -1,19 +1,19 @@
 /// The options of a command, in the manner of Go's programs: `-name`, `--name`, `--name value`, `--name=value`, up to the
 /// first word that is no option, or up to `--`. Where options may also follow that word, they are taken from anywhere.
 struct Options {
-    private(set) var values: [String: [String]] = [:]
-    private(set) var flags: Set<String> = []
+    // Lists, not dictionaries: they are short, and each kind of dictionary costs a start more than it saves.
+    private var values: [(name: String, value: String)] = []
+    private var flags: [String] = []
     private(set) var rest: [String] = []
 
     /// What a command knows: names without dashes, each with its other names.
     struct Known {
-        var values: [String: String] = [:]
-        var flags: [String: String] = [:]
+        var values: [[String]] = []
+        var flags: [[String]] = []
 
-        init(values: [[String]] = [], flags: [[String]] = []) {
-            for names in values { for name in names { self.values[name] = names[0] } }
-            for names in flags { for name in names { self.flags[name] = names[0] } }
-        }
+        /// The first of an option's names.
+        func value(_ name: String) -> String? { values.first { $0.contains(name) }?.first }
+        func flag(_ name: String) -> String? { flags.first { $0.contains(name) }?.first }
     }
 
     /// With `allowsHelp`, `-h` and `--help` are the flag `help`.
@@ -36,18 +36,18 @@ struct Options {
             let equals = body.firstIndex(of: "=")
             let name = String(body[..<(equals ?? body.endIndex)])
             let given = equals.map { String(body[body.index(after: $0)...]) }
-            if allowsHelp, name == "h" || name == "help", known.flags[name] == nil {
-                flags.insert("help")
-            } else if let canonical = known.flags[name] {
+            if allowsHelp, name == "h" || name == "help", known.flag(name) == nil {
+                flags.append("help")
+            } else if let canonical = known.flag(name) {
                 switch given {
-                case nil, "true", "1": flags.insert(canonical)
-                case "false", "0": flags.remove(canonical)
+                case nil, "true", "1": flags.append(canonical)
+                case "false", "0": flags.removeAll { $0 == canonical }
                 default: throw UsageError("invalid value for flag -\(name)")
                 }
-            } else if let canonical = known.values[name] {
+            } else if let canonical = known.value(name) {
                 guard let value = given ?? words.first else { throw UsageError("flag needs an argument: -\(name)") }
                 if given == nil { words = words.dropFirst() }
-                values[canonical, default: []].append(value)
+                values.append((canonical, value))
             } else {
                 throw UsageError("flag provided but not defined: -\(name)")
             }
@@ -56,7 +56,10 @@ struct Options {
     }
 
     /// The last value given.
-    subscript(_ name: String) -> String? { values[name]?.last }
+    subscript(_ name: String) -> String? { values.last { $0.name == name }?.value }
+
+    /// All that were given, in their order.
+    func all(_ name: String) -> [String] { values.filter { $0.name == name }.map(\.value) }
 
     func has(_ flag: String) -> Bool { flags.contains(flag) }
 

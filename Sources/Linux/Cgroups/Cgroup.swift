@@ -115,7 +115,12 @@ extension Cgroup {
         guard !components.isEmpty, path.utf8.count < 2048,
             components.allSatisfy({ $0 != "." && $0 != ".." && !$0.utf8.contains(0) && !$0.utf8.contains(10) })
         else { throw SystemError(errno: .invalidArgument, call: "cgroup path", subject: path) }
-        return components.reduce(into: "") { $0 += "/" + $1 }
+        var result = ""
+        for component in components {
+            result += "/"
+            result += component
+        }
+        return result
     }
 
     /// Where a group of this path and with these limits lies, whether or not it exists.
@@ -148,7 +153,7 @@ extension Cgroup {
         var chain = [directory]
         for _ in 1..<depth {
             guard let last = chain.last else { break }
-            chain.append(last.removingLastComponent())
+            chain.append(last.place.directory)
         }
         return chain.reversed()
     }
@@ -198,7 +203,7 @@ extension Cgroup {
     /// A new cpuset of version 1 is empty and lets nobody in until it has processors and memory nodes.
     private static func inheritProcessors(_ directory: FilePath) throws(SystemError) {
         for name in ["cpuset.cpus", "cpuset.mems"] where try read(directory.appending(name)).isEmpty {
-            try write(try read(directory.removingLastComponent().appending(name)), to: directory.appending(name))
+            try write(try read(directory.place.directory.appending(name)), to: directory.appending(name))
         }
     }
 
@@ -210,7 +215,7 @@ extension Cgroup {
             let isLimited = CgroupController(rawValue: name).map(resources.wants) ?? false
             if isLimited || resources.unified.keys.contains(where: { $0.hasPrefix("\(name).") }) { wanted.append(name) }
         }
-        for parent in [top.removingLastComponent()] + chain.dropLast() {
+        for parent in [top.place.directory] + chain.dropLast() {
             let offered = try read(parent.appending("cgroup.controllers")).split(separator: " ")
             let given = try read(parent.appending("cgroup.subtree_control")).split(separator: " ")
             for name in offered where !given.contains(name) && wanted.contains(String(name)) {

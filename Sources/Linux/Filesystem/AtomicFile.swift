@@ -5,9 +5,8 @@ public import SystemPackage
 /// Replaces a file so that a reader sees either the old or the new content, whole. With `sync` the new content is on
 /// disk when the call returns; without it a power cut may bring back the old one.
 public func writeAtomically(_ bytes: [UInt8], to path: FilePath, mode: UInt32 = 0o600, sync: Bool) throws(SystemError) {
-    let directory = path.removingLastComponent()
-    let name = ".\(path.lastComponent?.string ?? "")-\(String(UInt64.random(in: .min ... .max), radix: 36))"
-    let temporary = directory.appending(name)
+    let (directory, name) = path.place
+    let temporary = directory.appending(".\(name)-\(String(UInt64.random(in: .min ... .max), radix: 36))")
     do {
         let file = try OwnedFD.open(temporary, [.writeOnly, .create, .exclusive, .noFollow], mode: mode)
         try fchmod(file, mode: mode)
@@ -20,6 +19,17 @@ public func writeAtomically(_ bytes: [UInt8], to path: FilePath, mode: UInt32 = 
         throw error
     }
     if sync { try syncDirectory(directory) }
+}
+
+extension FilePath {
+    /// The directory and the name in it, as `removingLastComponent()` and `lastComponent` tell them. Those are written for
+    /// every kind of collection, whose types Swift puts together at their first use; a container's start feels that.
+    var place: (directory: FilePath, name: String) {
+        let text = string
+        guard let slash = text.utf8.lastIndex(of: UInt8(ascii: "/")) else { return ("", text) }
+        let parent = slash == text.startIndex ? "/" : String(text[..<slash])
+        return (FilePath(parent), String(text[text.utf8.index(after: slash)...]))
+    }
 }
 
 /// Waits until the names in a directory are on disk.

@@ -31,14 +31,15 @@ public func removeTree(in directory: borrowing OwnedFD, _ name: FileName) throws
 
 /// The same for a path that the program made up.
 public func removeTree(_ path: FilePath) throws(SystemError) {
-    guard let last = path.lastComponent else {
+    let (directory, name) = path.place
+    if name.isEmpty {
         throw SystemError(errno: .invalidArgument, call: "remove tree", subject: path.string)
     }
     let parent: OwnedFD
     do {
-        parent = try OwnedFD.open(path.removingLastComponent(), [.path, .directory])
+        parent = try OwnedFD.open(directory, [.path, .directory])
     } catch  where error.errno == .noSuchFileOrDirectory {
         return
     }
-    try removeTree(in: parent, FileName(last.string))
+    try removeTree(in: parent, FileName(name))
 }

@@ -92,11 +92,11 @@ struct MountOptions: Equatable {
     }
 
     private mutating func readAttribute(_ option: String) -> Bool {
-        if let change = Self.attributes[option] {
+        if let change = Self.attribute(option) {
             Self.apply(change, &set, &clear)
             return true
         }
-        guard option.hasPrefix("r"), let change = Self.attributes[String(option.dropFirst())] else { return false }
+        guard option.hasPrefix("r"), let change = Self.attribute(String(option.dropFirst())) else { return false }
         Self.apply(change, &recursiveSet, &recursiveClear)
         return true
     }
@@ -142,17 +142,27 @@ struct MountOptions: Equatable {
         case clear(MountAttributes)
     }
 
-    private static let attributes: [String: Change] = [
-        "ro": .set(.readOnly), "rw": .clear(.readOnly),
-        "nosuid": .set(.noSetUserID), "suid": .clear(.noSetUserID),
-        "nodev": .set(.noDevices), "dev": .clear(.noDevices),
-        "noexec": .set(.noExecution), "exec": .clear(.noExecution),
-        "noatime": .set(.noAccessTime), "atime": .clear(.accessTimes),
-        "strictatime": .set(.strictAccessTime), "nostrictatime": .clear(.accessTimes),
-        "relatime": .clear(.accessTimes), "norelatime": .set(.strictAccessTime),
-        "nodiratime": .set(.noDirectoryAccessTime), "diratime": .clear(.noDirectoryAccessTime),
-        "nosymfollow": .set(.noFollowLinks), "symfollow": .clear(.noFollowLinks),
-    ]
+    /// A dictionary would be made at each start, for a few questions.
+    private static func attribute(_ option: String) -> Change? {
+        switch option {
+        case "ro": .set(.readOnly)
+        case "rw": .clear(.readOnly)
+        case "nosuid": .set(.noSetUserID)
+        case "suid": .clear(.noSetUserID)
+        case "nodev": .set(.noDevices)
+        case "dev": .clear(.noDevices)
+        case "noexec": .set(.noExecution)
+        case "exec": .clear(.noExecution)
+        case "noatime": .set(.noAccessTime)
+        case "strictatime", "norelatime": .set(.strictAccessTime)
+        case "atime", "nostrictatime", "relatime": .clear(.accessTimes)
+        case "nodiratime": .set(.noDirectoryAccessTime)
+        case "diratime": .clear(.noDirectoryAccessTime)
+        case "nosymfollow": .set(.noFollowLinks)
+        case "symfollow": .clear(.noFollowLinks)
+        default: nil
+        }
+    }
 }
 
 extension MountPropagation {

@@ -44,7 +44,13 @@ struct ProcessPlan {
     private static func sets(_ wanted: RuntimeSpec.Capabilities, hasOwnUsers: Bool) throws -> CapabilitySets {
         let all = CapabilityMask.all()
         let own = hasOwnUsers ? CapabilitySets(bounding: all, permitted: all) : try CapabilitySets.current()
-        func mask(_ names: [String]) -> CapabilityMask { CapabilityMask(names.compactMap { Capability(name: $0) }) }
+        func mask(_ names: [String]) -> CapabilityMask {
+            var mask: CapabilityMask = []
+            for name in names {
+                if let one = Capability(name: name) { mask.formUnion(CapabilityMask(rawValue: 1 << UInt64(one.rawValue))) }
+            }
+            return mask
+        }
         let permitted = mask(wanted.permitted).intersection(own.permitted)
         return CapabilitySets(
             bounding: mask(wanted.bounding).intersection(own.bounding),
