@@ -152,3 +152,38 @@ def test_abstract_sockets_of_the_host_are_out_of_reach(cli):
         server.bind("\0skiff-test-canary")
         server.listen()
         assert cli("run", "--rm", "busybox", "grep", "-c", "skiff-test-canary", "/proc/net/unix", code=1).line == "0"
+
+
+def test_what_an_image_says_of_itself_gives_it_no_rights(engine, docker, cli):
+    """T20 and the rest of T17: labels, environment and a passwd file that mean something to some engine, runtime or manager."""
+    labels = {
+        "org.systemd.property.ExecStartPre": "'/bin/touch /skiff-canary'", "run.oci.keep_original_groups": "1", "run.oci.hooks.stdout": "/skiff-canary",
+        "org.opencontainers.runc.checkpoint.enabled": "true", "io.podman.annotations.privileged": "TRUE", "cdi.k8s.io/devices": "vendor.com/gpu=all",
+        "com.docker.network.bridge.name": "eth0", "skiff.privileged": "true", "io.containerd.image.config.stop-signal": "SIGKILL",
+    }
+    changes = [word for name, value in labels.items() for word in ("-c", f'LABEL "{name}"="{value}"')]
+    passwd = b"root:x:0:0::/:\nevil:x:4294967296:0::/:\nname\\n:x:0:0::/:\n"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(root_filesystem())) as source, tarfile.open(fileobj=buffer, mode="w") as tar:
+        for member in source:
+            if member.name.strip("./") != "etc/passwd":
+                tar.addfile(member, source.extractfile(member) if member.isfile() else None)
+        entry = tarfile.TarInfo("etc/passwd")
+        entry.size = len(passwd)
+        tar.addfile(entry, io.BytesIO(passwd))
+    docker("import", *changes, "-", "labels:1", input=buffer.getvalue())
+    try:
+        id = docker("run", "-d", "--network", "none", "-e", "A=1\nB=2", "labels:1", "sleep", "600").line
+        config = next(engine.exec_root.glob(f"containers/{id}/config.json")).read_text()
+        assert not [name for name in labels if name in config]
+        assert docker("exec", id, "sh", "-c", 'echo "$A"; echo "<$B>"; grep CapEff /proc/self/status').out.split() == [
+            "1", "B=2", "<>", "CapEff:", "00000000a80425fb"]
+        shown = docker("exec", "-u", "evil", id, "id", "-u", code=None)
+        assert shown.code != 0 and "no matching entries" in shown.err
+        docker("rm", "-f", id)
+        for driver in ("binary:///bin/sh", "file:///skiff-canary", "../../bin/sh"):
+            refused = docker("run", "--rm", "--network", "none", "--log-driver", driver, "labels:1", "true", code=None)
+            assert refused.code == 125, refused
+        assert not os.path.exists("/skiff-canary")
+    finally:
+        docker("rmi", "-f", "labels:1", code=None)

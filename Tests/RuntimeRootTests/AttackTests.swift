@@ -116,6 +116,41 @@ struct AttackTests {
         }
     }
 
+    @Test(
+        "a console or a place of terminals that is exchanged in a shared /dev: the terminal is right or nothing starts",
+        arguments: ["console", "pts"])
+    func terminal(kind: String) throws {
+        try TestBundle.with { (bundle: TestBundle) throws in
+            let devices = bundle.directory.appending("devices")
+            for name in ["pts", "shm"] { try makeDirectories(devices.appending(name), mode: 0o755) }
+            _ = try bundle.write("", to: "devices/console")
+            for (name, target) in [("other-console", "/etc/canary"), ("other-pts", "/etc")] {
+                #expect(symlink(target, devices.appending(name).string) == 0)
+            }
+            _ = try bundle.write("canary\n", to: "rootfs/etc/canary")
+            let before = try [devices, "/dev/pts", "/dev/console", "/etc"].map { try lstatIfExists($0)?.inode }
+            var spec = bundle.spec("tty; stat -c %F /etc/canary; cat /etc/canary; echo done")
+            spec.process.terminal = true
+            spec.mounts.removeAll { $0.destination.hasPrefix("/dev") }
+            spec.mounts += [
+                .init(destination: "/dev", type: "bind", source: devices.string, options: ["bind"]),
+                .init(destination: "/dev/pts", type: "devpts", source: "devpts", options: ["newinstance", "ptmxmode=0666", "mode=0620"]),
+            ]
+            let racer = try Racer(devices, kind, "other-\(kind)")
+            try race(bundle, spec, racer) { (outcome: TestBundle.Outcome) throws in
+                let lines = outcome.output.split(whereSeparator: \.isNewline)
+                if outcome.output.contains("runc run failed") { return }
+                // tty finds the name of a terminal by looking for it, and may find none in a directory that was exchanged.
+                #expect(lines.first == "/dev/pts/0" || lines.first == "/dev/console" || kind == "pts", "\(outcome.output)")
+                #expect(kind == "pts" || lines.dropFirst() == ["regular file", "canary", "done"], "\(outcome.output)")
+                #expect(lines.last == "done", "\(outcome.output)")
+            }
+            #expect(try [devices, "/dev/pts", "/dev/console", "/etc"].map { try lstatIfExists($0)?.inode } == before)
+            #expect(try bundle.read("rootfs/etc/canary") == "canary\n")
+            #expect(!mountedPaths().contains { $0.contains(bundle.directory.string) })
+        }
+    }
+
     @Test("a masked or read-only path that is exchanged is covered when the program begins, or nothing starts")
     func maskedPath() throws {
         try TestBundle.with { (bundle: TestBundle) throws in

@@ -51,7 +51,8 @@ struct UserLookup {
     private func account(_ user: String, _ identity: inout Identity) throws(EngineError) -> [Substring]? {
         let number = try Self.number(user, what: "uid")
         let entry = passwd.first { entry in
-            guard entry.count >= 4 else { return false }
+            // An entry whose numbers are none is nobody's, and surely not root's.
+            guard entry.count >= 4, Self.isNumber(entry[2]), Self.isNumber(entry[3]) else { return false }
             return if let number { UInt32(entry[2]) == number } else { entry[0] == user }
         }
         identity.name = entry.map { String($0[0]) } ?? ""
@@ -68,7 +69,7 @@ struct UserLookup {
 
     private func groupID(_ name: String) throws(EngineError) -> UInt32 {
         if let number = try Self.number(name, what: "gid") { return number }
-        guard let entry = group.first(where: { $0.count >= 3 && $0[0] == name }), let gid = UInt32(entry[2]) else {
+        guard let entry = group.first(where: { $0.count >= 3 && $0[0] == name && Self.isNumber($0[2]) }), let gid = UInt32(entry[2]) else {
             throw EngineError(.invalidArgument, "unable to find group \(name): no matching entries in group file")
         }
         return gid
@@ -77,7 +78,7 @@ struct UserLookup {
     private func memberships(_ user: String) -> [UInt32] {
         var groups: [UInt32] = []
         for entry in group where entry.count >= 4 {
-            guard entry[3].split(separator: ",").contains(where: { $0 == user }), let gid = UInt32(entry[2]),
+            guard entry[3].split(separator: ",").contains(where: { $0 == user }), Self.isNumber(entry[2]), let gid = UInt32(entry[2]),
                 !groups.contains(gid)
             else { continue }
             groups.append(gid)
@@ -94,6 +95,8 @@ struct UserLookup {
         }
         return number
     }
+
+    private static func isNumber(_ text: Substring) -> Bool { UInt32(text).map { $0 <= UInt32(Int32.max) } ?? false }
 
     private static func fields(_ text: String) -> [[Substring]] {
         text.split(separator: "\n").prefix(100_000).map { $0.split(separator: ":", omittingEmptySubsequences: false) }
