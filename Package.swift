@@ -53,6 +53,13 @@ let leaner = [
     "-Xlinker", "--no-warn-symbol-ordering",
 ]
 
+/// Where the runtime begins: see CEarlyShield.
+#if arch(x86_64)
+let entry = ["-Xlinker", "-e", "-Xlinker", "early_shield_start"]
+#else
+let entry: [String] = []
+#endif
+
 /// Swift's libraries linked statically, the C library dynamically (name resolution needs it).
 /// A module compiled for the shared libraries names only the first row; the rest are what those rest on.
 let staticSwift =
@@ -146,7 +153,7 @@ let package = Package(
             link: staticFoundation),
         program(
             "skiff-runtime", ["OCIRuntime", "Linux", "OCI", "CWithoutBacktrace", "CEarlyShield", system],
-            link: ["-static-executable"] + lean + leaner, settings: strict + apart),
+            link: ["-static-executable"] + lean + leaner + entry, settings: strict + apart),
         // Tests
         tests("OCITests", ["OCI"]),
         tests("ArchiveTests", ["Archive", "Linux", system]),

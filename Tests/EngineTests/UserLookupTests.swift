@@ -39,16 +39,16 @@ struct UserLookupTests {
         }
     }
 
-    @Test("10 GB and a million lines are refused or read in bounds")
+    @Test("10 GB are refused, many lines and fields are read in bounds")
     func large() throws {
         try withRoot { root in
             let file = root.appending("etc/passwd")
             let large = try OwnedFD.open(file, [.writeOnly, .create])
             #expect(ftruncate(large.raw, 10 << 30) == 0)
             #expect(throws: (any Error).self) { try identity("5", in: root) }
-            try writeAtomically([UInt8](repeating: 10, count: 4 << 20), to: file, sync: false)
+            try writeAtomically([UInt8](repeating: 10, count: 1 << 18), to: file, sync: false)
             #expect(try identity("5", in: root).uid == 5)
-            try writeAtomically([UInt8](repeating: UInt8(ascii: ":"), count: 4 << 20), to: file, sync: false)
+            try writeAtomically([UInt8](repeating: UInt8(ascii: ":"), count: 1 << 18), to: file, sync: false)
             #expect(try identity("5", in: root).uid == 5)
         }
     }

@@ -99,7 +99,8 @@ struct UserLookup {
     private static func isNumber(_ text: Substring) -> Bool { UInt32(text).map { $0 <= UInt32(Int32.max) } ?? false }
 
     private static func fields(_ text: String) -> [[Substring]] {
-        text.split(separator: "\n").prefix(100_000).map { $0.split(separator: ":", omittingEmptySubsequences: false) }
+        // No entry has more than seven fields; what follows stays part of the last.
+        text.split(separator: "\n").prefix(100_000).map { $0.split(separator: ":", maxSplits: 7, omittingEmptySubsequences: false) }
     }
 
     /// Empty where the image has no such file, or something that is no regular file.
