@@ -55,9 +55,9 @@ let leaner = [
 
 /// Where the runtime begins: see CEarlyShield.
 #if arch(x86_64)
-let entry = ["-Xlinker", "-e", "-Xlinker", "early_shield_start"]
+    let entry = ["-Xlinker", "-e", "-Xlinker", "early_shield_start"]
 #else
-let entry: [String] = []
+    let entry: [String] = []
 #endif
 
 /// Swift's libraries linked statically, the C library dynamically (name resolution needs it).
