@@ -126,8 +126,12 @@ actor ExecSession {
             closesStdin: !isTerminal, detachKeys: try DetachKeys(record.config.DetachKeys))
         let outcome = try await session.run()
         supervisor.close()
-        if case .detached = outcome {
+        switch outcome {
+        case .detached:
             context.events.publish("container", "exec_detach", id: record.containerID, attributes: ["execID": id])
+        case .ended:
+            // The end is told on two connections. Whoever sees the end of the stream asks for the exit code next.
+            _ = await waitForEnd()
         }
     }
 
