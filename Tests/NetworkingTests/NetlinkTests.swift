@@ -140,6 +140,23 @@ import Testing
         #expect(try TrackedConnection(empty) == nil)
     }
 
+    @Test("a limit of rate is a token bucket with rate, queue and bucket in bytes")
+    func encodesRates() {
+        let limit = RateLimit(bytesPerSecond: 1_000_000, mtu: 1436)
+        #expect(limit.burst == 12_000 && limit.queue == 112_000)
+        #expect(
+            Array(NetlinkMessage.tokenBucket(7, limit).bytes[16...]) == [
+                0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 1, 0, 255, 255, 255, 255, 0, 0, 0, 0,
+                8, 0, 1, 0, 0x74, 0x62, 0x66, 0, 52, 0, 2, 0x80,
+                40, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x40, 0x42, 0x0f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0xb5, 1, 0, 0, 0, 0, 0, 0, 0, 0,
+                0,
+                8, 0, 6, 0, 0xe0, 0x2e, 0, 0,
+            ])
+        // More than a number of 32 bits holds stands in an attribute of its own.
+        let fast = NetlinkMessage.tokenBucket(7, RateLimit(bytesPerSecond: 5_000_000_000, mtu: 1500))
+        #expect(Array(fast.bytes[88..<100]) == [12, 0, 4, 0, 0, 0xf2, 5, 0x2a, 1, 0, 0, 0])
+    }
+
     @Test("parsing never traps, whatever comes")
     func survivesNoise() {
         var generator = SystemRandomNumberGenerator()
@@ -154,6 +171,8 @@ import Testing
                 _ = try? Route(reply, .v4)
                 _ = try? NftElement(reply.payload[...])
                 _ = try? TrackedConnection(reply)
+                _ = try? NftRule(reply)
+                _ = try? NftBaseChain(reply)
             }
         }
     }

@@ -17,9 +17,9 @@ public struct BoundSocket: ~Copyable, Sendable {
     public let port: UInt16
 
     /// Takes the port in the calling thread's network namespace; port 0 lets the kernel choose. An IPv6 address takes
-    /// nothing of IPv4.
-    public init(_ address: IPAddress, port: UInt16, _ transport: Transport) throws(SystemError) {
-        let descriptor = try Self.open(address, transport)
+    /// nothing of IPv4, unless it is `::` and says so: then it takes the port at all addresses of both families.
+    public init(_ address: IPAddress, port: UInt16, _ transport: Transport, ofBothFamilies: Bool = false) throws(SystemError) {
+        let descriptor = try Self.open(address, transport, isAlone: !ofBothFamilies)
         let raw = descriptor.raw
         let subject = "\(address):\(port)"
         do throws(SystemError) {
@@ -34,15 +34,15 @@ public struct BoundSocket: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    private static func open(_ address: IPAddress, _ transport: Transport) throws(SystemError) -> OwnedFD {
+    private static func open(_ address: IPAddress, _ transport: Transport, isAlone: Bool) throws(SystemError) -> OwnedFD {
         let kind = Int32((transport == .udp ? SOCK_DGRAM : SOCK_STREAM).rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let number = transport == .sctp ? Int32(IPPROTO_SCTP) : 0
         let raw = try check("socket", "\(transport)") { socket(Int32(address.family), kind, number) }
         let descriptor = OwnedFD(adopting: raw)
         if !address.isV4 {
-            var on: Int32 = 1
+            var isAlone: Int32 = isAlone ? 1 : 0
             try check("setsockopt", "IPV6_V6ONLY") {
-                setsockopt(raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &on, socklen_t(MemoryLayout<Int32>.size))
+                setsockopt(raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &isAlone, socklen_t(MemoryLayout<Int32>.size))
             }
         }
         return descriptor

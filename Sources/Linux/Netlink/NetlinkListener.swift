@@ -48,6 +48,8 @@ public struct NetlinkListener: Sendable {
         case linkRemoved(String)
         /// Something of the table is gone, by the doing of the socket with that port.
         case tableDamaged(String, port: UInt32)
+        /// Something has changed in iptables' own table for filters, by the doing of the socket with that port.
+        case filtersChanged(port: UInt32)
         /// More has happened than the kernel could keep for us.
         case overrun
     }
@@ -87,6 +89,12 @@ public struct NetlinkListener: Sendable {
             guard reply.type == RouteSocket.Message.deleteLink else { return nil }
             return .linkRemoved(try reply.attributes(after: 16).string(LinkAttribute.name) ?? "")
         case .nftables:
+            // Families 2 and 10 are IPv4 and IPv6.
+            if reply.type >> 8 == 10, reply.type & 0xff <= 8, let family = reply.payload.first, family == 2 || family == 10,
+                try reply.attributes(after: 4).string(1) == "filter"
+            {
+                return .filtersChanged(port: reply.port)
+            }
             // Every removal has an odd place after its "new" and "get": table 2, chain 5, rule 8, set 11, element 14.
             guard reply.type >> 8 == 10, (reply.type & 0xff) % 3 == 2, reply.type & 0xff <= 14,
                 let table = try reply.attributes(after: 4).string(1)

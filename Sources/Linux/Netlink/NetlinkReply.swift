@@ -46,7 +46,7 @@ public struct NetlinkReply: Sendable, Equatable {
         if code == 0 { return nil }
         let explanation = try self.explanation()
         return SystemError(
-            errno: Errno(rawValue: -code), call: "netlink", subject: explanation.map { "\(purpose) (\($0))" } ?? purpose
+            errno: Errno(rawValue: 0 &- code), call: "netlink", subject: explanation.map { "\(purpose) (\($0))" } ?? purpose
         )
     }
 

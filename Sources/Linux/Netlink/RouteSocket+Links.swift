@@ -82,6 +82,19 @@ extension RouteSocket {
             .link(RouteSocket.Message.newLink, [], "set up link \(link)", index: link, flags: LinkFlags.up))
     }
 
+    /// The same for a device that may take every frame for its own, and does not ask for the addresses of neighbours.
+    public mutating func setUp(_ link: UInt32, asksNeighbours: Bool) throws(SystemError) {
+        if asksNeighbours { return try setUp(link) }
+        try socket.perform(
+            .link(RouteSocket.Message.newLink, [], "set up link \(link)", index: link, flags: LinkFlags.up | LinkFlags.noNeighbours))
+    }
+
+    public mutating func setHardwareAddress(_ link: UInt32, _ address: [UInt8]) throws(SystemError) {
+        var message = NetlinkMessage.link(RouteSocket.Message.newLink, [], "set hardware address of link \(link)", index: link)
+        message.put(LinkAttribute.hardwareAddress, address)
+        try socket.perform(message)
+    }
+
     public mutating func setMTU(_ link: UInt32, _ mtu: UInt32) throws(SystemError) {
         var message = NetlinkMessage.link(RouteSocket.Message.newLink, [], "set mtu of link \(link)", index: link)
         message.put(LinkAttribute.mtu, mtu)
@@ -157,6 +170,8 @@ extension RouteSocket {
 
 enum LinkFlags {
     static let up: UInt32 = 1
+    /// IFF_NOARP
+    static let noNeighbours: UInt32 = 0x80
 }
 
 enum LinkAttribute {

@@ -79,6 +79,7 @@ public enum NftVerdict: Sendable, Equatable {
 
 extension NftExpression {
     public enum MetaKey: UInt32, Sendable {
+        case mark = 3
         case inputName = 6
         case outputName = 7
         case family = 15
@@ -109,6 +110,17 @@ extension NftExpression {
     /// Loads something about the packet that does not stand in it.
     public static func meta(_ key: MetaKey, into register: NftRegister = .first) -> NftExpression {
         NftExpression(name: "meta", attributes: [.number(1, register.number), .number(2, key.rawValue)])
+    }
+
+    /// Marks the packet; the mark is the host's own business and on no wire.
+    public static func setMark(from register: NftRegister = .first) -> NftExpression {
+        NftExpression(name: "meta", attributes: [.number(2, MetaKey.mark.rawValue), .number(3, register.number)])
+    }
+
+    /// Sends a copy of the packet to the neighbour of that address at the link of that number, and goes on. Only in tables of
+    /// the families `ipv4` and `ipv6`.
+    public static func copy(to address: NftRegister, link: NftRegister) -> NftExpression {
+        NftExpression(name: "dup", attributes: [.number(1, address.number), .number(2, link.number)])
     }
 
     /// Loads bytes of the packet.

@@ -47,6 +47,27 @@ public struct NftSocket: ~Copyable, Sendable {
         return chains
     }
 
+    /// The chains of all tables that packets reach by themselves.
+    public mutating func baseChains() throws(SystemError) -> [NftBaseChain] {
+        var chains: [NftBaseChain] = []
+        for reply in try socket.dump(.nft(.getChain, [], "nft list chains", .any)) {
+            if let chain = try NftBaseChain(reply) { chains.append(chain) }
+        }
+        return chains
+    }
+
+    /// The rules of one chain, in their order.
+    public mutating func rules(family: NftFamily, table: String, chain: String) throws(SystemError) -> [NftRule] {
+        var message = NetlinkMessage.nft(.getRule, [], "nft list rules", family)
+        message.put(1, table)
+        message.put(2, chain)
+        var rules: [NftRule] = []
+        for reply in try socket.dump(message) {
+            if let rule = try NftRule(reply), rule.table == table, rule.chain == chain { rules.append(rule) }
+        }
+        return rules
+    }
+
     /// The elements of a set. An error when there is none of that name.
     public mutating func elements(table: String, set: String) throws(SystemError) -> [NftElement] {
         var message = NetlinkMessage.nft(.getElements, [], "nft list set \(set)")
@@ -86,6 +107,7 @@ enum NftMessage: UInt16 {
     case getChain = 4
     case newRule = 6
     case getRule = 7
+    case deleteRule = 8
     case newSet = 9
     case newElements = 12
     case getElements = 13
@@ -99,13 +121,13 @@ extension NetlinkMessage {
     }
 
     private static let nftSubsystem: UInt16 = 10
-    private static let inetFamily: UInt8 = 1
-
     /// `struct nfgenmsg`: u8 family, u8 version, u16 resource (big endian).
-    static func nft(_ type: NftMessage, _ flags: NetlinkFlags, _ purpose: String) -> NetlinkMessage {
+    static func nft(
+        _ type: NftMessage, _ flags: NetlinkFlags, _ purpose: String, _ family: NftFamily = .inet
+    ) -> NetlinkMessage {
         NetlinkMessage(
             type: nftSubsystem << 8 | type.rawValue, flags: flags.union(.request), purpose: purpose,
-            familyHeader: [inetFamily, 0, 0, 0])
+            familyHeader: [family.rawValue, 0, 0, 0])
     }
 
     static func batch(_ mark: BatchMark) -> NetlinkMessage {

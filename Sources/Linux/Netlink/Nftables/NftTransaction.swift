@@ -1,6 +1,8 @@
-/// Changes to one nf_tables table of the family `inet` (both IPv4 and IPv6), made together or not at all.
+/// Changes to one nf_tables table, of the family `inet` (both IPv4 and IPv6) unless another is named, made together or not
+/// at all.
 public struct NftTransaction: Sendable {
     public let table: String
+    public let family: NftFamily
     /// The chains that the transaction adds, with the number of rules it adds to each.
     public private(set) var rulesByChain: [String: UInt32] = [:]
     private(set) var messages: [NetlinkMessage] = []
@@ -9,8 +11,9 @@ public struct NftTransaction: Sendable {
     /// One message holds at most this many elements, well below the 64 KiB of an attribute.
     private static let elementsPerMessage = 200
 
-    public init(table: String) {
+    public init(table: String, family: NftFamily = .inet) {
         self.table = table
+        self.family = family
     }
 
     public var isEmpty: Bool { messages.isEmpty }
@@ -53,6 +56,26 @@ public struct NftTransaction: Sendable {
             message.nest(4) { list in
                 for expression in expressions { expression.write(to: &list) }
             }
+        }
+    }
+
+    /// Adds a rule before all others, with a text that tells whose it is.
+    public mutating func insertRule(_ chain: String, _ expressions: [NftExpression], comment: String) {
+        add(.newRule, [.create], "insert rule into \(chain)") { [table] message in
+            message.put(1, table)
+            message.put(2, chain)
+            message.nest(4) { list in
+                for expression in expressions { expression.write(to: &list) }
+            }
+            message.put(7, NftRule.userData(comment))
+        }
+    }
+
+    public mutating func deleteRule(_ rule: NftRule) {
+        add(.deleteRule, [], "delete rule from \(rule.chain)") { [table] message in
+            message.put(1, table)
+            message.put(2, rule.chain)
+            message.put(3, bigEndian: rule.handle)
         }
     }
 
@@ -103,7 +126,7 @@ public struct NftTransaction: Sendable {
     private mutating func add(
         _ type: NftMessage, _ flags: NetlinkFlags, _ purpose: String, _ body: (inout NetlinkMessage) -> Void
     ) {
-        var message = NetlinkMessage.nft(type, flags, "nft \(purpose)")
+        var message = NetlinkMessage.nft(type, flags, "nft \(purpose)", family)
         body(&message)
         messages.append(message)
     }
