@@ -73,6 +73,10 @@ public struct HostConfig: Codable, Sendable, Equatable {
     public var Isolation: String?
     public var MaskedPaths: [String]?
     public var ReadonlyPaths: [String]?
+    // Docker's clients know none of these.
+    /// The most that each network device of the container receives and sends, in bytes per second.
+    public var NetworkInBps: Int64?
+    public var NetworkOutBps: Int64?
 
     public init() {}
 }
@@ -172,6 +176,14 @@ public struct ContainerUpdateRequest: Codable, Sendable, Equatable {
     public var IOMaximumIOps: Int64?
     public var IOMaximumBandwidth: Int64?
     public var RestartPolicy: RestartPolicy?
+    // Docker's clients send none of these.
+    /// Ports to publish besides those that are.
+    public var PortBindings: PortMap?
+    /// Ports to take back. A binding without a port of the host means all of its port of the container.
+    public var PortBindingsRemoved: PortMap?
+    /// As in `HostConfig`; 0 takes the limit away.
+    public var NetworkInBps: Int64?
+    public var NetworkOutBps: Int64?
 
     public init() {}
 }

@@ -5,14 +5,14 @@ import OCI
 import Registry
 import SystemPackage
 
-/// The file with what the operator says about registries and devices, in Docker's names where Docker has one:
+/// The file with what the operator says about registries, devices and the network, in Docker's names where Docker has one:
 ///
 /// ```json
 /// {
 ///   "registry-mirrors": ["https://mirror.example"],
 ///   "insecure-registries": ["registry.local:5000", "10.0.0.0/8"],
 ///   "max-concurrent-downloads": 3, "max-concurrent-uploads": 5, "max-download-attempts": 5,
-///   "stall-timeout": 20, "cdi-spec-dirs": ["/etc/cdi"],
+///   "stall-timeout": 20, "cdi-spec-dirs": ["/etc/cdi"], "host-input-policy": true,
 ///   "registries": {
 ///     "quay.io": {
 ///       "mirrors": ["https://one.example", {"url": "https://two.example/quay", "username": "me", "password-file": "/etc/skiff/two"}],
@@ -45,6 +45,8 @@ struct DaemonConfiguration {
     var stallTimeout: Int?
     var registries: [String: RegistrySettings] = [:]
     var cdiSpecDirs: [String] = []
+    /// Whether the host's own rules for what comes in decide about published ports.
+    var followsInputPolicy = false
 
     /// Reads the file. The usual one may be missing.
     static func load(_ path: String) throws -> DaemonConfiguration {
@@ -68,6 +70,7 @@ struct DaemonConfiguration {
             case "max-concurrent-uploads": maxConcurrentUploads = try Self.number(value, name)
             case "max-download-attempts": maxDownloadAttempts = try Self.number(value, name)
             case "cdi-spec-dirs": cdiSpecDirs = try Self.strings(value, name)
+            case "host-input-policy": followsInputPolicy = try Self.flag(value, name)
             case "stall-timeout": stallTimeout = try Self.number(value, name)
             case "registries":
                 for (host, value) in try Self.members(value, name) { registries[host] = try Self.registry(value, "registries.\(host)") }
@@ -140,6 +143,11 @@ struct DaemonConfiguration {
         let strings = value.array?.compactMap(\.string)
         guard let strings, strings.count == value.array?.count else { throw JSONError("\(name) is not an array of strings") }
         return strings
+    }
+
+    private static func flag(_ value: JSONValue, _ name: String) throws -> Bool {
+        guard let flag = value.boolean else { throw JSONError("\(name) is neither true nor false") }
+        return flag
     }
 
     private static func number(_ value: JSONValue, _ name: String) throws -> Int {

@@ -39,6 +39,9 @@ struct Main: ParsableCommand {
     @Option(help: "The bridge of the default network. (default: skiff0, or a name made of --exec-root)")
     var bridge: String?
 
+    @Flag(help: "Let the host's own rules for what comes in (ufw, firewalld, nftables) decide about published ports.")
+    var hostInputPolicy = false
+
     @Option(help: "Settings for registries, as JSON with Docker's names. A missing file is none if it is the usual one.")
     var configFile = DaemonConfiguration.usualFile
 
@@ -96,8 +99,10 @@ struct Main: ParsableCommand {
         let sockets = try EngineSockets(hosts: host, execRoot: execRoot, security: security, logger: logger)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let name = bridge ?? Self.bridgeName(execRoot)
+        var network = Networks.Configuration(bridgeName: name, nftTable: name == "skiff0" ? "skiff" : name)
+        network.followsInputPolicy = hostInputPolicy || file.followsInputPolicy
         let engine = try await ContainerEngine(
-            paths: paths, network: Networks.Configuration(bridgeName: name, nftTable: name == "skiff0" ? "skiff" : name),
+            paths: paths, network: network,
             registries: try registryOptions.configuration(file: configFile), buildCacheLimit: try cacheLimit(), eventLoops: group, logger: logger)
         let server = APIServer(engine: engine, group: group, logger: logger)
         try await listen(signals, server, sockets.places, logger)

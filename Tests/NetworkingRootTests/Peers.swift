@@ -159,7 +159,7 @@ func withSocketAddress<T>(_ address: IPAddress, _ port: UInt16, _ body: (__CONST
 }
 
 @discardableResult
-private func withName<T>(
+func withName<T>(
     _ name: inout sockaddr_in6, _ body: (__SOCKADDR_ARG, UnsafeMutablePointer<socklen_t>) -> T
 ) -> T {
     var size = socklen_t(MemoryLayout<sockaddr_in6>.size)

@@ -45,11 +45,12 @@ final class TestHost: Sendable {
 
     func networks(
         _ database: Database, bridge: String = "skt0", table: String = "skt",
-        pool: [String] = Networks.Configuration.standardPool, resolverFiles: [FilePath] = []
+        pool: [String] = Networks.Configuration.standardPool, resolverFiles: [FilePath] = [], followsInputPolicy: Bool = false
     ) -> Networks {
         var configuration = Networks.Configuration(
             bridgeName: bridge, nftTable: table, ipv4Pool: pool, hostNamespace: namespace)
         configuration.resolverFiles = resolverFiles
+        configuration.followsInputPolicy = followsInputPolicy
         return Networks(database: database, logger: Logger(label: "test"), configuration: configuration)
     }
 
@@ -139,6 +140,25 @@ func run(_ arguments: [String], in namespace: SharedFD) async throws {
     #expect(status == 0, "\(arguments)")
 }
 
+/// What a program prints that succeeds.
+func output(_ arguments: String..., in namespace: SharedFD) async throws -> String {
+    let (status, text) = try await within(namespace) {
+        var ends: [Int32] = [0, 0]
+        try check("pipe2") { pipe2(&ends, O_CLOEXEC) }
+        let reader = OwnedFD(adopting: ends[0])
+        let writer = OwnedFD(adopting: ends[1])
+        let pid = try spawn(
+            FilePath(arguments[0]), arguments: Array(arguments.dropFirst()), environment: [], descriptors: [0, writer.raw, 2])
+        try writer.close()
+        let text = String(decoding: try reader.readAll(limit: 1 << 20), as: UTF8.self)
+        var status: Int32 = 0
+        try check("waitpid") { waitpid(pid, &status, 0) }
+        return (status, text)
+    }
+    #expect(status == 0, "\(arguments)")
+    return text
+}
+
 /// A container as far as the network is concerned: an endpoint and a namespace.
 struct TestContainer: Sendable {
     let id: String
@@ -147,13 +167,14 @@ struct TestContainer: Sendable {
 
     static func connect(
         _ id: String, _ networks: Networks, ports: [PublishedPort] = [], network: String = Networks.defaultNetwork,
-        names: [String] = []
+        names: [String] = [], receivingRate: Int64 = 0, sendingRate: Int64 = 0
     ) async throws -> TestContainer {
         let namespace = try await makeNamespace()
         try await networks.prepareOnce()
         var request = EndpointRequest(containerID: id, networkID: try await networks.network(network).id)
         request.ports = ports
         request.names = names
+        (request.receivingRate, request.sendingRate) = (receivingRate, sendingRate)
         let endpoint = try await networks.reserve(request)
         try await networks.connect(endpoint, namespace: namespace)
         return TestContainer(id: id, endpoint: endpoint, namespace: namespace)

@@ -7,6 +7,20 @@ import Testing
 @Suite("values on the command line")
 struct ValueTests {
     @Test(
+        "rates are bits with powers of 1000, or bytes as everywhere",
+        arguments: [
+            ("10mbit", 1_250_000), ("1.5Gbit", 187_500_000), ("8bit", 1), ("64kbit", 8000), ("1m", 1 << 20), ("500", 500), ("0", 0), ("0mbit", 0),
+        ])
+    func rates(text: String, bytes: Int64) throws {
+        #expect(try byteRate(text) == bytes)
+    }
+
+    @Test("what is no rate is refused", arguments: ["", "bit", "mbit", "-1mbit", "1xbit", "1bit", "9999999999tbit", "nanbit", "10mbps"])
+    func noRates(text: String) {
+        #expect(throws: FlagValueError.self) { try byteRate(text) }
+    }
+
+    @Test(
         "sizes", arguments: [("512", 512), ("64k", 65536), ("1.5g", 1_610_612_736), ("1GiB", 1 << 30), ("2mb", 2 << 20), ("7b", 7)])
     func sizes(text: String, bytes: Int64) throws {
         #expect(try byteCount(text) == bytes)

@@ -54,6 +54,8 @@ extension Container {
         request.ipv6 = attachment.settings.IPAMConfig?.IPv6Address ?? ""
         request.interfaceNumber = number
         request.names = record.names(attachment)
+        request.receivingRate = record.hostConfig.NetworkInBps ?? 0
+        request.sendingRate = record.hostConfig.NetworkOutBps ?? 0
         return request
     }
 
@@ -238,7 +240,8 @@ extension Container {
         record.endpoints = await refreshed(record.endpoints)
     }
 
-    private func refreshed(_ endpoints: [EndpointInfo]) async -> [EndpointInfo] {
+    /// As the networks know them now.
+    func refreshed(_ endpoints: [EndpointInfo]) async -> [EndpointInfo] {
         var fresh: [EndpointInfo] = []
         for endpoint in endpoints {
             fresh.append(await context.networks.endpoint(containerID: id, network: endpoint.networkID) ?? endpoint)

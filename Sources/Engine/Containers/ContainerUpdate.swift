@@ -1,6 +1,7 @@
 import Blocking
 import DockerAPI
 import Linux
+import Networking
 import OCI
 
 extension Container {
@@ -19,26 +20,74 @@ extension Container {
     private func updateNow(_ update: ContainerUpdateRequest) async throws -> [String] {
         // A start that has begun has read the old limits, and has no process yet that could get the new ones.
         await startSettled()
-        let changed = try applied(update)
+        var changed = try applied(update)
         switch phase {
         case .removing, .removed:
             throw EngineError(.conflict, "Cannot update container \(id): container is marked for removal and cannot be \"update\"")
         default: break
         }
+        let ports = try PortChange(update, record, live: phase.process == nil ? [] : record.endpoints.flatMap(\.ports))
+        (changed.PortBindings, changed.PublishAllPorts) = (ports.hostConfig.PortBindings, ports.hostConfig.PublishAllPorts)
         var normalized = try HostConfigCheck(host: context.host).normalized(changed)
         try ContainerCreate.checkRestart(normalized, record.config)
         let warnings = try await KernelSupport().adapt(&normalized)
-        if phase.process != nil {
-            let path = ContainerSpec.cgroup(record.hostConfig, id)
-            let resources = try await blocking { [normalized] in
-                try ContainerResources(hostConfig: normalized, privileged: true).cgroupResources()
-            }
-            try await blocking { try Cgroup.open(path: path).widened(for: resources).update(resources) }
+        var undo = UndoStack()
+        do {
+            let opened = try await change(ports, &undo)
+            try await change(rates: normalized, &undo)
+            try await change(limits: normalized)
+            record.hostConfig = normalized
+            try await save()
+            publish("update", ports.eventAttributes(opened: opened))
+        } catch {
+            await undo.run(logger)
+            record.endpoints = await refreshed(record.endpoints)
+            throw error
         }
-        record.hostConfig = normalized
-        try await save()
-        publish("update")
         return warnings
+    }
+
+    private func change(limits: HostConfig) async throws {
+        guard phase.process != nil else { return }
+        let path = ContainerSpec.cgroup(record.hostConfig, id)
+        let resources = try await blocking { try ContainerResources(hostConfig: limits, privileged: true).cgroupResources() }
+        try await blocking { try Cgroup.open(path: path).widened(for: resources).update(resources) }
+    }
+
+    private func change(rates wanted: HostConfig, _ undo: inout UndoStack) async throws {
+        let before = (record.hostConfig.NetworkInBps ?? 0, record.hostConfig.NetworkOutBps ?? 0)
+        let after = (wanted.NetworkInBps ?? 0, wanted.NetworkOutBps ?? 0)
+        guard phase.process != nil, before != after else { return }
+        let networks = context.networks
+        let id = id
+        undo.add("take the change of the rates back") {
+            _ = try await networks.setRates(containerID: id, receiving: before.0, sending: before.1)
+        }
+        do {
+            record.endpoints = try await networks.setRates(containerID: id, receiving: after.0, sending: after.1)
+        } catch let error as NetworkError {
+            throw await describe(error)
+        }
+    }
+
+    /// Opens and closes ports of a container that runs. Those that were opened, with the numbers that were chosen.
+    private func change(_ ports: PortChange, _ undo: inout UndoStack) async throws -> [PublishedPort] {
+        guard phase.process != nil, !ports.isEmpty else { return [] }
+        let before = Set(record.endpoints.flatMap(\.ports))
+        let networks = context.networks
+        let id = id
+        let changed: EndpointInfo
+        do {
+            changed = try await networks.changePorts(containerID: id, adding: ports.adding, removing: ports.removing)
+        } catch let error as NetworkError {
+            throw await describe(error)
+        }
+        record.endpoints = record.endpoints.map { $0.networkID == changed.networkID ? changed : $0 }
+        let opened = changed.ports.filter { !before.contains($0) }
+        undo.add("take the change of the ports back") {
+            _ = try await networks.changePorts(containerID: id, adding: ports.removing, removing: opened)
+        }
+        return opened
     }
 
     private func applied(_ update: ContainerUpdateRequest) throws -> HostConfig {
@@ -74,6 +123,9 @@ struct ContainerUpdate {
         take(update.MemoryReservation, \.MemoryReservation)
         take(update.MemorySwap, \.MemorySwap)
         take(update.PidsLimit, \.PidsLimit)
+        // Here 0 says something: no limit.
+        if let rate = update.NetworkInBps { changed.NetworkInBps = rate }
+        if let rate = update.NetworkOutBps { changed.NetworkOutBps = rate }
         if let value = update.CpusetCpus, !value.isEmpty { changed.CpusetCpus = value }
         if let value = update.CpusetMems, !value.isEmpty { changed.CpusetMems = value }
         if let value = update.BlkioWeight, value != 0 { changed.BlkioWeight = value }

@@ -79,6 +79,7 @@ struct HostConfigCheck {
         if let period = config.CpuRealtimePeriod, let runtime = config.CpuRealtimeRuntime, period != 0, runtime > period {
             throw EngineError(.invalidArgument, "cpu real-time runtime cannot be higher than cpu real-time period")
         }
+        try checkRates(config)
         if let size = config.ShmSize, size < 0 { throw EngineError(.invalidArgument, "SHM size can not be less than 0") }
         if let score = config.OomScoreAdj, !(-1000...1000).contains(score) {
             throw EngineError(.invalidArgument, "Invalid value \(score), range for oom score adj is [-1000, 1000]")
@@ -101,6 +102,18 @@ struct HostConfigCheck {
         }
         if let swappiness = config.MemorySwappiness, swappiness != -1, !(0...100).contains(swappiness) {
             throw EngineError(.invalidArgument, "Invalid value: \(swappiness), valid memory swappiness range is 0-100")
+        }
+    }
+
+    private func checkRates(_ config: HostConfig) throws(EngineError) {
+        let rates = [config.NetworkInBps ?? 0, config.NetworkOutBps ?? 0].filter { $0 != 0 }
+        guard !rates.isEmpty else { return }
+        guard rates.allSatisfy({ (1000...125_000_000_000).contains($0) }) else {
+            throw EngineError(.invalidArgument, "limits of a network's rate go from 8kbit to 1000gbit")
+        }
+        let mode = config.NetworkMode ?? ""
+        guard !["host", "none"].contains(mode), !mode.hasPrefix("container:") else {
+            throw EngineError(.invalidArgument, "conflicting options: limits of a network's rate and the network mode \(mode.prefix(9))")
         }
     }
 

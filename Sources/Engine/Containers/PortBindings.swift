@@ -42,7 +42,7 @@ struct PortBindings {
     }
 
     /// `8080`, nothing for any, or `8000-8010` for any of these.
-    private static func hostPorts(_ text: String) throws(EngineError) -> (first: UInt16, last: UInt16) {
+    static func hostPorts(_ text: String) throws(EngineError) -> (first: UInt16, last: UInt16) {
         if text.isEmpty { return (0, 0) }
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count <= 2, let first = UInt16(parts[0]), let last = UInt16(parts[parts.count - 1]), first <= last else {

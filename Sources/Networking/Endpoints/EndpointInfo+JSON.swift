@@ -18,6 +18,7 @@ extension EndpointInfo {
             ("mac", .string(macAddress)), ("interface", .string(hostInterface)), ("ports", .array(ports)),
             ("device", .string(interface)), ("isGateway", .bool(isGateway)), ("isInternal", .bool(isInternal)),
             ("names", .array(names.map { .string($0) })), ("driver", .string(driver)),
+            ("receivingRate", .int(receivingRate ?? 0)), ("sendingRate", .int(sendingRate ?? 0)),
         ]).serialized()
     }
 
@@ -42,6 +43,7 @@ extension EndpointInfo {
             isInternal: value["isInternal"]?.boolean ?? false,
             names: (value["names"]?.array ?? []).compactMap(\.string),
             driver: value["driver"]?.string ?? "bridge")
+        setRates(receiving: value["receivingRate"]?.integer ?? 0, sending: value["sendingRate"]?.integer ?? 0)
     }
 }
 

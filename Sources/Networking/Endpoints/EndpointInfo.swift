@@ -29,6 +29,9 @@ public struct EndpointInfo: Codable, Sendable, Hashable {
     public var names: [String]
     /// The network's driver.
     public var driver: String
+    /// The most that the container receives and sends here, in bytes per second; nil is no limit.
+    public var receivingRate: Int64?
+    public var sendingRate: Int64?
 
     public init(
         containerID: String, networkName: String, networkID: String, endpointID: String, ipv4: String = "",
@@ -58,6 +61,16 @@ public struct EndpointInfo: Codable, Sendable, Hashable {
     }
 }
 
+extension EndpointInfo {
+    /// In bytes per second; 0 is no limit.
+    mutating func setRates(receiving: Int64, sending: Int64) {
+        receivingRate = receiving > 0 ? receiving : nil
+        sendingRate = sending > 0 ? sending : nil
+    }
+
+    var isLimited: Bool { receivingRate != nil || sendingRate != nil }
+}
+
 /// What a container asks a network for.
 public struct EndpointRequest: Sendable {
     public var containerID: String
@@ -71,6 +84,9 @@ public struct EndpointRequest: Sendable {
     public var interfaceNumber = 0
     public var isGateway = true
     public var names: [String] = []
+    /// In bytes per second; 0 is no limit.
+    public var receivingRate: Int64 = 0
+    public var sendingRate: Int64 = 0
 
     public init(containerID: String, networkID: String) {
         self.containerID = containerID

@@ -36,9 +36,16 @@ struct EndpointLink: Sendable {
                     peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu))
             if try Self.firewallSeesBridgedFrames { try host.setHairpin(endpoint.hostInterface) }
             if !network.settings.connectsContainers { try host.setIsolated(endpoint.hostInterface) }
+            if endpoint.isLimited { try applyRates() }
         }
         try NetworkNamespace.enter(namespace)
         try configure()
+    }
+
+    /// Sets the limits of rate as the endpoint has them.
+    func applyRates() throws {
+        try EndpointRates(hostInterface: endpoint.hostInterface, mtu: network.mtu).apply(
+            receiving: endpoint.receivingRate ?? 0, sending: endpoint.sendingRate ?? 0)
     }
 
     /// With the module br_netfilter a packet is redirected while it is still a frame in the bridge. One that a container
@@ -111,9 +118,10 @@ struct EndpointLink: Sendable {
     }
 
     /// Not an error when it is gone: it ends with the container's namespace.
-    static func disconnect(_ hostInterface: String) throws {
+    static func disconnect(_ endpoint: EndpointInfo) throws {
+        if endpoint.sendingRate != nil { try EndpointRates.remove(endpoint.hostInterface) }
         var socket = try RouteSocket()
-        guard let link = try socket.link(named: hostInterface), link.kind == "veth" else { return }
+        guard let link = try socket.link(named: endpoint.hostInterface), link.kind == "veth" else { return }
         try socket.deleteLink(link.index)
     }
 

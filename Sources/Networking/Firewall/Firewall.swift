@@ -18,6 +18,8 @@ import Linux
 struct Firewall: Sendable {
     let table: String
     var networks: [NetworkDefinition]
+    /// Where the host's own rules decide about what comes from outside.
+    var loop: InputLoop?
 
     /// The whole table anew, with the ports of these endpoints: replaces what is there in one step.
     /// A protected table belongs to the socket that makes it.
@@ -33,10 +35,15 @@ struct Firewall: Sendable {
         addEarly(&transaction)
         addFilters(&transaction)
         addPorts(&transaction)
+        loop?.addMarking(&transaction)
         transaction.addChain("postrouting", hook: NftHook(.nat, .postrouting, priority: 100))
         for network in networks { NetworkRules(network: network).addPostrouting(&transaction) }
         for map in BridgeMap.allCases {
             transaction.addElements(networks.compactMap { NetworkRules(network: $0).element(of: map) }, to: map.rawValue)
+        }
+        if let loop {
+            let devices = networks.map(\.device) + [loop.inner]
+            transaction.addElements(devices.map { NftElement(key: Rule.name($0), value: .jump("ports")) }, to: BridgeMap.redirected.rawValue)
         }
         for (map, elements) in try elements(of: endpoints.flatMap { try bindings(of: $0) }) {
             transaction.addElements(elements, to: map.rawValue)
@@ -51,14 +58,15 @@ struct Firewall: Sendable {
         return transaction
     }
 
-    /// Closes the ports of some endpoints and opens those of others, in one step.
-    func change(closing closed: [EndpointInfo], opening opened: [EndpointInfo]) throws -> NftTransaction {
+    /// Closes the ports of one endpoint and opens those of another, in one step. What both have is left alone.
+    func change(closing closed: EndpointInfo?, opening opened: EndpointInfo?) throws -> NftTransaction {
         var transaction = NftTransaction(table: table)
-        for (map, elements) in try elements(of: closed.flatMap { try bindings(of: $0) }) {
-            transaction.deleteElements(elements, from: map.rawValue)
-        }
-        for (map, elements) in try elements(of: opened.flatMap { try bindings(of: $0) }) {
-            transaction.addElements(elements, to: map.rawValue)
+        let old = try elements(of: closed.map(bindings) ?? [])
+        let new = try elements(of: opened.map(bindings) ?? [])
+        for map in PortMap.allCases {
+            let (before, after) = (Set(old[map] ?? []), Set(new[map] ?? []))
+            transaction.deleteElements((old[map] ?? []).filter { !after.contains($0) }, from: map.rawValue)
+            transaction.addElements((new[map] ?? []).filter { !before.contains($0) }, to: map.rawValue)
         }
         return transaction
     }
@@ -91,7 +99,11 @@ struct Firewall: Sendable {
         for (chain, point) in [("prerouting", NftHook.Point.prerouting), ("output", .output)] {
             transaction.addChain(chain, hook: NftHook(.nat, point, priority: -100))
             let local: [NftExpression] = [.destinationKind(), .compare(.equal, Rule.hostOrder(2))]
-            transaction.addRule(chain, local + [.verdict(.jump("ports"))])
+            if loop != nil, point == .prerouting {
+                transaction.addRule(chain, local + [.meta(.inputName), .verdict(from: BridgeMap.redirected.rawValue)])
+            } else {
+                transaction.addRule(chain, local + [.verdict(.jump("ports"))])
+            }
         }
     }
 }
@@ -102,6 +114,8 @@ enum BridgeMap: String, CaseIterable {
     case input = "input_by"
     case outward = "outward_by"
     case inward = "inward_by"
+    /// Only where there is a loop: what comes by other devices has to go by the host's input first.
+    case redirected = "redirected_by"
 
     var set: NftSet { NftSet(name: rawValue, key: [.interface], value: .verdict) }
 }

@@ -37,6 +37,18 @@ final class FirewallTable: Sendable {
             return try socket?.hasTable(table) ?? false
         }
 
+        /// The chains FORWARD of iptables, each with its rules.
+        mutating func forwardChains() throws(SystemError) -> [(NftBaseChain, [NftRule])] {
+            try openSocket()
+            guard let chains = try socket?.baseChains() else { return [] }
+            var found: [(NftBaseChain, [NftRule])] = []
+            for chain in chains
+            where chain.table == ForwardPass.foreignTable && chain.name == ForwardPass.chain && chain.family != .inet && chain.isAt(.forward) {
+                found.append((chain, try socket?.rules(family: chain.family, table: chain.table, chain: chain.name) ?? []))
+            }
+            return found
+        }
+
         mutating func chains(_ table: String) throws(SystemError) -> [String: UInt32]? {
             try socket?.chains(table: table) ?? nil
         }
@@ -63,6 +75,11 @@ final class FirewallTable: Sendable {
             }
             try install(&state)
         }
+    }
+
+    /// From the next installation on the host's own rules decide about what comes from outside.
+    func setLoop(_ loop: InputLoop?) {
+        state.withLock { $0.firewall.loop = loop }
     }
 
     /// Adds or replaces the rules of a network, before anything can reach it.
@@ -104,11 +121,19 @@ final class FirewallTable: Sendable {
             let old = closed.flatMap { state.open.removeValue(forKey: $0.endpointID) }
             if let opened { state.open[opened.endpointID] = opened }
             do {
-                try change(&state, try state.firewall.change(closing: old.map { [$0] } ?? [], opening: opened.map { [$0] } ?? []))
+                try change(&state, try state.firewall.change(closing: old, opening: opened))
             } catch {
                 if opened != nil { state.open = before }
                 throw error
             }
+        }
+    }
+
+    /// Brings our rules in iptables' chain FORWARD in line with our networks.
+    func passForward(uplinks: [String]) throws {
+        try state.withLock { state in
+            let pass = ForwardPass(table: table, networks: state.firewall.networks, uplinks: uplinks)
+            for (chain, rules) in try state.forwardChains() { try state.commit(pass.change(of: chain, with: rules)) }
         }
     }
 
@@ -127,6 +152,8 @@ final class FirewallTable: Sendable {
         try state.withLock { state in
             state.open = [:]
             state.firewall.networks = []
+            let nothing = ForwardPass(table: table, networks: [], uplinks: [])
+            for (chain, rules) in try state.forwardChains() { try state.commit(nothing.change(of: chain, with: rules)) }
             if try state.hasTable(table) { try state.commit(state.firewall.uninstall) }
         }
     }
@@ -154,6 +181,9 @@ final class FirewallTable: Sendable {
             state.isProtected = false
             transaction = try state.firewall.install(endpoints, isProtected: false)
             try state.commit(transaction)
+        }
+        if let loop = state.firewall.loop {
+            for family in InputLoop.copyingFamilies { try state.commit(loop.copying(table, family, isProtected: state.isProtected)) }
         }
         guard try state.chains(table) == transaction.rulesByChain else {
             throw NetworkError.unexpected("nftables table \(table) is not as it was made")

@@ -25,6 +25,7 @@ struct NetworkRules {
             case .inward: inward
             case .input: network.isInternal ? input : nil
             case .outward: network.isInternal ? outward : nil
+            case .redirected: nil
             }
         return chain.map { NftElement(key: Rule.name(network.device), value: .jump($0)) }
     }

@@ -41,6 +41,12 @@ enum PortMap: String, CaseIterable {
 
     /// Redirects the packet when the map knows its destination.
     var rule: [NftExpression] {
+        let addressCells: UInt32 = isV4 ? 1 : 4
+        return match + [.translate(.destination, isV4 ? .v4 : .v6, address: .first, port: isRange ? nil : .cell(addressCells))]
+    }
+
+    /// Goes on when the map knows the packet's destination, with what it leads to loaded.
+    var match: [NftExpression] {
         let addressSize: UInt32 = isV4 ? 4 : 16
         let family: AddressFamily = isV4 ? .v4 : .v6
         var cell: UInt32 = 0
@@ -53,7 +59,6 @@ enum PortMap: String, CaseIterable {
             .meta(.transport, into: .cell(cell)),
             .payload(.transport, offset: 2, length: 2, into: .cell(cell + 1)),
             .lookup(rawValue, key: .first, into: .first),
-            .translate(.destination, family, address: .first, port: isRange ? nil : .cell(addressSize / 4)),
         ]
     }
 

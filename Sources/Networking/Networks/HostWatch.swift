@@ -1,15 +1,21 @@
 import Linux
 import Logging
 
-/// Hears when somebody removes what networks need: their devices, or something of their firewall table. On one thread that
-/// sleeps until then.
+/// Hears when somebody removes what networks need, their devices or something of their firewall table, or changes what the
+/// host lets pass. On one thread that sleeps until then.
 final class HostWatch: Sendable {
     private let stopping: SharedFD
 
-    /// Listens from the moment this returns. `changed` is called on the thread: with the name of a device that is gone, or
-    /// with nil for the firewall.
+    enum Change: Sendable {
+        case deviceGone(String)
+        case tableDamaged
+        /// iptables' filters are not what they were.
+        case filtersChanged
+    }
+
+    /// Listens from the moment this returns. `changed` is called on the thread.
     static func start(
-        host: Host, table: String, firewall: FirewallTable, logger: Logger, changed: @escaping @Sendable (String?) -> Void
+        host: Host, table: String, firewall: FirewallTable, logger: Logger, changed: @escaping @Sendable (Change) -> Void
     ) async throws -> HostWatch {
         let (links, rules) = try await host.run { (try NetlinkListener(.links), try NetlinkListener(.nftables)) }
         let (reader, writer) = try openPipe { reading, writing in (SharedFD(reading), SharedFD(writing)) }
@@ -29,7 +35,7 @@ final class HostWatch: Sendable {
 
     private static func listen(
         _ stopping: SharedFD, _ links: NetlinkListener, _ rules: NetlinkListener, _ table: String, _ firewall: FirewallTable,
-        _ changed: (String?) -> Void
+        _ changed: (Change) -> Void
     ) throws {
         let epoll = try Epoll()
         try epoll.add(stopping.raw, .readable, token: 0)
@@ -44,15 +50,19 @@ final class HostWatch: Sendable {
                 default: seen += try rules.changes()
                 }
             }
+            // A program that writes them anew makes hundreds of changes at once.
+            var hasNewFilters = false
             for change in seen {
                 switch change {
-                case .linkRemoved(let name): changed(name)
+                case .linkRemoved(let name): changed(.deviceGone(name))
                 // What we do ourselves is no damage.
-                case .tableDamaged(table, let port) where !firewall.isOwn(port: port): changed(nil)
-                case .tableDamaged: continue
-                case .overrun: changed(nil)
+                case .tableDamaged(table, let port) where !firewall.isOwn(port: port): changed(.tableDamaged)
+                case .filtersChanged(let port) where !firewall.isOwn(port: port): hasNewFilters = true
+                case .tableDamaged, .filtersChanged: continue
+                case .overrun: changed(.tableDamaged)
                 }
             }
+            if hasNewFilters { changed(.filtersChanged) }
         }
     }
 

@@ -115,6 +115,8 @@ extension Network {
         info.isInternal = definition.isInternal
         info.names = request.names
         info.driver = definition.driver.rawValue
+        info.setRates(receiving: request.receivingRate, sending: request.sendingRate)
+        guard !info.isLimited || definition.isBridge else { throw unlimited }
         return info
     }
 
@@ -166,6 +168,74 @@ extension Network {
         return info
     }
 
+    /// Publishes more ports of a running container and takes others back, all or nothing. Connections that are there go on;
+    /// UDP has none, so the next packet counts. The endpoint as it is then.
+    func changePorts(_ containerID: String, adding added: [PublishedPort], removing removed: [PublishedPort]) async throws -> EndpointInfo {
+        guard var info = endpoints[containerID]?.info, endpoints[containerID]?.ending == nil else {
+            throw NetworkError.notReserved(containerID: containerID)
+        }
+        guard added.isEmpty || definition.isBridge && !definition.isInternal else {
+            throw NetworkError.refused(.forbidden, "network \(name) publishes no ports")
+        }
+        let withIPv6 = definition.ipv6 != nil
+        let taken = try await parts.ports.take(added.map(publishable), for: containerID, withIPv6: withIPv6)
+        do {
+            // Looked at again: it may have become another one meanwhile.
+            guard let before = endpoints[containerID]?.info, isCurrent(info), before.isGateway else {
+                throw NetworkError.notReserved(containerID: containerID)
+            }
+            info = before
+            let gone = Set(removed)
+            info.ports = before.ports.filter { !gone.contains($0) } + taken
+            endpoints[containerID]?.info = info
+            try await open(info, insteadOf: before)
+        } catch {
+            try parts.ports.giveBack(taken, of: containerID, withIPv6: withIPv6)
+            throw error
+        }
+        try parts.ports.giveBack(removed, of: containerID, withIPv6: withIPv6)
+        await forgetConnections(removed + taken, info)
+        return info
+    }
+
+    /// Changes the limits of rate of a running container.
+    func setRates(receiving: Int64, sending: Int64, of containerID: String) async throws -> EndpointInfo {
+        guard let before = endpoints[containerID]?.info, isCurrent(before) else { throw NetworkError.notReserved(containerID: containerID) }
+        var info = before
+        info.setRates(receiving: receiving, sending: sending)
+        guard !info.isLimited || definition.isBridge else { throw unlimited }
+        guard definition.isBridge, info != before else { return before }
+        endpoints[containerID]?.info = info
+        try await save(info)
+        let link = EndpointLink(endpoint: info, network: definition)
+        try await parts.host.run { try link.applyRates() }
+        // Disconnected meanwhile: what was made too late for that has to go as well.
+        if !isCurrent(info) { await removeLink(info) }
+        return info
+    }
+
+    private var unlimited: NetworkError {
+        .refused(.invalid, "limits of rate need bridge networks: \(name) is of the driver \(definition.driver.rawValue)")
+    }
+
+    private func open(_ info: EndpointInfo, insteadOf before: EndpointInfo) async throws {
+        do {
+            try await save(info)
+            try await parts.host.run { [firewall = parts.firewall, info] in try firewall.move(from: before, to: info) }
+        } catch {
+            if isCurrent(before) {
+                endpoints[before.containerID]?.info = before
+                try await save(before)
+            }
+            throw error
+        }
+        // Disconnected meanwhile: what was opened too late for that has to go as well.
+        if !isCurrent(info) {
+            await closePorts(info)
+            throw NetworkError.notReserved(containerID: info.containerID)
+        }
+    }
+
     func setNames(_ names: [String], of containerID: String) async throws {
         guard var info = endpoints[containerID]?.info, endpoints[containerID]?.ending == nil else { return }
         info.names = names
@@ -212,8 +282,10 @@ extension Network {
     }
 
     /// A UDP client that goes on sending would be led to where its first packet went, for as long as it sends.
-    private func forgetConnections(_ endpoint: EndpointInfo) async {
-        let ports = Set(endpoint.ports.filter { $0.proto == .udp }.map(\.hostPort))
+    private func forgetConnections(_ endpoint: EndpointInfo) async { await forgetConnections(endpoint.ports, endpoint) }
+
+    private func forgetConnections(_ published: [PublishedPort], _ endpoint: EndpointInfo) async {
+        let ports = Set(published.filter { $0.proto == .udp }.map(\.hostPort))
         if ports.isEmpty { return }
         await attempt("old UDP connections could not be forgotten", endpoint) {
             try ConnectionTracking.forgetUDP(toOwnPorts: ports)
@@ -223,7 +295,7 @@ extension Network {
     private func removeLink(_ endpoint: EndpointInfo) async {
         if endpoint.hostInterface.isEmpty { return }
         await attempt("a network device could not be removed", endpoint) {
-            try EndpointLink.disconnect(endpoint.hostInterface)
+            try EndpointLink.disconnect(endpoint)
         }
     }
 

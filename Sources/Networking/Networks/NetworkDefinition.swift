@@ -48,7 +48,8 @@ struct NetworkDefinition: Sendable {
                     gateway: $0.gateway.description,
                     reserved: $0.reserved.mapValues(\.description))
             },
-            hasIPv4: ipv4 != nil, hasIPv6: ipv6 != nil, isInternal: isInternal, isAttachable: isAttachable, labels: labels,
+            hasIPv4: ipv4 != nil, hasIPv6: ipv6 != nil, isInternal: isInternal, isAttachable: isAttachable,
+            connectsContainers: settings.connectsContainers, masquerades: settings.masquerades, labels: labels,
             options: options, mtu: Int(mtu), endpoints: endpoints)
     }
 }

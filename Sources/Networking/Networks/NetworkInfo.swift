@@ -16,6 +16,10 @@ public struct NetworkInfo: Sendable, Hashable {
     public var hasIPv6: Bool
     public var isInternal: Bool
     public var isAttachable: Bool
+    /// Whether its containers reach each other.
+    public var connectsContainers: Bool
+    /// Whether what leaves it gets the host's address.
+    public var masquerades: Bool
     public var labels: [String: String]
     public var options: [String: String]
     public var mtu: Int

@@ -13,6 +13,9 @@ extension Networks {
         /// The network namespace that is "the host"; nil is the program's own.
         public var hostNamespace: SharedFD?
 
+        /// Whether the host's own rules for what comes in decide about published ports too.
+        public var followsInputPolicy = false
+
         /// The host's resolv.conf, and what is read where that names no server.
         public var resolverFiles: [FilePath] = HostResolver.standardPaths
 

@@ -36,11 +36,12 @@ extension Networks {
         try await database.networks.save(
             id: definition.id, name: definition.name, created: definition.created, json: definition.json)
         do {
-            let found = try await host.run { [firewall = parts.firewall] in
+            let found = try await host.run { [firewall = parts.firewall, logger] in
                 let found = try NetworkDevice.make(definition)
                 guard found.isBridge else { return found }
                 // No packet is passed on before there are rules for it.
                 try firewall.add(found)
+                firewall.passForward(logger)
                 try BridgeDevice.activate(found)
                 return found
             }
@@ -79,9 +80,11 @@ extension Networks {
 
     /// The device goes first, then its rules, then the row: whatever is left after a crash is still known.
     private func takeAway(_ definition: NetworkDefinition) async throws {
-        try await host.run { [firewall = parts.firewall] in
+        try await host.run { [firewall = parts.firewall, logger] in
             try NetworkDevice.remove(definition)
-            if definition.isBridge { try firewall.remove(networkID: definition.id) }
+            guard definition.isBridge else { return }
+            try firewall.remove(networkID: definition.id)
+            firewall.passForward(logger)
         }
         try await database.networks.delete(id: definition.id)
     }

@@ -112,6 +112,26 @@ extension Networks {
         }
     }
 
+    /// Publishes more ports of a running container and takes others back, all or nothing. They belong to the network that its
+    /// default route leads to. The endpoint as it is then.
+    public func changePorts(containerID: String, adding added: [PublishedPort], removing removed: [PublishedPort]) async throws -> EndpointInfo {
+        guard let endpoint = await endpoints(containerID: containerID).first(where: { $0.isGateway && !$0.isInternal }),
+            let network = networks[endpoint.networkID]
+        else { throw NetworkError.refused(.forbidden, "the container is on no network that publishes ports") }
+        return try await network.changePorts(containerID, adding: added, removing: removed)
+    }
+
+    /// Changes the limits of rate of a running container, in bytes per second, on each of its networks; 0 is no limit. The
+    /// endpoints as they are then.
+    public func setRates(containerID: String, receiving: Int64, sending: Int64) async throws -> [EndpointInfo] {
+        var changed: [EndpointInfo] = []
+        for endpoint in await endpoints(containerID: containerID) {
+            guard let network = networks[endpoint.networkID] else { continue }
+            changed.append(try await network.setRates(receiving: receiving, sending: sending, of: containerID))
+        }
+        return changed
+    }
+
     /// After a restart of the engine: holds the ports of the running containers again, puts back what somebody removed
     /// meanwhile, removes what is left of all other containers.
     public func reconcile(running: Set<String>) async {
@@ -156,6 +176,11 @@ extension Networks {
             try await host.run { try NetworkDevice.remove(definition) }
         }
         names.stop()
-        try await host.run { [firewall = parts.firewall] in try firewall.uninstall() }
+        try await host.run { [firewall = parts.firewall, configuration] in
+            firewall.setLoop(nil)
+            try firewall.uninstall()
+            firewall.letGo()
+            try InputLoop.remove(table: configuration.nftTable)
+        }
     }
 }

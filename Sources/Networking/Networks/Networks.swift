@@ -26,6 +26,7 @@ public actor Networks {
     private var watch: HostWatch?
     private var repair: Task<Void, Never>?
     private var needsRepair = false
+    private var needsPass = false
 
     public init(database: Database, logger: Logger, configuration: Configuration = Configuration()) {
         self.database = database
@@ -76,14 +77,20 @@ public actor Networks {
         }
         var interfaces: [String: Set<String>] = [:]
         for network in networks.values { interfaces[network.id] = Set(await network.infos().map(\.hostInterface)) }
-        try await host.run { [firewall = parts.firewall, present, restored, interfaces] in
+        try await host.run { [firewall = parts.firewall, logger, present, restored, interfaces, configuration] in
+            let loop = configuration.followsInputPolicy ? try InputLoop.make(table: configuration.nftTable) : nil
+            firewall.setLoop(loop)
+            if loop == nil, restored != nil { try InputLoop.remove(table: configuration.nftTable) }
             // No packet is passed on before there are rules for it.
             try firewall.install(with: present.filter(\.isBridge), open: restored)
+            firewall.passForward(logger)
             try Forwarding.enable(withIPv6: present.contains { $0.ipv6 != nil })
             for network in present where network.isBridge {
                 try BridgeDevice.activate(network)
                 try BridgeDevice.adopt(interfaces[network.id] ?? [], of: network, removingOthers: restored != nil)
             }
+            try loop?.activate()
+            if restored != nil { try EndpointRates.removeOrphans() }
         }
     }
 
@@ -93,8 +100,8 @@ public actor Networks {
     public func startWatching() async throws {
         guard watch == nil else { return }
         let started = try await HostWatch.start(host: host, table: configuration.nftTable, firewall: parts.firewall, logger: logger) {
-            [weak self] device in
-            Task { await self?.hostChanged(device) }
+            [weak self] change in
+            Task { await self?.hostChanged(change) }
         }
         if watch == nil { watch = started } else { started.stop() }
     }
@@ -104,17 +111,28 @@ public actor Networks {
         watch = nil
     }
 
-    /// `device` is one that is gone, nil means that the firewall is not what it was.
-    private func hostChanged(_ device: String?) {
-        guard device == nil || networks.values.contains(where: { $0.device == device }) else { return }
-        needsRepair = true
+    private func hostChanged(_ change: HostWatch.Change) {
+        switch change {
+        case .deviceGone(let device):
+            let loop = InputLoop.names(table: configuration.nftTable)
+            let isOurs = networks.values.contains { $0.device == device } || configuration.followsInputPolicy && device == loop.outer
+            guard isOurs else { return }
+            needsRepair = true
+        case .tableDamaged: needsRepair = true
+        case .filtersChanged: needsPass = true
+        }
         if repair == nil { repair = Task { await repairAll() } }
     }
 
     private func repairAll() async {
-        while needsRepair {
-            needsRepair = false
+        while needsRepair || needsPass {
+            let isDamaged = needsRepair
+            (needsRepair, needsPass) = (false, false)
             do {
+                if !isDamaged {
+                    try await host.run { [firewall = parts.firewall, logger] in firewall.passForward(logger) }
+                    continue
+                }
                 try await prepare()
                 logger.warning("networks were repaired after somebody had changed them")
             } catch {

@@ -4,47 +4,51 @@ import SystemPackage
 /// The host ports of one container, bound as long as this object lives, so that no other program takes them. The packets
 /// never reach these sockets: the firewall redirects them before.
 final class HeldPorts: Sendable {
-    /// The ports as they were asked for, with the chosen numbers.
-    let ports: [PublishedPort]
-    private let sockets: [HeldSocket]
+    private let held: [(port: PublishedPort, sockets: [HeldSocket])]
 
-    private init(ports: [PublishedPort], sockets: [HeldSocket]) {
-        self.ports = ports
-        self.sockets = sockets
+    private init(_ held: [(port: PublishedPort, sockets: [HeldSocket])]) {
+        self.held = held
     }
+
+    /// The ports as they were asked for, with the chosen numbers.
+    var ports: [PublishedPort] { held.map(\.port) }
+
+    /// These and others.
+    func joined(with others: HeldPorts?) -> HeldPorts { HeldPorts(held + (others?.held ?? [])) }
+
+    /// All but these. The others are free once nobody holds the old value.
+    func without(_ ports: Set<PublishedPort>) -> HeldPorts { HeldPorts(held.filter { !ports.contains($0.port) }) }
 
     /// Takes all ports or none. `isFree` is asked about ports that the kernel chose. Blocks for a moment.
     static func take(
         _ ports: [PublishedPort], withIPv6: Bool, isFree: @Sendable (HostBinding) -> Bool
     ) throws -> HeldPorts {
-        var sockets: [HeldSocket] = []
-        var chosen: [PublishedPort] = []
+        var held: [(PublishedPort, [HeldSocket])] = []
         for port in ports {
             let addresses = try HostBinding.addresses(of: port, withIPv6: withIPv6)
-            let held = try hold(port, addresses, isFree: isFree)
+            let sockets = try hold(port, addresses, isFree: isFree)
             var result = port
-            result.hostPort = held.first?.port ?? port.hostPort
+            result.hostPort = sockets.first?.port ?? port.hostPort
             result.lastHostPort = 0
-            chosen.append(result)
-            sockets += held
+            held.append((result, sockets))
         }
-        return HeldPorts(ports: chosen, sockets: sockets)
+        return HeldPorts(held)
     }
 
     /// As many of the ports as can be had, and why the others cannot.
     static func retake(_ ports: [PublishedPort], withIPv6: Bool) -> (HeldPorts, [NetworkError]) {
-        var sockets: [HeldSocket] = []
+        var held: [(PublishedPort, [HeldSocket])] = []
         var failures: [NetworkError] = []
         for port in ports {
+            var sockets: [HeldSocket] = []
             do {
-                for address in try HostBinding.addresses(of: port, withIPv6: withIPv6) {
-                    sockets.append(try HeldSocket(address, port.hostPort, port.proto))
-                }
+                sockets = try HeldSocket.all(try HostBinding.addresses(of: port, withIPv6: withIPv6), port.hostPort, port.proto)
             } catch {
                 failures.append(error as? NetworkError ?? .unexpected("\(error)"))
             }
+            held.append((port, sockets))
         }
-        return (HeldPorts(ports: ports, sockets: sockets), failures)
+        return (HeldPorts(held), failures)
     }
 
     private static func hold(
@@ -52,12 +56,12 @@ final class HeldPorts: Sendable {
     ) throws -> [HeldSocket] {
         if port.hostPort == 0 { return try choose(addresses, port.proto, isFree: isFree) }
         guard port.lastHostPort > port.hostPort else {
-            return try addresses.map { try HeldSocket($0, port.hostPort, port.proto) }
+            return try HeldSocket.all(addresses, port.hostPort, port.proto)
         }
         for number in port.hostPort...port.lastHostPort {
             guard addresses.allSatisfy({ isFree(HostBinding(address: $0, port: number, proto: port.proto)) }) else { continue }
             do {
-                return try addresses.map { try HeldSocket($0, number, port.proto) }
+                return try HeldSocket.all(addresses, number, port.proto)
             } catch NetworkError.cannotBind {
                 continue  // Somebody else's; the next of the range may be free.
             }
@@ -73,6 +77,10 @@ final class HeldPorts: Sendable {
     ) throws -> [HeldSocket] {
         guard let first = addresses.first else { return [] }
         for _ in 0..<attempts {
+            if let both = HeldSocket.atAllAddresses(addresses, 0, proto) {
+                if addresses.allSatisfy({ isFree(HostBinding(address: $0, port: both.port, proto: proto)) }) { return [both] }
+                continue
+            }
             let socket = try HeldSocket(first, 0, proto)
             let bindings = addresses.map { HostBinding(address: $0, port: socket.port, proto: proto) }
             guard bindings.allSatisfy(isFree) else { continue }
@@ -91,9 +99,22 @@ private final class HeldSocket: Sendable {
     private let socket: BoundSocket?
     let port: UInt16
 
-    init(_ address: IPAddress, _ port: UInt16, _ proto: TransportProtocol) throws {
+    /// One socket where one takes the port everywhere: half of the descriptors and of the time.
+    static func all(_ addresses: [IPAddress], _ port: UInt16, _ proto: TransportProtocol) throws -> [HeldSocket] {
+        if let both = atAllAddresses(addresses, port, proto) { return [both] }
+        return try addresses.map { try HeldSocket($0, port, proto) }
+    }
+
+    /// Nil where the addresses are not all of both families, or the port cannot be had; one socket for each tells why.
+    static func atAllAddresses(_ addresses: [IPAddress], _ port: UInt16, _ proto: TransportProtocol) -> HeldSocket? {
+        guard addresses.count == 2, addresses.allSatisfy(\.isUnspecified), let last = addresses.first(where: { !$0.isV4 }) else { return nil }
+        // As said above.
+        return try? HeldSocket(last, port, proto, ofBothFamilies: true)
+    }
+
+    init(_ address: IPAddress, _ port: UInt16, _ proto: TransportProtocol, ofBothFamilies: Bool = false) throws {
         do {
-            let socket = try BoundSocket(address, port: port, proto.transport)
+            let socket = try BoundSocket(address, port: port, proto.transport, ofBothFamilies: ofBothFamilies)
             self.port = socket.port
             self.socket = consume socket
         } catch  where proto == .sctp && Self.lacksProtocol.contains(error.errno) {

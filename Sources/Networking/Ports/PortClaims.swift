@@ -16,28 +16,52 @@ final class PortClaims: Sendable {
         self.host = host
     }
 
-    /// Takes the ports, all or none; those with a number of their own choice among them. The ports with what was chosen.
+    /// Takes the ports besides those that the container has, all or none; those with a number of their own choice among
+    /// them. The ports with what was chosen.
     func take(_ ports: [PublishedPort], for containerID: String, withIPv6: Bool) async throws -> [PublishedPort] {
         if ports.isEmpty { return [] }
-        try claim(ports, for: containerID, withIPv6)
+        let wanted = try claim(ports, for: containerID, withIPv6)
         do {
             let held = try await host.run { [self] in
-                try HeldPorts.take(ports, withIPv6: withIPv6) { self.isFree($0, for: containerID) }
+                try HeldPorts.take(ports, withIPv6: withIPv6) { self.isFree($0) }
             }
             let bindings = try held.ports.flatMap { try HostBinding.all(of: $0, withIPv6: withIPv6) }
-            claims.withLock { $0[containerID] = Claim(bindings: bindings, held: held) }
+            claims.withLock { claims in
+                var claim = claims[containerID] ?? Claim(bindings: [])
+                claim.bindings = claim.bindings.filter { !wanted.contains($0) } + bindings
+                claim.held = held.joined(with: claim.held)
+                claims[containerID] = claim
+            }
             return held.ports
         } catch {
-            release(containerID)
+            giveBack(wanted, of: containerID)
             throw error
         }
     }
 
-    private func claim(_ ports: [PublishedPort], for containerID: String, _ withIPv6: Bool) throws {
+    /// Gives some of a container's ports back.
+    func giveBack(_ ports: [PublishedPort], of containerID: String, withIPv6: Bool) throws {
+        giveBack(Set(try ports.flatMap { try HostBinding.all(of: $0, withIPv6: withIPv6) }), of: containerID, Set(ports))
+    }
+
+    private func giveBack(_ bindings: Set<HostBinding>, of containerID: String, _ ports: Set<PublishedPort> = []) {
+        // Closed outside the lock.
+        _ = claims.withLock { claims in
+            guard var claim = claims[containerID] else { return nil as HeldPorts? }
+            let before = claim.held
+            claim.bindings.removeAll(where: bindings.contains)
+            if !ports.isEmpty { claim.held = before?.without(ports) }
+            claims[containerID] = claim.bindings.isEmpty ? nil : claim
+            return before
+        }
+    }
+
+    private func claim(_ ports: [PublishedPort], for containerID: String, _ withIPv6: Bool) throws -> Set<HostBinding> {
         let wanted = try ports.filter { $0.hostPort != 0 && $0.lastHostPort == 0 }.flatMap { try HostBinding.all(of: $0, withIPv6: withIPv6) }
+        if wanted.isEmpty { return [] }
         try claims.withLock { claims in
             var taken: [HostBinding.Key: [(binding: HostBinding, holder: String)]] = [:]
-            for (holder, claim) in claims where holder != containerID {
+            for (holder, claim) in claims {
                 for binding in claim.bindings { taken[binding.key, default: []].append((binding, holder)) }
             }
             for binding in wanted {
@@ -47,14 +71,16 @@ final class PortClaims: Sendable {
                 }
                 taken[binding.key, default: []].append((binding, containerID))
             }
-            claims[containerID] = Claim(bindings: wanted, held: nil)
+            claims[containerID, default: Claim(bindings: [])].bindings += wanted
         }
+        return Set(wanted)
     }
 
-    private func isFree(_ binding: HostBinding, for containerID: String) -> Bool {
-        claims.withLock { claims in
-            !claims.contains { $0.key != containerID && $0.value.bindings.contains(where: binding.conflicts) }
-        }
+    private func isFree(_ binding: HostBinding) -> Bool { holders(of: binding).isEmpty }
+
+    /// Who has ports that would get the same packets.
+    func holders(of binding: HostBinding) -> Set<String> {
+        claims.withLock { claims in Set(claims.filter { $0.value.bindings.contains(where: binding.conflicts) }.keys) }
     }
 
     /// Notes ports that the database names; `retake` holds them.

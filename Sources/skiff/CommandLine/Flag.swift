@@ -141,6 +141,11 @@ extension Flag where Value == Int64? {
         }
     }
 
+    /// An amount per second such as `10mbit` or `1m`, in bytes.
+    static func rate(_ name: String, _ help: String) -> Flag {
+        Flag(name, nil, "rate", nil, help) { $1 = try byteRate($0) }
+    }
+
     static func duration(_ name: String, _ help: String) -> Flag {
         Flag(name, nil, "duration", nil, help) { $1 = try nanoseconds($0) }
     }

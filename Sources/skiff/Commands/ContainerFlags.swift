@@ -114,6 +114,8 @@ enum HostFlags {
     static let ioMaxBandwidth = Flag<Int64?>.bytes("io-maxbandwidth", "Only on Windows").hidden()
     static let ioMaxOperations = Flag<Int64?>.integer("io-maxiops", "Only on Windows").hidden()
     static let linkLocalAddress = Flag<[String]>.list("link-local-ip", "Link-local address")
+    static let netIn = Flag<Int64?>.rate("net-in", "The most that it receives: 10mbit, or bytes per second as 1m; 0 is unlimited")
+    static let netOut = Flag<Int64?>.rate("net-out", "The most that it sends: 10mbit, or bytes per second as 1m; 0 is unlimited")
     static let pidsLimit = Flag<Int64?>.integer("pids-limit", "Most processes and threads; -1 is unlimited")
     static let oomKillDisable = Flag<Bool>.toggle("oom-kill-disable", "Turn off the kernel's OOM killer")
     static let oomScoreAdj = Flag<Int64?>.integer("oom-score-adj", "How readily the kernel kills it, -1000 to 1000")
@@ -161,7 +163,7 @@ enum HostFlags {
     static var limits: [any FlagDefinition] {
         [
             memory, memorySwap, memoryReservation, kernelMemory.hidden(), processors, cpuShares, cpuPeriod, cpuQuota,
-            cpusetCpus, cpusetMems, blkioWeight, pidsLimit, realtimePeriod, realtimeRuntime,
+            cpusetCpus, cpusetMems, blkioWeight, pidsLimit, realtimePeriod, realtimeRuntime, netIn, netOut,
         ]
     }
 

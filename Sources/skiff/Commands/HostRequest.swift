@@ -55,6 +55,8 @@ struct HostRequest {
         host.IOMaximumIOps = call[HostFlags.ioMaxOperations]
         host.Isolation = text(ContainerFlags.isolation)
         host.PidsLimit = call[HostFlags.pidsLimit]
+        host.NetworkInBps = call[HostFlags.netIn]
+        host.NetworkOutBps = call[HostFlags.netOut]
         host.OomScoreAdj = call[HostFlags.oomScoreAdj].map { Int($0) }
         if call[HostFlags.oomKillDisable] { host.OomKillDisable = true }
         host.ShmSize = call[HostFlags.shmSize]

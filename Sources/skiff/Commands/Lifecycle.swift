@@ -94,9 +94,11 @@ extension Command {
 
     static func update() -> Command {
         let restart = Flag<String>.text("restart", "When to start it again")
+        let unpublish = Flag<[String]>.list("publish-rm", "Take a published port back: [[IP:]HOST:]CONTAINER[/PROTO]")
         return Command(
             name: "update", usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-            summary: "Change the limits of containers", arguments: .atLeast(1), flags: HostFlags.limits + [restart]
+            summary: "Change the limits and the published ports of containers", arguments: .atLeast(1),
+            flags: HostFlags.limits + [restart, ContainerFlags.publish, unpublish]
         ) { call in
             var request = ContainerUpdateRequest()
             request.Memory = call[HostFlags.memory]
@@ -113,6 +115,11 @@ extension Command {
             request.CpuRealtimeRuntime = call[HostFlags.realtimeRuntime]
             request.PidsLimit = call[HostFlags.pidsLimit]
             if !call[restart].isEmpty { request.RestartPolicy = try HostRequest.restartPolicy(call[restart]) }
+            let (added, removed) = (call[ContainerFlags.publish], call[unpublish])
+            if !added.isEmpty { request.PortBindings = try PortFlags(publish: added, expose: []).bindings }
+            if !removed.isEmpty { request.PortBindingsRemoved = try PortFlags(publish: removed, expose: []).bindings }
+            request.NetworkInBps = call[HostFlags.netIn]
+            request.NetworkOutBps = call[HostFlags.netOut]
             let body = try EngineClient.json(request)
             return try await call.program.forEach(call.arguments) { name in
                 let answer = try await call.program.engine.get(

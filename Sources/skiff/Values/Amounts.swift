@@ -16,6 +16,28 @@ func byteCount(_ text: String) throws -> Int64 {
     return Int64(bytes)
 }
 
+/// Bytes per second: `10mbit`, `1.5gbit` (bits, powers of 1000, as networks are sold), or an amount of bytes as `1m`.
+func byteRate(_ text: String) throws -> Int64 {
+    let lower = text.lowercased()
+    guard lower.hasSuffix("bit") else {
+        do {
+            return try byteCount(text)
+        } catch {
+            throw FlagValueError("invalid rate: '\(text)'; bits are written as 10mbit, bytes as 1m")
+        }
+    }
+    let powers: [Character: Double] = ["k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12]
+    var number = lower.dropLast(3)
+    let factor = number.last.flatMap { powers[$0] }
+    if factor != nil { number.removeLast() }
+    guard let amount = Double(number), amount.isFinite, amount >= 0, number.first?.isNumber == true else {
+        throw FlagValueError("invalid rate: '\(text)'; bits are written as 10mbit, bytes as 1m")
+    }
+    let bytes = amount * (factor ?? 1) / 8
+    guard bytes < 9.2e18, bytes == 0 || bytes >= 1 else { throw FlagValueError("invalid rate: '\(text)'") }
+    return Int64(bytes)
+}
+
 /// A decimal number of processors in billionths: `1.5` is 1500000000.
 func nanoProcessors(_ text: String) throws -> Int64 {
     let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
