@@ -31,6 +31,9 @@ struct NetworkRoutes {
     func add(to router: inout Router) {
         let engine = engine
         router.on(.GET, "/networks") { request in try .json(await engine.listNetworks(try request.query.filters())) }
+        router.on(.GET, "/system/network/explain") { request in
+            try .json(await engine.explainNetwork(request.query["target"] ?? ""))
+        }
         router.on(.POST, "/networks/create") { request in
             try .json(await engine.createNetwork(try await request.decode(NetworkCreateRequest.self)), status: .created)
         }

@@ -70,6 +70,7 @@ enum CommandTree {
         entries: [
             CommandEntry("connect", make: Command.connectNetwork), CommandEntry("create", make: Command.createNetwork),
             CommandEntry("disconnect", make: Command.disconnectNetwork),
+            CommandEntry("explain", make: Command.explainNetwork),
             CommandEntry("inspect", make: Command.inspectNetwork), CommandEntry("ls", "list", make: Command.networks),
             CommandEntry("prune", make: Command.pruneNetworks),
             CommandEntry("rm", "remove", make: Command.removeNetwork),
