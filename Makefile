@@ -12,7 +12,7 @@ TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static docker-compose groff-base iprou
                  skopeo podman umoci docker-registry openssl apache2-utils
 VM_PACKAGES    = qemu-system-x86 cpio debootstrap busybox-static e2fsprogs
 CALLER_PACKAGES = docker.io containerd podman conmon
-BENCH_PACKAGES = $(TEST_PACKAGES) docker.io runc crun podman
+BENCH_PACKAGES = $(TEST_PACKAGES) docker.io runc crun podman iperf3 wrk
 
 .PHONY: all help deps programs demo test test-long bench fuzz lint install clean toolchain
 
@@ -23,8 +23,8 @@ help:
 	@echo 'make demo     bootstrap a base image, build Examples/hello-app, serve it, show it, clean up'
 	@echo 'make test     every test: units, the real kernel, the real docker client'
 	@echo 'make test-long  the same, with races of a minute each and every failure of a start'
-	@echo 'make bench    our start times beside those of docker, podman, runc and crun'
-	@echo 'make fuzz     feed the readers of config.json with what a fuzzer makes up (TIME=60 seconds)'
+	@echo 'make bench    start times, images and networks beside those of docker, podman, runc and crun'
+	@echo 'make fuzz     feed the readers of config.json, netlink and DNS with what a fuzzer makes up (TIME=60 seconds)'
 	@echo 'make lint     formatting, and whether the documents name files that exist'
 	@echo 'make install  programs, systemd units, completions and manual pages (PREFIX, DESTDIR)'
 
@@ -53,8 +53,9 @@ bench: deps-BENCH_PACKAGES
 	@scripts/build-programs release bin
 	@scripts/bench bin
 	@scripts/bench-images bin
+	@scripts/bench-network bin
 
-# SECONDS of fuzzing for the readers of config.json: make fuzz TIME=3600
+# SECONDS of fuzzing for each of the readers: make fuzz TIME=3600
 TIME ?= 60
 fuzz: toolchain
 	@scripts/fuzz $(TIME)

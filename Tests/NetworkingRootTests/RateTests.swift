@@ -101,7 +101,8 @@ private func transfer(_ bytes: Int, from client: SharedFD, to server: SharedFD, 
         try check("connect") { withSocketAddress(address, port) { connect(raw, $0, $1) } }
         let data = [UInt8](repeating: 7, count: bytes)
         var sent = 0
-        while sent < bytes { sent += try check("send") { data.withUnsafeBytes { send(raw, $0.baseAddress! + sent, bytes - sent, 0) } } }
+        // All of them are the same.
+        while sent < bytes { sent += try check("send") { send(raw, data, bytes - sent, 0) } }
     }
     let received = try await blocking { () throws -> Int in
         var name = sockaddr_in6()
