@@ -3,6 +3,8 @@
 ///
 /// Every call gets `receive`, which gives the next bytes of the connection and none at its end.
 struct AnswerReader {
+    typealias Receive = () throws -> [UInt8]
+
     private static let longestHead = 64 << 10
     private static let longestLine = 4 << 10
 
@@ -18,8 +20,6 @@ struct AnswerReader {
 
     private var pending: ArraySlice<UInt8> = []
     private var framing = Framing.nothing
-
-    typealias Receive = () throws -> [UInt8]
 
     /// The head of the answer. `hijacks`: what follows a success is the stream of the container, not a body.
     mutating func head(hasBody: Bool, hijacks: Bool, _ receive: Receive) throws -> AnswerHead {

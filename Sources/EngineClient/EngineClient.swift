@@ -17,7 +17,7 @@ public final class EngineClient: Sendable {
 
     public let address: EngineAddress
     /// Made, with its thread, when the first connection needs it.
-    private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let eventLoops = Mutex<MultiThreadedEventLoopGroup?>(nil)
     private let version: Mutex<String>
     private let versionIsFixed: Bool
     private let startEngine: (@Sendable () async throws -> Void)?
@@ -111,7 +111,7 @@ public final class EngineClient: Sendable {
     ) async throws -> Result {
         let connection = try await startingEngine {
             do {
-                return try SocketConnection(path: path)
+                return try await blocking { try SocketConnection(path: path) }
             } catch {
                 throw connectionError(error)
             }
@@ -259,8 +259,16 @@ public final class EngineClient: Sendable {
         }
     }
 
+    private func eventLoopGroup() -> MultiThreadedEventLoopGroup {
+        eventLoops.withLock { group in
+            let made = group ?? MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            group = made
+            return made
+        }
+    }
+
     private func connect(hijacks: Bool) async throws -> Connection {
-        let bootstrap = ClientBootstrap(group: Self.group).channelOption(.autoRead, value: true)
+        let bootstrap = ClientBootstrap(group: eventLoopGroup()).channelOption(.autoRead, value: true)
         let (address, tls) = (address, settings.tls)
         let setUp: @Sendable (any NIOCore.Channel) -> EventLoopFuture<Connection> = { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -312,12 +320,12 @@ public final class EngineClient: Sendable {
     private func connectionError(_ error: any Error) -> EngineConnectionError {
         if let error = error as? EngineConnectionError { return error }
         if let reason = EngineTLS.reason(of: error) { return EngineConnectionError(.other, "error during connect: \(reason)") }
-        let code = (error as? IOError)?.errnoCode ?? (error as? SystemError)?.errno.rawValue
-        switch code {
-        case 2, 111:  // ENOENT, ECONNREFUSED
+        let errno = (error as? SystemError)?.errno ?? (error as? IOError).map { Errno(rawValue: $0.errnoCode) }
+        switch errno {
+        case .noSuchFileOrDirectory, .connectionRefused:
             return EngineConnectionError(
                 .notRunning, "Cannot connect to the Docker daemon at \(address). Is the docker daemon running?")
-        case 13:  // EACCES
+        case .permissionDenied:
             return EngineConnectionError(
                 .permissionDenied, "permission denied while trying to connect to the Docker daemon socket at \(address)")
         default:

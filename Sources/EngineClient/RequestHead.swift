@@ -23,7 +23,10 @@ struct RequestHead: Sendable {
         case .stream(let type, _):
             headers += [("Content-Type", type), ("Transfer-Encoding", "chunked")]
         }
-        // What a line could not hold would begin another one.
+        // What a line cannot hold would begin another one.
+        guard target.utf8.allSatisfy({ $0 > 32 && $0 != 127 }) else {
+            throw EngineConnectionError(.other, "invalid character in the path or version of the request")
+        }
         if let wrong = headers.first(where: { ($0.0 + $0.1).utf8.contains { $0 == 10 || $0 == 13 || $0 == 0 } }) {
             throw EngineConnectionError(.other, "invalid header field value for \"\(wrong.0)\"")
         }

@@ -51,7 +51,8 @@ final class SocketConnection: Sendable {
         try socket.withOwned { descriptor throws(SystemError) in try descriptor.sendAll(bytes) }
     }
 
-    /// What has come, on the calling thread; empty at the end.
+    /// What has come, on the calling thread; empty at the end. An engine that goes before it has read everything of ours
+    /// resets the connection, which is an end like any other.
     func receiveWaiting() throws(SystemError) -> [UInt8] {
         try socket.withOwned { descriptor throws(SystemError) in
             var failure: SystemError?
@@ -62,7 +63,7 @@ final class SocketConnection: Sendable {
                     failure = error
                 }
             }
-            if let failure { throw failure }
+            if let failure, failure.errno != .connectionReset { throw failure }
             return bytes
         }
     }

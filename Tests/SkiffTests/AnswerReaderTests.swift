@@ -88,7 +88,10 @@ import Testing
         #expect(throws: EngineConnectionError.self) {
             try RequestHead(EngineRequest(.get, "/_ping"), version: "", hijacks: false, extra: [("X", "a\r\nY: b")])
         }
-        let head = try RequestHead(EngineRequest(.post, "/x y"), version: "1.50", hijacks: false, extra: [("user-agent", "me")])
+        #expect(throws: EngineConnectionError.self) {
+            try RequestHead(EngineRequest(.get, "/_ping"), version: "1.50 HTTP/1.1\r\nY: b", hijacks: false, extra: [])
+        }
+        let head = try RequestHead(EngineRequest(.post, "/x%20y"), version: "1.50", hijacks: false, extra: [("user-agent", "me")])
         #expect(head.headers.filter { $0.0.lowercased() == "user-agent" }.map(\.1) == ["me"])
     }
 }

@@ -43,10 +43,10 @@ extension Supervisor {
         do {
             try openCgroup()
             if !ownsProcesses && options.exec == nil { try cgroup?.killAll() }
-            try drain()
         } catch {
-            Self.report("output may be incomplete: \(error)")
+            Self.report("the group of the container is out of reach: \(error)")
         }
+        do { try drain() } catch { Self.report("output may be incomplete: \(error)") }
         log?.finish()
         let record = exitRecord(end, startedAt: startedAt, finishedAt: finishedAt)
         do { try write(record, to: "exit.json") } catch { Self.report("exit.json is not written: \(error)") }

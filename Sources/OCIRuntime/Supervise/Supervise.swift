@@ -17,6 +17,7 @@ public enum Supervise {
             CurrentProcess.exit(1)
         }
     }
+
     /// What fails before there is a supervisor to tell it, a configuration that cannot be read for instance, is told here.
     private static func begin(_ options: SuperviseOptions) throws -> Supervisor {
         do {

@@ -17,10 +17,13 @@ extension Command {
                 while let bytes = try await input.next() { try await blocking { try connection.withOwned { try $0.sendAll(bytes) } } }
                 try connection.withOwned { try $0.shutdownSending() }
             }
+            defer {
+                input.stop()
+                sending.cancel()
+            }
             let output = try StoppableReader(connection.raw)
             while let bytes = try await output.next() { try await blocking { try StandardStream.output.write(bytes) } }
-            input.stop()
-            sending.cancel()
+            withExtendedLifetime(connection) {}
             return 0
         }
     }
