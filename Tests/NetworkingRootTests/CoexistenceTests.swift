@@ -71,6 +71,13 @@ struct CoexistenceTests {
                     answer = try await ask(TestHost.address4, 8080, from: host.outside, milliseconds: 100)
                 }
                 #expect(answer == TestHost.outside4)
+                // What somebody drops by a rule of his own stays dropped, though it was written behind ours.
+                try await run(Self.iptables[0], "-A", "FORWARD", "-s", TestHost.outside4, "-j", "DROP", in: host.namespace)
+                let after = ContinuousClock.now + .seconds(5)
+                while try await forwardRules(host).last?.contains(Self.comment) != true, ContinuousClock.now < after {}
+                #expect(try await ask(TestHost.address4, 8080, from: host.outside, milliseconds: 300) == nil)
+                try await run(Self.iptables[0], "-D", "FORWARD", "-s", TestHost.outside4, "-j", "DROP", in: host.namespace)
+                #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
                 try await server.finish()
             }
         }

@@ -52,6 +52,14 @@ struct PortChangeTests {
                 #expect(await networks.endpoint(containerID: "web")?.ports == [first])
                 #expect(try await becomesFree(8090, .tcp, host))
                 #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 8080, .tcp) } == EADDRINUSE)
+                // The same port of the host leads elsewhere, and back.
+                let elsewhere = PublishedPort(hostPort: 8080, containerPort: 81)
+                #expect(try await networks.changePorts(containerID: "web", adding: [elsewhere], removing: [first]).ports == [elsewhere])
+                #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 8080, .tcp) } == EADDRINUSE)
+                await #expect(throws: NetworkError.self) {
+                    try await networks.changePorts(containerID: "web", adding: [first, taken], removing: [elsewhere])
+                }
+                #expect(try await networks.changePorts(containerID: "web", adding: [first], removing: [elsewhere]).ports == [first])
                 // A port of the engine's choice, and neighbours that become one range.
                 let chosen = try await networks.changePorts(
                     containerID: "web", adding: [PublishedPort(containerPort: 81)], removing: [first])

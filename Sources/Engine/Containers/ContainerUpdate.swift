@@ -26,28 +26,42 @@ extension Container {
             throw EngineError(.conflict, "Cannot update container \(id): container is marked for removal and cannot be \"update\"")
         default: break
         }
-        let ports = try PortChange(update, record, live: phase.process == nil ? [] : record.endpoints.flatMap(\.ports))
-        (changed.PortBindings, changed.PublishAllPorts) = (ports.hostConfig.PortBindings, ports.hostConfig.PublishAllPorts)
+        func portChange() throws -> PortChange {
+            try PortChange(update, record, live: phase.process == nil ? [] : record.endpoints.flatMap(\.ports))
+        }
+        changed.setPorts(try portChange().hostConfig)
         var normalized = try HostConfigCheck(host: context.host).normalized(changed)
         try ContainerCreate.checkRestart(normalized, record.config)
         let warnings = try await KernelSupport().adapt(&normalized)
+        // Looked at again: a start may have begun meanwhile, with other ports open. From here to the change nobody else acts.
+        await startSettled()
+        let ports = try portChange()
+        normalized.setPorts(ports.hostConfig)
+        let old = record.hostConfig
         var undo = UndoStack()
         do {
             let opened = try await change(ports, &undo)
             try await change(rates: normalized, &undo)
-            try await change(limits: normalized)
+            try await change(limits: normalized, &undo)
             record.hostConfig = normalized
             try await save()
             publish("update", ports.eventAttributes(opened: opened))
         } catch {
             await undo.run(logger)
+            record.hostConfig = old
             record.endpoints = await refreshed(record.endpoints)
             throw error
         }
         return warnings
     }
 
-    private func change(limits: HostConfig) async throws {
+    private func change(limits: HostConfig, _ undo: inout UndoStack) async throws {
+        let before = record.hostConfig
+        undo.add("take the change of the limits back") { try await self.set(limits: before) }
+        try await set(limits: limits)
+    }
+
+    private func set(limits: HostConfig) async throws {
         guard phase.process != nil else { return }
         let path = ContainerSpec.cgroup(record.hostConfig, id)
         let resources = try await blocking { try ContainerResources(hostConfig: limits, privileged: true).cgroupResources() }
@@ -64,7 +78,9 @@ extension Container {
             _ = try await networks.setRates(containerID: id, receiving: before.0, sending: before.1)
         }
         do {
-            record.endpoints = try await networks.setRates(containerID: id, receiving: after.0, sending: after.1)
+            let changed = try await networks.setRates(containerID: id, receiving: after.0, sending: after.1)
+            // Others may have come and gone meanwhile.
+            record.endpoints = record.endpoints.map { present in changed.first { $0.endpointID == present.endpointID } ?? present }
         } catch let error as NetworkError {
             throw await describe(error)
         }
@@ -96,6 +112,12 @@ extension Container {
         } catch {
             throw EngineError(error.kind, "Cannot update container \(id): \(error.message)")
         }
+    }
+}
+
+extension HostConfig {
+    fileprivate mutating func setPorts(_ other: HostConfig) {
+        (PortBindings, PublishAllPorts) = (other.PortBindings, other.PublishAllPorts)
     }
 }
 

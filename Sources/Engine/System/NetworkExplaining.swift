@@ -245,7 +245,7 @@ struct ExplanationView {
                 if filter.name.hasSuffix("legacy") {
                     sentences.append("\(what); its rules cannot be seen from here")
                 } else {
-                    let ours = "; rules that this engine keeps there let its networks pass"
+                    let ours = "; rules that this engine keeps there let its networks pass where none of the \(filter.rules) others drops"
                     sentences.append(what + (filter.letsUsPass ? ours : "; none of its \(filter.rules) rules is of this engine"))
                 }
             case .input where followsInputPolicy && concerningPorts:

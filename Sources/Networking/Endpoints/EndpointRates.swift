@@ -44,12 +44,12 @@ struct EndpointRates: Sendable {
 
     private func limitSending(_ rate: UInt64, _ cable: UInt32, _ socket: inout RouteSocket) throws {
         let limit = RateLimit(bytesPerSecond: rate, mtu: mtu)
-        if let present = try socket.link(named: redirector) { return try socket.limitRate(present.index, limit) }
-        try socket.createRedirector(redirector, mtu: mtu)
+        if try socket.link(named: redirector) == nil { try socket.createRedirector(redirector, mtu: mtu) }
         guard let made = try socket.link(named: redirector) else {
             throw NetworkError.unexpected("network device \(redirector) is gone")
         }
         try socket.limitRate(made.index, limit)
+        // Again, since an engine that was killed may have come no further than to the device.
         try socket.redirectReceived(cable, through: made.index)
     }
 

@@ -3,7 +3,8 @@ import Logging
 
 /// What our table allows has to pass the other tables of the host as well. Most of these are somebody's own business; but
 /// iptables' chain FORWARD is where everybody who forwards is used to say so, and Docker and ufw make it drop by default. So
-/// there, and where it would drop, stand a few rules of ours before all others:
+/// there, where it drops what no rule decides, stand a few rules of ours behind all others; what somebody drops by a rule stays
+/// dropped:
 ///
 /// ```
 /// -o BRIDGE -j ACCEPT              our table decides what goes into a bridge
@@ -40,21 +41,21 @@ struct ForwardPass: Sendable {
     /// What is missing and what is too much among the rules of that chain.
     func change(of chain: NftBaseChain, with rules: [NftRule]) -> NftTransaction {
         let own = rules.filter { $0.comment == comment }
-        // A chain that drops nothing is left alone.
-        let mayDrop = chain.dropsByDefault || own.count < rules.count
-        let wanted = mayDrop ? ways : []
+        let wanted = chain.dropsByDefault ? ways : []
         var transaction = NftTransaction(table: chain.table, family: chain.family)
         var present: Set<Way> = []
+        // Rules that came later belong before ours.
+        let isBehind = rules.suffix(own.count).allSatisfy { $0.comment == comment }
         for rule in own {
             let way = Way(input: rule.inputName, output: rule.outputName)
-            if !wanted.contains(way) || !present.insert(way).inserted { transaction.deleteRule(rule) }
+            if !isBehind || !wanted.contains(way) || !present.insert(way).inserted { transaction.deleteRule(rule) }
         }
-        let missing = wanted.subtracting(present).sorted { ($0.input ?? "", $0.output ?? "") > ($1.input ?? "", $1.output ?? "") }
+        let missing = wanted.subtracting(present).sorted { ($0.input ?? "", $0.output ?? "") < ($1.input ?? "", $1.output ?? "") }
         for way in missing {
             var expressions: [NftExpression] = []
             if let input = way.input { expressions += [.meta(.inputName), .compare(.equal, Self.name(input))] }
             if let output = way.output { expressions += [.meta(.outputName), .compare(.equal, Self.name(output))] }
-            transaction.insertRule(chain.name, expressions + [.counter, .verdict(.accept)], comment: comment)
+            transaction.appendRule(chain.name, expressions + [.counter, .verdict(.accept)], comment: comment)
         }
         return transaction
     }

@@ -17,7 +17,7 @@ public struct HostFilter: Sendable, Equatable {
     public let dropsByDefault: Bool
     /// Rules that are not ours.
     public let rules: Int
-    /// Rules of ours before them let our networks pass.
+    /// Rules of ours behind them let our networks pass.
     public let letsUsPass: Bool
 }
 

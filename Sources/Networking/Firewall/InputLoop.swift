@@ -17,18 +17,28 @@ import Linux
 /// them strictly (rp_filter) would not expect on this cable: it looks up the way back with the mark, and by a rule for that it
 /// leads there. What has come in by the cable itself is looked up as everything else is.
 struct InputLoop: Sendable, Equatable {
-    let outer: String
-    let inner: String
+    let table: String
     let outerLink: UInt32
     let innerLink: UInt32
 
+    var outer: String { Self.names(table: table).outer }
+    var inner: String { Self.names(table: table).inner }
+
     static func names(table: String) -> (outer: String, inner: String) { ("in0-\(table.suffix(11))", "in1-\(table.suffix(11))") }
 
-    /// By these the host tells our packets from all others; no two engines have the same.
-    var mark: UInt32 { 0x736b_0000 | innerLink & 0xffff }
-    private var rules: [MarkRule] {
-        [
-            MarkRule(mark: mark, input: inner, table: MarkRule.mainTable, priority: 5270),
+    var mark: UInt32 { Self.mark(table: table) }
+
+    /// By these the host tells our packets from all others. Made of the engine's name, so that what was left is found again.
+    private static func mark(table: String) -> UInt32 {
+        // FNV-1a.
+        let hash = table.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        return 0x736b_0000 | (hash ^ hash >> 16) & 0xffff
+    }
+
+    private static func rules(table: String) -> [MarkRule] {
+        let mark = mark(table: table)
+        return [
+            MarkRule(mark: mark, input: names(table: table).inner, table: MarkRule.mainTable, priority: 5270),
             MarkRule(mark: mark, table: mark, priority: 5271),
         ]
     }
@@ -48,7 +58,7 @@ struct InputLoop: Sendable, Equatable {
             throw NetworkError.unexpected("network device \(names.outer) exists and is not ours")
         }
         try socket.setHardwareAddress(outer.index, inner.hardwareAddress)
-        return InputLoop(outer: names.outer, inner: names.inner, outerLink: outer.index, innerLink: inner.index)
+        return InputLoop(table: table, outerLink: outer.index, innerLink: inner.index)
     }
 
     /// Sets the cable up. Comes after the firewall. Blocks.
@@ -67,17 +77,14 @@ struct InputLoop: Sendable, Equatable {
         }
         for link in [outerLink, innerLink] { try socket.setUp(link, asksNeighbours: false) }
         try socket.setOnlyRoute(ofTable: mark, link: innerLink)
-        for rule in rules { try socket.addRule(rule) }
+        for rule in Self.rules(table: table) { try socket.addRule(rule) }
     }
 
     /// Takes away what an engine with this setting has made. Not an error when there is nothing. Blocks.
     static func remove(table: String) throws {
-        let names = names(table: table)
         var socket = try RouteSocket()
-        guard let outer = try socket.link(named: names.outer), outer.kind == "veth", let inner = try socket.link(named: names.inner) else { return }
-        let loop = InputLoop(outer: names.outer, inner: names.inner, outerLink: outer.index, innerLink: inner.index)
-        for rule in loop.rules { try socket.deleteRule(rule) }
-        try socket.deleteLink(outer.index)
+        for rule in rules(table: table) { try socket.deleteRule(rule) }
+        if let outer = try socket.link(named: names(table: table).outer), outer.kind == "veth" { try socket.deleteLink(outer.index) }
         var nft = try NftSocket()
         for family in copyingFamilies {
             var transaction = NftTransaction(table: table, family: family)

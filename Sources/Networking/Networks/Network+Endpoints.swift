@@ -178,7 +178,13 @@ extension Network {
             throw NetworkError.refused(.forbidden, "network \(name) publishes no ports")
         }
         let withIPv6 = definition.ipv6 != nil
-        let taken = try await parts.ports.take(added.map(publishable), for: containerID, withIPv6: withIPv6)
+        // A port of the host that only leads elsewhere is kept, not given back and taken.
+        var (moved, wanted) = ([PublishedPort: PublishedPort](), [PublishedPort]())
+        for port in added.map(publishable) {
+            if let old = removed.first(where: { $0.isSameOnHost(as: port) && moved[$0] == nil }) { moved[old] = port } else { wanted.append(port) }
+        }
+        let new = try await parts.ports.take(wanted, for: containerID, withIPv6: withIPv6)
+        let taken = new + moved.values
         do {
             // Looked at again: it may have become another one meanwhile.
             guard let before = endpoints[containerID]?.info, isCurrent(info), before.isGateway else {
@@ -190,10 +196,11 @@ extension Network {
             endpoints[containerID]?.info = info
             try await open(info, insteadOf: before)
         } catch {
-            try parts.ports.giveBack(taken, of: containerID, withIPv6: withIPv6)
+            try parts.ports.giveBack(new, of: containerID, withIPv6: withIPv6)
             throw error
         }
-        try parts.ports.giveBack(removed, of: containerID, withIPv6: withIPv6)
+        parts.ports.rename(moved, of: containerID)
+        try parts.ports.giveBack(removed.filter { moved[$0] == nil }, of: containerID, withIPv6: withIPv6)
         await forgetConnections(removed + taken, info)
         return info
     }
@@ -204,7 +211,7 @@ extension Network {
         var info = before
         info.setRates(receiving: receiving, sending: sending)
         guard !info.isLimited || definition.isBridge else { throw unlimited }
-        guard definition.isBridge, info != before else { return before }
+        guard definition.isBridge else { return before }
         endpoints[containerID]?.info = info
         try await save(info)
         let link = EndpointLink(endpoint: info, network: definition)
@@ -212,6 +219,13 @@ extension Network {
         // Disconnected meanwhile: what was made too late for that has to go as well.
         if !isCurrent(info) { await removeLink(info) }
         return info
+    }
+
+    /// Sets the limits of a running container as the database has them: an engine that was killed may have noted more than it did.
+    func reapplyRates(_ info: EndpointInfo) async throws {
+        guard info.isLimited, definition.isBridge else { return }
+        let link = EndpointLink(endpoint: info, network: definition)
+        try await parts.host.run { try link.applyRates() }
     }
 
     private var unlimited: NetworkError {

@@ -149,6 +149,11 @@ extension Networks {
                     continue
                 }
                 await retake(endpoint, withIPv6: await network.definition.ipv6 != nil)
+                do {
+                    try await network.reapplyRates(endpoint)
+                } catch {
+                    logger.error("limits of rate are not set", metadata: ["container": "\(endpoint.containerID)", "error": "\(error)"])
+                }
             }
         }
     }

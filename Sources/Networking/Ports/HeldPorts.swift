@@ -19,6 +19,8 @@ final class HeldPorts: Sendable {
     /// All but these. The others are free once nobody holds the old value.
     func without(_ ports: Set<PublishedPort>) -> HeldPorts { HeldPorts(held.filter { !ports.contains($0.port) }) }
 
+    func renamed(_ ports: [PublishedPort: PublishedPort]) -> HeldPorts { HeldPorts(held.map { (ports[$0.port] ?? $0.port, $0.sockets) }) }
+
     /// Takes all ports or none. `isFree` is asked about ports that the kernel chose. Blocks for a moment.
     static func take(
         _ ports: [PublishedPort], withIPv6: Bool, isFree: @Sendable (HostBinding) -> Bool

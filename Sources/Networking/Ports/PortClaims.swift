@@ -44,6 +44,13 @@ final class PortClaims: Sendable {
         giveBack(Set(try ports.flatMap { try HostBinding.all(of: $0, withIPv6: withIPv6) }), of: containerID, Set(ports))
     }
 
+    /// Ports that stay those of the host, and lead to others of the container.
+    func rename(_ ports: [PublishedPort: PublishedPort], of containerID: String) {
+        claims.withLock { claims in
+            if let held = claims[containerID]?.held { claims[containerID]?.held = held.renamed(ports) }
+        }
+    }
+
     private func giveBack(_ bindings: Set<HostBinding>, of containerID: String, _ ports: Set<PublishedPort> = []) {
         // Closed outside the lock.
         _ = claims.withLock { claims in

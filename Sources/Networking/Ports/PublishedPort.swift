@@ -27,4 +27,9 @@ public struct PublishedPort: Codable, Sendable, Hashable {
     public var hostAddresses: [String] {
         hostAddress.isEmpty ? ["0.0.0.0", "::"] : [hostAddress]
     }
+
+    /// Whether it is the same port of the host, wherever it leads.
+    func isSameOnHost(as other: PublishedPort) -> Bool {
+        (hostAddress, hostPort, proto) == (other.hostAddress, other.hostPort, other.proto) && hostPort != 0 && other.lastHostPort == 0
+    }
 }

@@ -59,9 +59,9 @@ public struct NftTransaction: Sendable {
         }
     }
 
-    /// Adds a rule before all others, with a text that tells whose it is.
-    public mutating func insertRule(_ chain: String, _ expressions: [NftExpression], comment: String) {
-        add(.newRule, [.create], "insert rule into \(chain)") { [table] message in
+    /// Adds a rule behind those of others, with a text that tells whose it is.
+    public mutating func appendRule(_ chain: String, _ expressions: [NftExpression], comment: String) {
+        add(.newRule, [.create, .append], "add rule to \(chain)") { [table] message in
             message.put(1, table)
             message.put(2, chain)
             message.nest(4) { list in
