@@ -62,8 +62,10 @@ let leaner = [
 
 /// Swift's libraries linked statically, the C library dynamically (name resolution needs it).
 /// A module compiled for the shared libraries names only the first row; the rest are what those rest on.
+/// C++'s library as well where scripts/build-programs has put it there alone: the loader takes 2 ms for it at each start.
 let staticSwift =
     ["-static-stdlib"] + lean + ["-lFoundationEssentials", "-l_FoundationCShims", "-l_FoundationCollections"]
+    + ["-L\(Context.packageDirectory)/.build/static-libraries", "-Xlinker", "--as-needed"]
 /// The same with all of Foundation, which GRDB needs.
 /// The 135,000 places that hold an address take 3 MB as a list and 60 KB as a map of bits.
 let staticFoundation =
