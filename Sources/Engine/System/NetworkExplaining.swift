@@ -138,11 +138,14 @@ struct ExplanationView {
         return ways
     }
 
+    /// What of others keeps everything from being passed on, in words.
+    private var forwardObstacle: String? {
+        filters.first { $0.point == .forward && $0.dropsByDefault && !$0.letsUsPass }
+            .map { "\($0.name) drops what is passed on, unless one of its \($0.rules) rules accepts it" }
+    }
+
     private func outside(_ to: String) -> NetworkExplanation.Way {
-        let closing = filters.filter { $0.point == .forward && $0.dropsByDefault && !$0.letsUsPass }
-        if let filter = closing.first {
-            return way("outside", to, false, "\(filter.name) drops what is passed on, unless one of its \(filter.rules) rules accepts it")
-        }
+        if let obstacle = forwardObstacle { return way("outside", to, false, obstacle) }
         guard followsInputPolicy else { return way("outside", to, true, "published; the client's own address is seen inside") }
         let inputs = filters.filter { $0.point == .input }
         guard let filter = inputs.first(where: \.dropsByDefault) ?? inputs.first else {
@@ -212,13 +215,11 @@ struct ExplanationView {
         if network.isInternal {
             ways.append(way("the container", "outside, the host and other networks", false, "the network is internal: nothing leaves it"))
         } else if endpoint.isGateway {
-            let closing = filters.first { $0.point == .forward && $0.dropsByDefault && !$0.letsUsPass }
+            let obstacle = forwardObstacle
             let address = network.masquerades ? "under the host's address" : "under its own address"
             ways.append(
                 way(
-                    "the container", "outside", closing == nil,
-                    closing.map { "\($0.name) drops what is passed on, unless one of its \($0.rules) rules accepts it" }
-                        ?? "its default route leads here; \(address)"))
+                    "the container", "outside", obstacle == nil, obstacle ?? "its default route leads here; \(address)"))
         } else {
             ways.append(way("the container", "outside", false, "not by this network: its default route leads elsewhere"))
         }

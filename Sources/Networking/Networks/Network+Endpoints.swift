@@ -214,8 +214,7 @@ extension Network {
         guard definition.isBridge else { return before }
         endpoints[containerID]?.info = info
         try await save(info)
-        let link = EndpointLink(endpoint: info, network: definition)
-        try await parts.host.run { try link.applyRates() }
+        try await applyRates(info)
         // Disconnected meanwhile: what was made too late for that has to go as well.
         if !isCurrent(info) { await removeLink(info) }
         return info
@@ -223,7 +222,10 @@ extension Network {
 
     /// Sets the limits of a running container as the database has them: an engine that was killed may have noted more than it did.
     func reapplyRates(_ info: EndpointInfo) async throws {
-        guard info.isLimited, definition.isBridge else { return }
+        if info.isLimited, definition.isBridge { try await applyRates(info) }
+    }
+
+    private func applyRates(_ info: EndpointInfo) async throws {
         let link = EndpointLink(endpoint: info, network: definition)
         try await parts.host.run { try link.applyRates() }
     }
