@@ -89,6 +89,37 @@ struct RenewalTests {
         try Cgroup.open(path: "\(Supervised.cgroupParent)/\(idle.id)").remove()
     }
 
+    @Test("a supervisor that cannot execute itself says so and goes on as it is")
+    func fails() throws {
+        let program = Bundle.shared.directory.appending("skiff-runtime")
+        try writeAtomically(try OwnedFD.open(Supervised.runtime, .readOnly).readAll(limit: 256 << 20), to: program, mode: 0o700, sync: false)
+        defer { unlink(program.string) }
+        var settings = Supervised.Settings.shell("trap 'echo got' TERM; while read line; do echo \"<$line>\"; done; exit 4", options: ["--stdin"])
+        settings.program = program
+        let run = try Supervised(settings)
+        run.expectsReport = true
+        let report = try Inotify()
+        _ = try report.watchWrites(run.directory.appending("supervisor.log"))
+        try run.start()
+        // Who may not execute the file may still run it.
+        try #require(chmod(program.string, 0o600) == 0)
+        try run.control.send(0x00, Array("before\n".utf8))
+        #expect(try run.control.output(until: ">\n") == "<before>\n")
+        try #require(try pollReadable(report.raw, milliseconds: 20_000), "there was no renewal to fail")
+        #expect(try String(decoding: run.file("supervisor.log"), as: UTF8.self).contains("goes on with the memory of the start"))
+        #expect(try !run.isRenewed())
+
+        let late = try run.connect()
+        try late.send(0x14, [0, 0, 0, 15])
+        try run.control.send(0x00, Array("after\n".utf8))
+        try run.control.send(0x11)
+        let frames = try run.control.rest()
+        #expect(frames.text.contains("<after>\n"))
+        #expect(try JSONValue.parse(try #require(frames.first(0x23)).payload)["exitCode"] == 4)
+        #expect(try run.end() == .exited(0))
+        #expect(try run.log().compactMap { $0["log"]?.string }.contains("<after>\n"))
+    }
+
     private func openDescriptorCount(of pid: pid_t) -> Int {
         (0..<256).count { access("/proc/\(pid)/fd/\($0)", F_OK) == 0 }
     }

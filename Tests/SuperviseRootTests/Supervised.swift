@@ -29,6 +29,7 @@ final class Supervised {
         var resources = RuntimeSpec.Resources()
         var log: String?
         var cgroup = true
+        var program = Supervised.runtime
 
         init(_ arguments: [String], terminal: Bool = false, options: [String] = []) {
             self.arguments = arguments
@@ -46,7 +47,7 @@ final class Supervised {
         let spec = Self.spec(settings, cgroup: settings.cgroup ? "\(Self.cgroupParent)/\(id)" : nil)
         let directory = Bundle.shared.directory.appending(id)
         let log = settings.log ?? directory.appending("log").string
-        try self.init(id, config: spec.json(), options: ["--log", log] + settings.options)
+        try self.init(id, config: spec.json(), options: ["--log", log] + settings.options, program: settings.program)
     }
 
     /// A process in a container that runs.
@@ -56,7 +57,7 @@ final class Supervised {
             options: ["--exec", "--container-pid", "\(container.pid)", "--container-dir", container.directory.string] + options)
     }
 
-    private init(_ id: String, config: JSONValue, options: [String]) throws {
+    private init(_ id: String, config: JSONValue, options: [String], program: FilePath = runtime) throws {
         self.id = id
         directory = Bundle.shared.directory.appending(id)
         try makeDirectories(directory)
@@ -66,7 +67,7 @@ final class Supervised {
         let pair = try SocketPair().take()
         control = Client(OwnedFD(adopting: dup(pair.first.raw)))
         supervisor = try spawn(
-            Self.runtime,
+            program,
             arguments: ["supervise", "--id", id, "--dir", directory.string, "--control-fd", "3"] + options,
             environment: [], descriptors: [null.raw, report.raw, report.raw, pair.second.raw])
     }
