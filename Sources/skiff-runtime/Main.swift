@@ -8,9 +8,18 @@ import SystemPackage
 enum Main {
     static let version = "0.1.0"
 
+    /// As `CommandLine.arguments`, sooner.
+    private static let words: [String] = {
+        var words: [String] = []
+        for index in 0..<Int(CommandLine.argc) {
+            if let word = CommandLine.unsafeArgv[index] { words.append(String(cString: word)) }
+        }
+        return words
+    }()
+
     static func main() {
-        let arguments = Array(CommandLine.arguments.dropFirst())
-        if CommandLine.arguments.first == ReapingInit.path { ReapingInit.main(arguments) }
+        let arguments = Array(words.dropFirst())
+        if words.first == ReapingInit.path { ReapingInit.main(arguments) }
         if arguments.first == "supervise" {
             do { try shield() } catch { endProcess(fail("", error, nil)) }
             Supervise.main(Array(arguments.dropFirst()))
@@ -99,7 +108,7 @@ enum Main {
 
     /// Before anything of a container runs: it must not be able to change the program that started it.
     private static func shield() throws {
-        try ProgramFile.shield(arguments: CommandLine.arguments)
+        try ProgramFile.shield(arguments: words)
     }
 
     static func say(_ text: String) -> Int32 {

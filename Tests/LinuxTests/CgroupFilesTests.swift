@@ -23,9 +23,8 @@ struct CgroupFilesTests {
     private func two(_ directory: FilePath) -> Cgroup { Cgroup(path: "/box", trees: .two(directory)) }
 
     private func one(_ directory: FilePath) -> Cgroup {
-        var all: [CgroupController: FilePath] = [:]
-        for controller in CgroupController.allCases { all[controller] = directory }
-        return Cgroup(path: "/box", trees: .one(all))
+        let all = CgroupController.allCases.map { ControllerDirectories.Entry(controller: $0, directory: directory) }
+        return Cgroup(path: "/box", trees: .one(ControllerDirectories(all)))
     }
 
     private static let filesOfTwo = [

@@ -18,10 +18,12 @@ struct CgroupTests {
         let layout = try CgroupLayout(mountInfo: Array(info.utf8))
         #expect(
             layout.version
-                == .one([
-                    .cpu: "/sys/fs/cgroup/cpu,cpuacct", .cpuacct: "/sys/fs/cgroup/cpu,cpuacct",
-                    .memory: "/sys/fs/cgroup/memory",
-                ]))
+                == .one(
+                    ControllerDirectories([
+                        .init(controller: .memory, directory: "/sys/fs/cgroup/memory"),
+                        .init(controller: .cpu, directory: "/sys/fs/cgroup/cpu,cpuacct"),
+                        .init(controller: .cpuacct, directory: "/sys/fs/cgroup/cpu,cpuacct"),
+                    ])))
     }
 
     @Test("a machine with one tree is version 2")
@@ -29,6 +31,17 @@ struct CgroupTests {
         let info = "31 30 0:27 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
         #expect(try CgroupLayout(mountInfo: Array(info.utf8)).version == .two("/sys/fs/cgroup"))
         #expect(throws: SystemError.self) { try CgroupLayout(mountInfo: Array("1 2 0:1 / / rw - ext4 x rw\n".utf8)) }
+    }
+
+    @Test("what is not mounted where everybody mounts it is looked for among all mounts")
+    func unusualPlaces() throws {
+        for text in ["2:cpu,cpuacct:/a\n1:name=systemd:/\n0::/\n", "0::/\n", ""] {
+            #expect(CgroupLayout(memberships: Array(text.utf8), below: "/dev") == nil)
+        }
+        let memberships = try OwnedFD.open("/proc/self/cgroup", .readOnly).readAll(limit: 1 << 20)
+        let mounts = try OwnedFD.open("/proc/self/mountinfo", .readOnly).readAll(limit: 16 << 20)
+        guard let usual = CgroupLayout(memberships: memberships, below: "/sys/fs/cgroup") else { return }
+        #expect(try usual == CgroupLayout(mountInfo: mounts))
     }
 
     @Test("paths stay below the root of a hierarchy", arguments: ["/", "", "/a/../b", "/..", "a/./b", "/a\n"])

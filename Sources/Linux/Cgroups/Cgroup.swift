@@ -13,7 +13,7 @@ public struct Cgroup: Sendable, Equatable {
 
     enum Trees: Sendable, Equatable {
         /// The group's directory in the hierarchy of each controller; some are one and the same directory.
-        case one([CgroupController: FilePath])
+        case one(ControllerDirectories)
         case two(FilePath)
     }
 
@@ -42,7 +42,7 @@ public struct Cgroup: Sendable, Equatable {
         let cgroup = Cgroup(path: path, layout: try CgroupLayout.detect(), wanted: { _ in true })
         switch cgroup.trees {
         case .one(let all):
-            let existing = all.filter { exists($0.value) }
+            let existing = all.filter { exists($0.directory) }
             if existing.isEmpty { throw SystemError(errno: .noSuchFileOrDirectory, call: "open cgroup", subject: path) }
             return Cgroup(path: path, trees: .one(existing))
         case .two(let directory):
@@ -81,11 +81,7 @@ public struct Cgroup: Sendable, Equatable {
         switch trees {
         case .two(let directory): return [directory]
         case .one(let all):
-            var unique: [FilePath] = []
-            for controller in CgroupController.allCases {
-                if let directory = all[controller], !unique.contains(directory) { unique.append(directory) }
-            }
-            return unique
+            return all.directories
         }
     }
 
@@ -104,22 +100,23 @@ extension Cgroup {
         switch layout.version {
         case .two(let root): trees = .two(root.appending(String(path.dropFirst())))
         case .one(let roots):
+            let below = String(path.dropFirst())
             trees = .one(
-                roots.filter { wanted($0.key) }.mapValues { $0.appending(String(path.dropFirst())) })
+                ControllerDirectories(
+                    roots.entries.filter { wanted($0.controller) }.map {
+                        .init(controller: $0.controller, directory: $0.directory.appending(below))
+                    }))
         }
     }
 
     /// One leading slash, no empty, `.` or `..` component, and not the root itself.
     static func normalized(_ path: String) throws(SystemError) -> String {
-        let components = path.split(separator: "/")
+        let components = pathComponents(path)
         guard !components.isEmpty, path.utf8.count < 2048,
             components.allSatisfy({ $0 != "." && $0 != ".." && !$0.utf8.contains(0) && !$0.utf8.contains(10) })
         else { throw SystemError(errno: .invalidArgument, call: "cgroup path", subject: path) }
         var result = ""
-        for component in components {
-            result += "/"
-            result += component
-        }
+        for component in components { result += "/" + component }
         return result
     }
 
@@ -146,7 +143,7 @@ extension Cgroup {
     }
 
     /// How many directories lie between the root of a hierarchy and the group's directory, itself included.
-    private var depth: Int { path.split(separator: "/").count }
+    private var depth: Int { pathComponents(path).count }
 
     /// The group's directory and those above it that belong to the path, the topmost first.
     func chain(_ directory: FilePath) -> [FilePath] {

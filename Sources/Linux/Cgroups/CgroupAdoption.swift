@@ -18,7 +18,7 @@ extension Cgroup {
     public func widened(for resources: Resources) throws(SystemError) -> Cgroup {
         guard case .one(let present) = trees else { return self }
         guard case .one(let wanted) = try Cgroup.place(path, for: resources).trees else { return self }
-        let missing = wanted.filter { present[$0.key] == nil }
+        let missing = wanted.filter { present[$0.controller] == nil }
         guard !missing.isEmpty else { return self }
         try Cgroup(path: path, trees: .one(missing)).makeMissingDirectories(for: resources)
         var moved: Set<Int32> = []
@@ -26,12 +26,12 @@ extension Cgroup {
         for _ in 0..<100 {
             let fresh = try processes().filter { !moved.contains($0) }
             if fresh.isEmpty { break }
-            for directory in Set(missing.values) {
+            for directory in missing.directories {
                 for pid in fresh { try Self.enterIfAlive(pid, directory) }
             }
             moved.formUnion(fresh)
         }
-        return Cgroup(path: path, trees: .one(present.merging(missing) { $1 }))
+        return Cgroup(path: path, trees: .one(ControllerDirectories(present.entries + missing.entries)))
     }
 
     private static func enterIfAlive(_ pid: Int32, _ directory: FilePath) throws(SystemError) {
@@ -59,14 +59,14 @@ extension Cgroup {
             return Cgroup(path: inner, trees: .two(place))
         case .one(var all):
             for name in controllers where CgroupController(rawValue: name).flatMap({ all[$0] }) == nil { throw refuse(.invalidArgument) }
-            for (controller, directory) in all where controllers.isEmpty || controllers.contains(controller.rawValue) {
-                let place = parts.isEmpty ? directory : directory.appending(suffix.string)
+            for entry in all.entries where controllers.isEmpty || controllers.contains(entry.controller.rawValue) {
+                let place = parts.isEmpty ? entry.directory : entry.directory.appending(suffix.string)
                 guard Self.exists(place) else {
                     // Without a name it is for those that have it.
                     if controllers.isEmpty { continue }
                     throw refuse(.noSuchFileOrDirectory)
                 }
-                all[controller] = place
+                all[entry.controller] = place
             }
             return Cgroup(path: path, trees: .one(all))
         }

@@ -8,8 +8,10 @@ extension Cgroup {
         if rules.isEmpty { return }
         switch trees {
         case .one:
+            let allow = try OwnedFD.open(try file(.devices, "devices.allow"), .writeOnly)
+            let deny = try OwnedFD.open(try file(.devices, "devices.deny"), .writeOnly)
             for rule in rules {
-                try Self.write(rule.text, to: try file(.devices, rule.allow ? "devices.allow" : "devices.deny"))
+                if rule.allow { try Self.write(rule.text, to: allow) } else { try Self.write(rule.text, to: deny) }
             }
         case .two(let directory):
             try DeviceFilter(rules: rules).attach(to: directory)

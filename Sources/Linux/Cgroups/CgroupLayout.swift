@@ -7,22 +7,112 @@ enum CgroupController: String, Sendable, CaseIterable {
     case cpu, cpuacct, cpuset, memory, devices, freezer, pids, blkio, hugetlb, rdma
     case networkClass = "net_cls"
     case networkPriority = "net_prio"
+
+    /// Those with the processors and the memory first.
+    var order: Int {
+        switch self {
+        case .cpu: 0
+        case .cpuacct: 1
+        case .cpuset: 2
+        case .memory: 3
+        case .devices: 4
+        case .freezer: 5
+        case .pids: 6
+        case .blkio: 7
+        case .hugetlb: 8
+        case .rdma: 9
+        case .networkClass: 10
+        case .networkPriority: 11
+        }
+    }
+}
+
+/// A directory for each controller that has one. They are few: a list is looked through sooner than a table is made.
+struct ControllerDirectories: Sendable, Equatable {
+    struct Entry: Sendable, Equatable {
+        let controller: CgroupController
+        var directory: FilePath
+    }
+
+    /// In the order of the controllers, each at most once.
+    private(set) var entries: [Entry] = []
+    /// Every directory once.
+    private(set) var directories: [FilePath] = []
+
+    init(_ entries: [Entry] = []) {
+        for entry in entries { self[entry.controller] = entry.directory }
+    }
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    subscript(controller: CgroupController) -> FilePath? {
+        get {
+            for entry in entries where entry.controller == controller { return entry.directory }
+            return nil
+        }
+        set {
+            var changed: [Entry] = []
+            for entry in entries where entry.controller.order < controller.order { changed.append(entry) }
+            if let newValue { changed.append(Entry(controller: controller, directory: newValue)) }
+            for entry in entries where entry.controller.order > controller.order { changed.append(entry) }
+            entries = changed
+            directories = []
+            for entry in entries where !directories.contains(entry.directory) { directories.append(entry.directory) }
+        }
+    }
+
+    func filter(_ isWanted: (Entry) throws -> Bool) rethrows -> ControllerDirectories {
+        ControllerDirectories(try entries.filter(isWanted))
+    }
 }
 
 /// Where this machine keeps its cgroups: one tree for everything (version 2), or one tree for each controller (version 1,
 /// also when a version 2 tree without controllers is mounted beside them, which is called hybrid).
 struct CgroupLayout: Sendable, Equatable {
     enum Version: Sendable, Equatable {
-        case one([CgroupController: FilePath])
+        case one(ControllerDirectories)
         case two(FilePath)
     }
 
     let version: Version
 
-    /// Reads the mounts of the calling process.
+    /// Looks where everybody mounts cgroups, and otherwise through all mounts of the calling process: they may be thousands,
+    /// and the kernel takes its time for each.
     static func detect() throws(SystemError) -> CgroupLayout {
+        let memberships = try OwnedFD.open("/proc/self/cgroup", .readOnly).readAll(limit: 1 << 20)
+        if let usual = CgroupLayout(memberships: memberships, below: "/sys/fs/cgroup") { return usual }
         let file = try OwnedFD.open("/proc/self/mountinfo", .readOnly)
         return try CgroupLayout(mountInfo: try file.readAll(limit: 16 << 20))
+    }
+
+    /// Where each hierarchy with a controller is mounted by the names of its controllers, or version 2 at the root; nil where
+    /// that is not so. See cgroups(7):
+    ///
+    ///     4:cpu,cpuacct:/user.slice
+    ///     0::/user.slice
+    init?(memberships: [UInt8], below root: FilePath) {
+        var hierarchies = ControllerDirectories()
+        for line in pieces(of: memberships, at: UInt8(ascii: "\n")) {
+            let fields = pieces(of: Array(line.utf8), at: UInt8(ascii: ":"))
+            // Between the colons of version 2 there is nothing.
+            guard fields.count > 2 else { continue }
+            let directory = root.appending(fields[1])
+            let controllers = pieces(of: Array(fields[1].utf8), at: UInt8(ascii: ",")).compactMap { CgroupController(rawValue: $0) }
+            guard controllers.isEmpty || Self.isMounted(.cgroups, at: directory) else { return nil }
+            for controller in controllers { hierarchies[controller] = directory }
+        }
+        if !hierarchies.isEmpty {
+            version = .one(hierarchies)
+        } else if Self.isMounted(.unifiedCgroups, at: root) {
+            version = .two(root)
+        } else {
+            return nil
+        }
+    }
+
+    private static func isMounted(_ kind: FileSystemKind, at directory: FilePath) -> Bool {
+        guard let opened = try? OwnedFD.open(directory, [.path, .directory]) else { return false }
+        return (try? FileSystemKind(of: opened)) == kind
     }
 
     /// The first mount of each hierarchy counts. See proc_pid_mountinfo(5):
@@ -30,9 +120,11 @@ struct CgroupLayout: Sendable, Equatable {
     ///     36 35 0:30 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
     ///                  [4] mount point                                 - type   source super options
     init(mountInfo: [UInt8]) throws(SystemError) {
-        var hierarchies: [CgroupController: FilePath] = [:]
+        var hierarchies = ControllerDirectories()
         var unified: FilePath?
         for line in mountInfo.split(separator: UInt8(ascii: "\n")) {
+            // Of many mounts few are cgroups.
+            guard line.containsWord(" - cgroup") else { continue }
             let fields = line.split(separator: UInt8(ascii: " "))
             guard let dash = fields.firstIndex(of: [UInt8(ascii: "-")]), dash > 5, dash + 3 < fields.count else { continue }
             let type = String(decoding: fields[dash + 1], as: UTF8.self)
@@ -52,6 +144,15 @@ struct CgroupLayout: Sendable, Equatable {
             version = .two(unified)
         } else {
             throw SystemError(errno: .noSuchFileOrDirectory, call: "find cgroup mount", subject: "/proc/self/mountinfo")
+        }
+    }
+}
+
+extension ArraySlice<UInt8> {
+    fileprivate func containsWord(_ word: StaticString) -> Bool {
+        withUnsafeBufferPointer { bytes in
+            guard let start = bytes.baseAddress else { return false }
+            return memmem(start, bytes.count, word.utf8Start, word.utf8CodeUnitCount) != nil
         }
     }
 }

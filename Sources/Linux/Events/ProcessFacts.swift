@@ -9,9 +9,9 @@ public func processID() -> pid_t { getpid() }
 public func processStartTime(_ pid: pid_t) throws(SystemError) -> UInt64 {
     let bytes = try OwnedFD.open(FilePath("/proc/\(pid)/stat"), .readOnly).readAll(limit: 8192)
     // The name of the program is in parentheses and may have any byte; the 20th field after it is the time.
-    let rest = bytes[(bytes.lastIndex(of: UInt8(ascii: ")")) ?? bytes.startIndex)...]
-    let fields = rest.split(separator: UInt8(ascii: " "))
-    guard fields.count > 20, let time = UInt64(String(decoding: fields[20], as: UTF8.self)) else {
+    let rest = Array(bytes[(bytes.lastIndex(of: UInt8(ascii: ")")) ?? bytes.startIndex)...])
+    let fields = pieces(of: rest, at: UInt8(ascii: " "))
+    guard fields.count > 20, let time = UInt64(fields[20]) else {
         throw SystemError(errno: .invalidArgument, call: "read", subject: "/proc/\(pid)/stat")
     }
     return time

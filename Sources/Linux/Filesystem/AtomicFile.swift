@@ -6,7 +6,7 @@ public import SystemPackage
 /// disk when the call returns; without it a power cut may bring back the old one.
 public func writeAtomically(_ bytes: [UInt8], to path: FilePath, mode: UInt32 = 0o600, sync: Bool) throws(SystemError) {
     let (directory, name) = path.place
-    let temporary = directory.appending(".\(name)-\(String(UInt64.random(in: .min ... .max), radix: 36))")
+    let temporary = directory.appending(".\(name)-\(hexadecimal(.random(in: .min ... .max)))")
     do {
         let file = try OwnedFD.open(temporary, [.writeOnly, .create, .exclusive, .noFollow], mode: mode)
         try fchmod(file, mode: mode)
@@ -68,5 +68,25 @@ public func makeDirectories(_ path: FilePath, mode: UInt32 = 0o700) throws(Syste
         guard parent != path, !parent.isEmpty else { throw error }
         try makeDirectories(parent, mode: mode)
         try makeDirectories(path, mode: mode)
+    }
+}
+
+/// 16 digits, small letters.
+public func hexadecimal(_ number: UInt64) -> String {
+    var digits: [UInt8] = []
+    for place in 0..<16 {
+        let digit = UInt8(truncatingIfNeeded: number >> (60 - 4 * UInt64(place))) & 15
+        digits.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+    }
+    return String(decoding: digits, as: UTF8.self)
+}
+
+/// As `elementsEqual`, which looks at each byte by itself.
+public func areEqual(_ one: ArraySlice<UInt8>, _ other: ArraySlice<UInt8>) -> Bool {
+    one.withUnsafeBytes { one in
+        other.withUnsafeBytes { other in
+            guard one.count == other.count, let start = one.baseAddress, let otherStart = other.baseAddress else { return one.count == other.count }
+            return memcmp(start, otherStart, one.count) == 0
+        }
     }
 }

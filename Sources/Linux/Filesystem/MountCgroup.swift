@@ -24,8 +24,8 @@ extension Cgroup {
         case .one(let all):
             var hierarchies: [(name: String, directory: FilePath)] = []
             var links: [(name: String, target: String)] = []
-            for controller in CgroupController.allCases {
-                guard let directory = all[controller] else { continue }
+            for entry in all.entries {
+                let (controller, directory) = (entry.controller, entry.directory)
                 // The mount point of the hierarchy: what is left without the group's own path.
                 let mountPoint = FilePath(String(directory.string.dropLast(path.utf8.count)))
                 guard let name = mountPoint.lastComponent?.string else { continue }

@@ -8,6 +8,8 @@ public struct FileSystemKind: RawRepresentable, Sendable, Equatable {
     public static let proc = FileSystemKind(rawValue: 0x9fa0)
     public static let devpts = FileSystemKind(rawValue: 0x1cd1)
     public static let tmpfs = FileSystemKind(rawValue: 0x0102_1994)
+    static let cgroups = FileSystemKind(rawValue: 0x0027_e0eb)
+    static let unifiedCgroups = FileSystemKind(rawValue: 0x6367_7270)
     public static let namespaces = FileSystemKind(rawValue: 0x6e73_6673)
     public static let selinux = FileSystemKind(rawValue: 0xf97c_ff8c)
     public static let resourceControl = FileSystemKind(rawValue: 0x0765_5821)

@@ -52,13 +52,19 @@ public enum PathInRoot {
     /// Opens the directory that `path` lies in. Links in the directory part are followed in the root, the last
     /// component is left alone. `EINVAL` when the path has no such component (`/`, `a/..`).
     public static func openParent(of path: String, root: borrowing OwnedFD) throws(SystemError) -> Parent {
+        let (directory, name) = try splitting(path)
+        return Parent(directory: try open(directory, root: root, flags: [.path, .directory]), name: name)
+    }
+
+    /// The directory part, with a leading slash, and the last component. `EINVAL` as for `openParent`.
+    public static func splitting(_ path: String) throws(SystemError) -> (directory: String, name: String) {
         let parts = components(path)
         guard let name = parts.last, name != ".." else {
-            throw SystemError(errno: .invalidArgument, call: "open parent of", subject: path)
+            throw SystemError(errno: .invalidArgument, call: "path", subject: path)
         }
-        let directory = try open(
-            "/" + parts.dropLast().joined(separator: "/"), root: root, flags: [.path, .directory])
-        return Parent(directory: directory, name: String(name))
+        var directory = ""
+        for part in parts.dropLast() { directory += "/" + part }
+        return (directory.isEmpty ? "/" : directory, name)
     }
 
     /// Makes `path` and all that is missing on the way to it, and opens it (`O_PATH`). Links are followed inside the
@@ -77,15 +83,15 @@ public enum PathInRoot {
     }
 
     private static func makeMissing(_ path: String, root: borrowing OwnedFD, mode: UInt32) throws(SystemError) -> OwnedFD {
-        var done: [Substring] = []
+        var done = ""
         var rest = Array(components(path).reversed())
         var current = try open("/", root: root, flags: [.path, .directory])
         var links = 0
         while let next = rest.popLast() {
-            let reached = "/" + (done + [next]).joined(separator: "/")
+            let reached = done + "/" + next
             do {
                 current = try open(reached, root: root, flags: [.path, .directory])
-                done.append(next)
+                done = reached
                 continue
             } catch  where error.errno != .noSuchFileOrDirectory {
                 throw error
@@ -94,7 +100,7 @@ public enum PathInRoot {
             }
             do {
                 let raw = current.raw
-                try check("mkdirat", reached) { mkdirat(raw, String(next), mode) }
+                try check("mkdirat", reached) { mkdirat(raw, next, mode) }
                 rest.append(next)
             } catch  where error.errno == .fileExists {
                 // Somebody else made it just now, or it is a link to nowhere, whose target is made instead.
@@ -102,12 +108,12 @@ public enum PathInRoot {
                 guard links <= 40 else {
                     throw SystemError(errno: .tooManySymbolicLinkLevels, call: "mkdirat", subject: reached)
                 }
-                guard let target = try linkTarget(of: String(next), in: current) else {
+                guard let target = try linkTarget(of: next, in: current) else {
                     rest.append(next)
                     continue
                 }
                 if target.hasPrefix("/") {
-                    done = []
+                    done = ""
                     current = try open("/", root: root, flags: [.path, .directory])
                 }
                 rest += components(target).reversed()
@@ -128,7 +134,24 @@ public enum PathInRoot {
         }
     }
 
-    private static func components(_ path: String) -> [Substring] {
-        path.split(separator: "/").filter { $0 != "." }
+    private static func components(_ path: String) -> [String] {
+        pathComponents(path).filter { $0 != "." }
     }
+}
+
+/// What lies between the slashes of a path, without what is empty.
+func pathComponents(_ path: String) -> [String] {
+    pieces(of: Array(path.utf8), at: UInt8(ascii: "/"))
+}
+
+/// What lies between separators, without what is empty. A start of a container asks often, and for `split` Swift first puts
+/// together several types.
+public func pieces(of bytes: [UInt8], at separator: UInt8) -> [String] {
+    var pieces: [String] = []
+    var start = 0
+    for end in 0...bytes.count where end == bytes.count || bytes[end] == separator {
+        if end > start { pieces.append(String(decoding: bytes[start..<end], as: UTF8.self)) }
+        start = end + 1
+    }
+    return pieces
 }

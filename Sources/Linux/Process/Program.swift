@@ -7,11 +7,17 @@ public struct ProgramFile: Sendable, Equatable {
     let device: UInt64
     let inode: UInt64
 
-    /// Needs the host's procfs.
+    /// As `status()`.
     public static func current() throws(SystemError) -> ProgramFile {
-        let file = try OwnedFD.open("/proc/self/exe", .path)
-        let status = try fstat(file)
+        let status = try status()
         return ProgramFile(device: status.device, inode: status.inode)
+    }
+
+    /// Of the file as it was at the first call, which needs the host's procfs.
+    public static func status() throws(SystemError) -> FileMetadata { try known.get() }
+
+    private static let known = Result<FileMetadata, SystemError> { () throws(SystemError) in
+        try fstat(try OwnedFD.open("/proc/self/exe", .path))
     }
 
     /// Whether a path leads to this very file.
@@ -96,7 +102,7 @@ extension ProgramFile {
 
     /// Executed by descriptor, the process would be listed under the descriptor's number. Kept at most 15 bytes.
     private static func keepName(_ arguments: [String]) throws(SystemError) {
-        let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+        let name = arguments.first.flatMap { pathComponents($0).last } ?? ""
         try check("prctl PR_SET_NAME") { name.withCString { clinux_prctl(PR_SET_NAME, UInt(bitPattern: $0), 0) } }
     }
 }

@@ -32,7 +32,7 @@ struct ContainerGroup {
             return .none
         case .systemd: return try makeScope(path, id: id, resources, spec.annotations, root)
         case .cgroupfs:
-            if path.split(separator: ":", omittingEmptySubsequences: false).count == 3 {
+            if path.utf8.count(where: { $0 == UInt8(ascii: ":") }) == 2 {
                 throw RuntimeError("cgroupsPath \(path) is one of systemd, which needs --systemd-cgroup")
             }
             let cgroup = try orNone(resources, root) { () throws(SystemError) in

@@ -62,9 +62,11 @@ struct ContainerCreation {
         options.filter = filter
         var launched = try launchContainer(spec, options)
         do {
+            // While the process is at work.
+            let state = try state(pid: launched.pid, created: created)
             try launched.waitUntilReady()
             try group.hold(launched.pid)
-            try root.save(try state(pid: launched.pid, created: created))
+            try root.save(state)
             try request.deliver(&launched, as: "standard")
         } catch {
             launched.abandon()

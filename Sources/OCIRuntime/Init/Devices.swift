@@ -14,20 +14,27 @@ struct DeviceNode {
 
     /// Those that every container has, and those of the configuration, which win.
     static func all(for spec: RuntimeSpec) -> [DeviceNode] {
-        let configured = spec.linux.devices.map {
-            DeviceNode(
-                path: $0.path, type: $0.type, major: UInt32(truncatingIfNeeded: $0.major),
-                minor: UInt32(truncatingIfNeeded: $0.minor), mode: $0.fileMode.map { $0 & 0o7777 } ?? 0o666,
-                uid: $0.uid ?? 0, gid: $0.gid ?? 0)
+        var nodes = usual
+        for device in spec.linux.devices { nodes.removeAll { $0.path == device.path } }
+        for device in spec.linux.devices {
+            nodes.append(
+                DeviceNode(
+                    path: device.path, type: device.type, major: UInt32(truncatingIfNeeded: device.major),
+                    minor: UInt32(truncatingIfNeeded: device.minor), mode: device.fileMode.map { $0 & 0o7777 } ?? 0o666,
+                    uid: device.uid ?? 0, gid: device.gid ?? 0))
         }
-        let usual = Self.usual.filter { one in !configured.contains { $0.path == one.path } }
-        return usual + configured
+        return nodes
     }
 
-    private static let usual = [
-        ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0),
-    ].map {
-        DeviceNode(path: "/dev/\($0.0)", type: "c", major: $0.1, minor: $0.2, mode: 0o666, uid: 0, gid: 0)
+    private static var usual: [DeviceNode] {
+        [
+            everybodys("/dev/null", 1, 3), everybodys("/dev/zero", 1, 5), everybodys("/dev/full", 1, 7),
+            everybodys("/dev/random", 1, 8), everybodys("/dev/urandom", 1, 9), everybodys("/dev/tty", 5, 0),
+        ]
+    }
+
+    private static func everybodys(_ path: String, _ major: UInt32, _ minor: UInt32) -> DeviceNode {
+        DeviceNode(path: path, type: "c", major: major, minor: minor, mode: 0o666, uid: 0, gid: 0)
     }
 
     /// The device of the host by the same path, to be bound. It has to be the one that is meant.
@@ -63,8 +70,8 @@ struct DeviceNode {
         default: throw LaunchError(message: "\(type) is not a valid device type for device \(path)")
         }
         if uid != 0 || gid != 0 { try fchownat(parent, name, uid: uid, gid: gid) }
-        // After a change of owner, which clears bits of the mode.
-        try fchmodat(parent, name, mode: mode)
+        // The umask may have taken bits of the mode, and a change of owner clears some.
+        if try fstatat(parent, name).permissions != mode { try fchmodat(parent, name, mode: mode) }
     }
 
     private func matches(_ file: FileMetadata) -> Bool {
@@ -82,15 +89,16 @@ struct DeviceNode {
 enum DeviceLinks {
     static func make(in root: borrowing OwnedFD) throws {
         let directory = try PathInRoot.makeDirectories("/dev", root: root)
-        let links = [
-            ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
-            ("stderr", "/proc/self/fd/2"), ("core", "/proc/kcore"),
-        ]
-        for (name, target) in links {
-            let name = try FileName(name)
-            if try fstatatIfExists(directory, name) == nil { try symlinkat(Array(target.utf8), directory, name) }
-        }
+        try link("fd", to: "/proc/self/fd", in: directory)
+        try link("stdin", to: "/proc/self/fd/0", in: directory)
+        try link("stdout", to: "/proc/self/fd/1", in: directory)
+        try link("stderr", to: "/proc/self/fd/2", in: directory)
+        try link("core", to: "/proc/kcore", in: directory)
         if try fstatatIfExists(directory, "ptmx") != nil { try unlinkat(directory, "ptmx") }
         try symlinkat(Array("pts/ptmx".utf8), directory, "ptmx")
+    }
+
+    private static func link(_ name: FileName, to target: String, in directory: borrowing OwnedFD) throws {
+        if try fstatatIfExists(directory, name) == nil { try symlinkat(Array(target.utf8), directory, name) }
     }
 }

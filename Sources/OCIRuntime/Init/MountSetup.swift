@@ -56,7 +56,7 @@ struct MountSetup {
         data += options.switches
         let attributes = options.set.union(options.recursiveSet)
         // A file system on a device has to know that nothing may be written there.
-        if attributes.contains(.readOnly), !Self.isVirtual.contains(type) { data.append("ro") }
+        if attributes.contains(.readOnly), !Self.isVirtual(type) { data.append("ro") }
         if let label = label(for: type) { data.append("context=\(label)") }
         // What is copied in has to be written before the mount is closed to that.
         let isCopied = options.copiesUp
@@ -73,7 +73,12 @@ struct MountSetup {
         }
     }
 
-    private static let isVirtual: Set<String> = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"]
+    private static func isVirtual(_ type: String) -> Bool {
+        switch type {
+        case "proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2": true
+        default: false
+        }
+    }
 
     /// File systems of the kernel have labels of their own.
     private func label(for type: String) -> String? {

@@ -51,14 +51,3 @@ enum MountTarget {
         LaunchError(message: "filesystem at \"\(path)\" must be mounted on ordinary directory")
     }
 }
-
-extension PathInRoot {
-    /// The directory part and the last component.
-    static func splitting(_ path: String) throws(SystemError) -> (directory: String, name: String) {
-        let parts = path.split(separator: "/").filter { $0 != "." }
-        guard let name = parts.last, name != ".." else {
-            throw SystemError(errno: .invalidArgument, call: "path", subject: path)
-        }
-        return ("/" + parts.dropLast().joined(separator: "/"), String(name))
-    }
-}

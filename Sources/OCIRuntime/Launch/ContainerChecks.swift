@@ -25,10 +25,13 @@ struct ContainerChecks {
 
     /// `1.x.y`, perhaps with an addition such as `-dev`, up to the version that this program knows.
     private func checkVersion() throws(LaunchError) {
-        let version = spec.ociVersion.prefix { $0 != "-" && $0 != "+" }
-        let parts = version.split(separator: ".", omittingEmptySubsequences: false).map { UInt32($0) }
-        let known = RuntimeSpec.newestVersion.split(separator: ".").compactMap { UInt32($0) }
-        guard parts.count == 3, let major = parts[0], let minor = parts[1], parts[2] != nil else {
+        let dot = UInt8(ascii: ".")
+        let version = Array(spec.ociVersion.utf8.prefix { $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: "+") })
+        let parts = pieces(of: version, at: dot)
+        let known = pieces(of: Array(RuntimeSpec.newestVersion.utf8), at: dot).compactMap { UInt32($0) }
+        guard version.count(where: { $0 == dot }) == 2, parts.count == 3, let major = UInt32(parts[0]), let minor = UInt32(parts[1]),
+            UInt32(parts[2]) != nil
+        else {
             throw refusal("ociVersion \"\(spec.ociVersion)\" is not a version")
         }
         guard major == known[0], minor <= known[1] else {

@@ -52,7 +52,7 @@ struct SeccompCache: Sendable {
         guard reader.take(Self.magic), let sum = reader.word(), sum == Self.sum(reader.rest), reader.take(program),
             let flags = reader.word(), let count = reader.word(), count <= 4096
         else { return nil }
-        guard let instructions = reader.words(Int(count)), reader.rest.elementsEqual(text) else { return nil }
+        guard let instructions = reader.words(Int(count)), areEqual(reader.rest, text) else { return nil }
         return SeccompFilter(
             program: SeccompProgram(instructions: instructions), flags: .init(rawValue: UInt32(truncatingIfNeeded: flags)))
     }
@@ -88,7 +88,7 @@ struct SeccompCache: Sendable {
     }
 
     private static func programFile() throws -> [UInt8] {
-        let status = try fstat(try OwnedFD.open("/proc/self/exe", .path))
+        let status = try ProgramFile.status()
         let words = [
             status.device, status.inode, UInt64(bitPattern: status.size), UInt64(bitPattern: status.modified.seconds),
             UInt64(bitPattern: status.modified.nanoseconds),
@@ -96,11 +96,28 @@ struct SeccompCache: Sendable {
         return words.flatMap(bytes)
     }
 
-    private static func name(_ text: ArraySlice<UInt8>) -> String { String(sum(text), radix: 16) }
+    private static func name(_ text: ArraySlice<UInt8>) -> String { hexadecimal(sum(text)) }
 
-    /// FNV-1a of 64 bits. Against damage and for names; against malice there is the owner of the files.
+    /// After FNV-1a of 64 bits, eight bytes at a time. Against damage and for names; against malice there is the owner of the files.
     private static func sum(_ bytes: ArraySlice<UInt8>) -> UInt64 {
-        bytes.withUnsafeBufferPointer { $0.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 } }
+        bytes.withUnsafeBytes { bytes in
+            var sum: UInt64 = 0xcbf2_9ce4_8422_2325
+            func take(_ word: UInt64) {
+                sum = (sum ^ word) &* 0x100_0000_01b3
+                // The product carries upwards only.
+                sum ^= sum >> 32
+            }
+            var place = 0
+            while place + 8 <= bytes.count {
+                take(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)))
+                place += 8
+            }
+            while place < bytes.count {
+                take(UInt64(bytes[place]))
+                place += 1
+            }
+            return sum
+        }
     }
 
     private static func bytes(_ word: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
