@@ -8,7 +8,7 @@ PROGRAMS  = skiff skiffd skiff-runtime
 
 BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libisal-dev libzstd-dev pkg-config binutils
 DEMO_PACKAGES  = $(BUILD_PACKAGES) debootstrap curl
-TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static docker-compose groff-base iproute2 iptables nftables python3 python3-venv python3-pip e2fsprogs runc strace uidmap \
+TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static docker-compose groff-base iproute2 iptables nftables python3 python3-venv python3-pip e2fsprogs runc criu strace uidmap \
                  skopeo podman umoci docker-registry openssl apache2-utils
 VM_PACKAGES    = qemu-system-x86 cpio debootstrap busybox-static e2fsprogs
 CALLER_PACKAGES = docker.io containerd podman conmon

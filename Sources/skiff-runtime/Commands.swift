@@ -6,7 +6,8 @@ import SystemPackage
 /// The commands of the program.
 enum Commands {
     static let all: [Command] = [
-        create, delete, events, exec, features, kill, list, pause, processes, resume, run, spec, start, state, update,
+        checkpoint, create, delete, events, exec, features, kill, list, pause, processes, restore, resume, run, spec, start, state,
+        update,
     ]
 
     static let creation: [Command.Option] = [
@@ -131,14 +132,6 @@ enum Commands {
 
     /// The bundle as an absolute path; the program goes there, as everything in it may be relative.
     static func bundle(_ options: Options) throws -> FilePath {
-        let path = FilePath(options["bundle"] ?? ".")
-        let directory: OwnedFD
-        do {
-            directory = try OwnedFD.open(path, [.path, .directory])
-        } catch {
-            throw RuntimeError("chdir \(path): \(error.errno.goText)")
-        }
-        try Identity.changeDirectory(directory)
-        return FilePath(try Identity.workingDirectory())
+        try RuntimeRoot.enter(FilePath(options["bundle"] ?? "."))
     }
 }

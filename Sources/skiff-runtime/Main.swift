@@ -36,7 +36,7 @@ enum Main {
         .init("systemd-cgroup", "let systemd look after the cgroups"),
         .init("cgroup-manager", value: "NAME", "cgroupfs, systemd or disabled"),
         .init("rootless", value: "true|false|auto", "do without cgroups that may not be made"),
-        .init("criu", value: "PATH", "ignored, as by runc"),
+        .init("criu", value: "PATH", "CRIU for checkpoint and restore (default: the one in $PATH)"),
         .init("version", "v", "V", "print the version"),
         .init("help", "h", "show help"),
     ]
@@ -60,9 +60,6 @@ enum Main {
         let log = ErrorLog(
             path: options["log"], isJSON: options["log-format"] == "json",
             tellsAll: options.has("debug") || options["log-level"] == "debug")
-        if ["checkpoint", "restore"].contains(name) {
-            return fail("", RuntimeError("\(name) is not available in this version"), log)
-        }
         guard let command = Commands.all.first(where: { $0.name == name }) else {
             return fail("", RuntimeError("No help topic for '\(name)'", exitCode: 3), log)
         }
@@ -103,7 +100,7 @@ enum Main {
         let path = FilePath(options["root"] ?? usual)
         // Commands go into the bundle, so a relative path has to be read before.
         let absolute = path.isAbsolute ? path : FilePath(try Identity.workingDirectory()).pushing(path)
-        return RuntimeRoot(absolute, driver: driver, isRootless: isRootless)
+        return RuntimeRoot(absolute, driver: driver, isRootless: isRootless, criu: options["criu"])
     }
 
     /// Before anything of a container runs: it must not be able to change the program that started it.

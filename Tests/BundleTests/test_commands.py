@@ -341,7 +341,70 @@ def test_a_container_without_a_cgroup_where_that_was_asked_for(bundle):
 
 
 @pytest.mark.ours
-@pytest.mark.parametrize("command", ["checkpoint", "restore"])
-def test_what_is_not_available_says_so(bundle, command):
-    done = bundle.call(command, bundle.id)
-    assert done.code == 1 and done.error == f"{command} is not available in this version\n"
+def test_without_criu_that_is_said(bundle):
+    bundle.start_sleeping()
+    for words in (["checkpoint", bundle.id], ["restore", "--image-path", ".", "other"]):
+        done = bundle.call(*words, env={"PATH": "/nowhere"})
+        assert (done.code, done.error) == (
+            1, "criu is not installed: checkpoint and restore need it (Debian has it in the package criu)\n"), done
+    bundle.global_options = ["--criu", "/nowhere/criu"]
+    assert "criu is not at /nowhere/criu: no such file" in bundle.call("checkpoint", bundle.id).error
+    assert bundle.status() == "running" and not (bundle.directory / "checkpoint").exists()
+
+
+@pytest.mark.ours
+def test_what_a_checkpoint_refuses(bundle):
+    bundle.global_options = ["--criu", "/bin/true"]
+    spec = bundle.spec("sleep", "600")
+    bundle.create(spec)
+    refused = lambda *words: (lambda done: done.code == 1 and done.error.strip())(bundle.call(*words))
+    assert refused("checkpoint", bundle.id) == "Container cannot be checkpointed in created state"
+    assert bundle.quiet("start", bundle.id).code == 0
+    images = bundle.directory / "images"
+    images.mkdir(mode=0o700)
+    dump = lambda *words: refused("checkpoint", "--image-path", images, *words, bundle.id)
+    assert dump("--empty-ns", "ipc") == 'namespace "ipc" is not supported'
+    assert dump("--manage-cgroups-mode", "hard") == "Invalid manage-cgroups-mode value"
+    assert dump("--page-server", "host") == "Use --page-server ADDRESS:PORT to specify page server"
+    assert dump("--page-server", "host:0") == "Invalid port number"
+    assert dump("--parent-path", "/x") == "--parent-path must be relative"
+    assert dump("--parent-path", "x") == "invalid --parent-path: x: no such file or directory"
+    assert dump("--lazy-pages", "--status-fd", "77") == "invalid --status-fd argument 77: bad file descriptor"
+    assert dump("--lazy-pages", "--status-fd", "0") == "invalid --status-fd argument 0: not writable"
+    assert dump("--status-fd", "1") == "--status-fd needs --lazy-pages"
+    # Images are as good as the rights that they hold.
+    victim = bundle.directory / "victim"
+    victim.write_text("as it was")
+    for name in ("pages-1.img", "descriptors.json", "dump.log"):
+        (images / name).symlink_to(victim)
+        assert "is a symbolic link" in dump()
+        (images / name).unlink()
+    images.chmod(0o777)
+    assert dump() == f"invalid image path {images}: others than its owner may write there"
+    images.chmod(0o700)
+    os.chown(images, 1000, 1000)
+    assert f"invalid image path {images}: it belongs to user 1000" in dump()
+    os.chown(images, 0, 0)
+    (bundle.directory / "work").mkdir(mode=0o700)
+    (bundle.directory / "work/dump.log").symlink_to(victim)
+    # This is a program that ends without a word.
+    assert dump("--work-path", bundle.directory / "work") == "criu failed: type VERSION: it has ended"
+    assert victim.read_text() == "as it was" and bundle.status() == "running"
+    assert json.loads((images / "descriptors.json").read_text())[0]
+
+
+@pytest.mark.ours
+def test_what_a_restore_refuses_leaves_nothing(bundle):
+    bundle.global_options = ["--criu", "/bin/true"]
+    bundle.write(bundle.spec("true"))
+    images = bundle.directory / "images"
+    refused = lambda *words: (lambda done: done.code == 1 and done.error.strip())(
+        bundle.call("restore", "--image-path", images, *words, bundle.id))
+    assert refused() == f"invalid image path {images}: no such file or directory"
+    images.mkdir(mode=0o700)
+    assert "descriptors.json: openat" in refused()
+    (images / "descriptors.json").write_text('["/dev/null"]')
+    assert refused("--no-pivot") == "--no-pivot: criu always changes the root with pivot_root"
+    assert refused("--lsm-profile", "x") == "invalid --lsm-profile x: it is apparmor:NAME or selinux:LABEL"
+    assert refused() == "criu failed: type VERSION: it has ended"
+    assert bundle.left_behind() == []

@@ -116,9 +116,14 @@ public struct RuntimeRoot: Sendable {
     let driver: CgroupDriver
     /// Whether the caller lacks the rights of root, so that a group that cannot be had is done without.
     let isRootless: Bool
+    /// CRIU's program; the one on the PATH where there is none.
+    let criu: String?
 
-    public init(_ path: FilePath, driver: CgroupDriver = .cgroupfs, isRootless: Bool = CurrentProcess.effectiveUserID != 0) {
+    public init(
+        _ path: FilePath, driver: CgroupDriver = .cgroupfs, isRootless: Bool = CurrentProcess.effectiveUserID != 0, criu: String? = nil
+    ) {
         self.path = path
+        self.criu = criu
         self.driver = driver
         self.isRootless = isRootless
     }

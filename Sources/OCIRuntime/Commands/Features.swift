@@ -56,7 +56,7 @@ public func runtimeFeatures(version: String) -> JSONValue {
         "annotations": .object([
             ("io.github.skiff.version", .string(version)),
             // Tells containerd and CRI-O that they may offer it.
-            ("org.opencontainers.runc.checkpoint.enabled", "false"),
+            ("org.opencontainers.runc.checkpoint.enabled", "true"),
         ]),
         "potentiallyUnsafeConfigAnnotations": ["org.systemd.property."],
     ]

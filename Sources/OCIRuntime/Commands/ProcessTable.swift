@@ -33,9 +33,11 @@ extension RuntimeRoot {
         return String(decoding: try output.readAll(limit: 64 << 20), as: UTF8.self)
     }
 
+    static var usualPath: Substring { "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" }
+
     /// A program of the host by its name.
     static func find(_ name: String) throws -> FilePath {
-        let path = CurrentProcess.environment.first { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? "/usr/sbin:/usr/bin:/sbin:/bin"
+        let path = CurrentProcess.environment.first { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? usualPath
         for directory in path.split(separator: ":") where executionObstacle("\(directory)/\(name)") == nil {
             return FilePath("\(directory)/\(name)")
         }

@@ -23,10 +23,11 @@ public struct Launched: ~Copyable, Sendable {
     private let channel: Channel
     private var released = false
 
-    init(pid: Int32, pidfd: consuming OwnedFD, channel: consuming Channel) {
+    init(pid: Int32, pidfd: consuming OwnedFD, channel: consuming Channel, terminal: consuming OwnedFD? = nil) {
         self.pid = pid
         self.pidfd = pidfd
         self.channel = channel
+        self.terminal = terminal
     }
 
     public enum Status: Sendable, Equatable {

@@ -1,0 +1,125 @@
+import Linux
+import OCI
+import SystemPackage
+
+/// The directory with CRIU's images, and the one for its log, which may be the same.
+///
+/// Images hold the memory of processes, and what rights they have. So both directories have to belong to the caller or to
+/// root and to be closed to writers; then what is looked at here cannot be exchanged before CRIU comes to it. Links, which
+/// an archive may have brought, are refused among the images, and files that are written anew are removed before.
+final class ImageDirectory {
+    private(set) var images: OwnedFD
+    private(set) var work: OwnedFD
+    private let log: FileName
+    private let logPath: FilePath
+
+    private static let descriptorsName: FileName = "descriptors.json"
+
+    /// Of a dump, which makes the directories where they are missing, or of a restore.
+    init(_ request: CheckpointRequest, isDump: Bool) throws {
+        let path = FilePath(request.imagePath)
+        images = try Self.open(path, "image path", makes: isDump)
+        work = try request.workPath.map { try Self.open(FilePath($0), "work path", makes: true) } ?? images.duplicate()
+        log = isDump ? "dump.log" : "restore.log"
+        logPath = try realPath(of: work).appending(log.description)
+        try checkImages()
+        if let parent = request.parentPath { try checkParent(parent) }
+        for name in [log, isDump ? "stats-dump" : "stats-restore"] { try Self.removeFile(work, name) }
+    }
+
+    private static func open(_ path: FilePath, _ what: String, makes: Bool) throws -> OwnedFD {
+        func refusal(_ reason: String) -> RuntimeError { RuntimeError("invalid \(what) \(path): \(reason)") }
+        let directory: OwnedFD
+        do {
+            if makes { try makeDirectories(path) }
+            directory = try OwnedFD.open(path, [.readOnly, .directory])
+        } catch {
+            throw refusal(error.errno.goText)
+        }
+        let status = try fstat(directory)
+        guard status.uid == CurrentProcess.effectiveUserID || status.uid == 0 else {
+            throw refusal("it belongs to user \(status.uid), who could change what is restored")
+        }
+        guard status.permissions & 0o022 == 0 else { throw refusal("others than its owner may write there") }
+        return directory
+    }
+
+    /// The same directories in another mount namespace: CRIU mounts below its work directory, which has to be in its own.
+    func reopen() throws {
+        images = try Self.reopen(images)
+        work = try Self.reopen(work)
+    }
+
+    private static func reopen(_ directory: borrowing OwnedFD) throws -> OwnedFD {
+        let path = try realPath(of: directory)
+        let opened = try OwnedFD.open(path, [.readOnly, .directory, .noFollow])
+        let (wanted, found) = (try fstat(directory), try fstat(opened))
+        guard wanted.inode == found.inode, wanted.device == found.device else { throw RuntimeError("\(path) was exchanged") }
+        return opened
+    }
+
+    private func checkImages() throws {
+        for name in try namesInDirectory(images) {
+            guard let status = try fstatatIfExists(images, name) else { continue }
+            // CRIU's own link to the images of the dump before.
+            if status.kind == .symbolicLink, name == "parent" { continue }
+            guard status.kind != .symbolicLink else {
+                throw RuntimeError("\(try realPath(of: images).appending(name.description)) is a symbolic link, which no image is")
+            }
+        }
+    }
+
+    /// runc's rules: a path relative to the images, where there is a directory.
+    private func checkParent(_ parent: String) throws {
+        if parent.hasPrefix("/") { throw RuntimeError("--parent-path must be relative") }
+        do {
+            _ = try OwnedFD.open(parent, in: images, [.path, .directory])
+        } catch {
+            throw RuntimeError("invalid --parent-path: \(parent): \(error.errno.goText)")
+        }
+    }
+
+    private static func removeFile(_ directory: borrowing OwnedFD, _ name: FileName) throws {
+        if try fstatatIfExists(directory, name) != nil { try unlinkat(directory, name) }
+    }
+
+    /// Where the process's standard streams lead, by the names that CRIU has for them; runc's file and form.
+    func write(streams: [String]) throws {
+        try Self.removeFile(images, Self.descriptorsName)
+        let file = try openat(images, Self.descriptorsName, [.writeOnly, .create, .exclusive, .noFollow])
+        try file.writeAll(JSONValue.array(streams.map(JSONValue.string)).serialized())
+    }
+
+    func readStreams() throws -> [String] {
+        do {
+            let file = try openat(images, Self.descriptorsName, [.readOnly, .noFollow, .nonBlocking])
+            let streams = try JSONValue.parse(try file.readAll(limit: 65536)).array ?? []
+            return streams.prefix(3).map { $0.string ?? "" }
+        } catch {
+            throw RuntimeError("invalid image path \(try realPath(of: images)): descriptors.json: \(runtimeText(error))")
+        }
+    }
+
+    /// The failure with the last error of CRIU's log, and where that is. Without a log, with what CRIU said before.
+    func explain(_ failure: CRIUFailure, _ service: CRIUService) -> RuntimeError {
+        let (text, hasLog) = logTail().map { ($0, true) } ?? (service.firstErrors, false)
+        let reason = Self.lastError(text).map { ": \($0)" } ?? ""
+        return RuntimeError("\(failure)\(reason)\(hasLog ? " (log file: \(logPath))" : "")")
+    }
+
+    /// nil without a log.
+    private func logTail() -> [UInt8]? {
+        // Whatever cannot be read tells nothing.
+        guard let file = try? openat(work, log, [.readOnly, .noFollow, .nonBlocking]), let status = try? fstat(file) else { return nil }
+        return try? file.read(at: max(status.size - 65536, 0), count: 65536)
+    }
+
+    /// The last line with an error that says more than that it has failed.
+    static func lastError(_ log: [UInt8]) -> String? {
+        let lines = log.split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) }.filter { $0.contains("Error (") }
+        let empty = ["FAILED.", "exited, status=1", "failed with -1"]
+        let line = lines.last { line in !empty.contains { line.hasSuffix($0) } } ?? lines.last
+        // Without the time in front.
+        return line.map { String($0.drop { $0 != "E" }) }
+    }
+}
