@@ -92,19 +92,29 @@ def test_a_program_counts_on_after_a_restore(bundle, criu, is_ours):
     last = int(output.rest()[-1])
     output.close()
 
-    output = Output().give(bundle, "restore", "--detach", "--image-path", images, "--pid-file", pids, bundle.id)
+    # In the foreground, to the end.
+    output = Output()
+    restore = subprocess.Popen(bundle.command("restore", "--image-path", images, "--pid-file", pids, bundle.id), stdin=subprocess.DEVNULL,
+                               stdout=output.writer, stderr=output.writer, cwd=bundle.directory)
+    os.close(output.writer)
     assert first < int(output.line()) <= last + 1
     state = bundle.state()
     assert state["status"] == "running" and state["pid"] == int(pids.read_text())
     shown = bundle.shell("cat /dev/shm/file; hostname; id -u; head -c 1 /proc/kcore; touch /proc/sys/kernel/hostname 2>&1")
     assert shown.output.startswith("kept\nbundle\n0\ntouch: "), shown
     assert len(cgroups.processes(bundle.cgroup)) >= 1
-    bundle.kill_and_wait()
+    assert bundle.call("kill", bundle.id, "KILL").code == 0 and restore.wait(LIMIT) == 137
     output.rest()
     output.close()
-    assert bundle.call("delete", bundle.id).code == 0
     assert bundle.left_behind() == []
 
+    if is_ours:  # Images are data: rights come from the configuration.
+        spec["process"]["capabilities"] = {kind: ["CAP_KILL"] for kind in ("bounding", "effective", "permitted")}
+        bundle.write(spec)
+        done = bundle.quiet("restore", "--detach", "--image-path", images, bundle.id)
+        assert done.code == 1 and "the images do not fit the configuration: process " in done.error, done
+        reap(0)
+        assert bundle.left_behind() == []
     # Images that lack a part leave nothing, and the log tells why.
     (images / "pages-1.img").unlink()
     done = bundle.quiet("restore", "--detach", "--image-path", images, bundle.id)
@@ -163,4 +173,7 @@ def test_a_terminal_with_binds_is_restored_from_the_last_of_two_dumps(bundle, cr
     assert shown.output == "of the host\n" * 2 + "/dev/pts/0\n", shown
     # runc's root can be written after a restore.
     assert shown.error.count("Read-only file system") == 1 + is_ours, shown
+    bundle.kill_and_wait()
     os.close(after)
+    assert bundle.call("delete", bundle.id).code == 0
+    assert bundle.left_behind() == []

@@ -66,7 +66,8 @@ struct CheckpointTests {
             #expect(fields.number(34) == 5 && fields.number(38) == 0x4000_0000 && fields.text(14) == "../first")
             #expect(fields.message(11)?.text(1) == "::1" && fields.message(11)?.number(2) == 27)
             request.lsmProfile = "apparmor:x"
-            #expect(request.neededVersion == 31600)
+            #expect(request.neededVersion(RuntimeSpec()).number == 31600)
+            #expect(request.neededVersion(RuntimeSpec(process: .init(noNewPrivileges: true))).number == 31900)
             var restore = request.options(images, log: "restore.log")
             request.putRestoreOptions(&restore)
             let others = try #require(ProtobufFields(restore.bytes[...]))

@@ -128,12 +128,13 @@ final class CRIUService {
         return (fields, descriptor)
     }
 
-    /// An older CRIU would do without what it does not know, and not say so.
-    func check(version needed: Int) throws {
+    func check(version needed: (number: Int, reason: String)) throws {
         let answer = try ask(.version, staysOpen: true)
         let version = answer.message(10)
         let number = (version?.number(1) ?? 0) * 10000 + (version?.number(2) ?? 0) * 100 + (version?.number(4) ?? 0)
-        guard number >= needed else { throw RuntimeError("CRIU version \(number) must be \(needed) or higher") }
+        guard number >= needed.number else {
+            throw RuntimeError("CRIU version \(number) must be \(needed.number) or higher\(needed.reason)")
+        }
     }
 
     /// `criu_features`: 1 is the tracking of memory, 2 are lazy pages.

@@ -48,7 +48,7 @@ extension RuntimeRoot {
         }
         let service = try CRIUService(program)
         do {
-            try service.check(version: request.neededVersion)
+            try service.check(version: request.neededVersion(spec))
             if request.preDump { try service.check(feature: 1, "MemTrack") }
             if request.lazyPages { try service.check(feature: 2, "LazyPages") }
             let kind: CRIUService.Kind = request.preDump ? .preDump : .dump

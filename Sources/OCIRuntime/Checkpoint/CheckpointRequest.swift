@@ -1,4 +1,5 @@
 import Linux
+import OCI
 import SystemPackage
 
 /// What the commands `checkpoint` and `restore` are told, in runc's words. What only one of them takes is the other's default.
@@ -90,8 +91,11 @@ public struct CheckpointRequest: Sendable {
         if let lsmMountContext { options.put(63, lsmMountContext) }
     }
 
-    /// Since when CRIU knows all that is asked for; an older one would not say that it does not.
-    var neededVersion: Int { lsmProfile != nil || lsmMountContext != nil ? 31600 : 31500 }
+    /// Since when CRIU knows all that is asked for, and what would be lost with an older one, which does not say so.
+    func neededVersion(_ spec: RuntimeSpec) -> (number: Int, reason: String) {
+        if spec.process.noNewPrivileges { return (31900, " for noNewPrivileges") }
+        return lsmProfile != nil || lsmMountContext != nil ? (31600, " for --lsm-profile and --lsm-mount-context") : (31500, "")
+    }
 
     /// Whoever waits for the zero byte gets it, and the end of the file.
     func tellReady() throws {

@@ -114,12 +114,16 @@ final class ImageDirectory {
         return try? file.read(at: max(status.size - 65536, 0), count: 65536)
     }
 
-    /// The last line with an error that says more than that it has failed.
+    /// The last line with an error that says more than that it has failed, without the time in front.
     static func lastError(_ log: [UInt8]) -> String? {
-        let lines = log.split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) }.filter { $0.contains("Error (") }
+        let lines = log.split(separator: 0x0A).compactMap(errorPart)
         let empty = ["FAILED.", "exited, status=1", "failed with -1"]
-        let line = lines.last { line in !empty.contains { line.hasSuffix($0) } } ?? lines.last
-        // Without the time in front.
-        return line.map { String($0.drop { $0 != "E" }) }
+        return lines.last { line in !empty.contains { line.hasSuffix($0) } } ?? lines.last
+    }
+
+    /// `(00.123) Error (criu/net.c:1): text`. To look for a text in a text would cost a megabyte of the program.
+    private static func errorPart(_ line: ArraySlice<UInt8>) -> String? {
+        guard let start = line.firstIndex(of: UInt8(ascii: "E")), line[start...].starts(with: "Error (".utf8) else { return nil }
+        return String(decoding: line[start...], as: UTF8.self)
     }
 }

@@ -113,7 +113,7 @@ private struct ContainerRestore {
     }
 
     private func restore(_ service: CRIUService, _ request: ProtobufMessage) throws -> Launched {
-        try service.check(version: images.neededVersion)
+        try service.check(version: images.neededVersion(spec))
         if images.lazyPages { try service.check(feature: 2, "LazyPages") }
         var terminal: HeldFD?
         var restored: (pid: Int32, process: HeldFD)?
