@@ -14,17 +14,14 @@ extension RuntimeRoot {
             let process = try openProcess(state.pid)
             // Only now the pid cannot be given to another process any more.
             guard isProcessAlive(state.pid, startTime: state.startTime) else { throw RuntimeError("container not running") }
+            // Whoever stays with the container removes it as soon as it has ended.
+            let endsAlone = try signal != .kill || config(id).hasOwnPidNamespace
             try sendSignal(signal, to: process)
-            if signal == .kill { try killRest(state) }
+            // Without a pid namespace of its own a container's other processes outlive the first one.
+            if !endsAlone { try ContainerGroup(state).cgroup?.killAll() }
         } catch let error as SystemError where error.errno == .noSuchProcess {
             throw RuntimeError("container not running")
         }
-    }
-
-    /// Without a pid namespace of its own a container's other processes outlive the first one.
-    private func killRest(_ state: ContainerState) throws {
-        if try config(state.id).hasOwnPidNamespace { return }
-        try ContainerGroup(state).cgroup?.killAll()
     }
 
     /// `delete`: removes what is left of a container that has ended; with `force` it is killed first, and need not exist.
