@@ -363,6 +363,11 @@ def test_what_a_checkpoint_refuses(bundle):
     images = bundle.directory / "images"
     images.mkdir(mode=0o700)
     dump = lambda *words: refused("checkpoint", "--image-path", images, *words, bundle.id)
+    config = next(bundle.states.glob(f"{bundle.id}/config.json"))
+    text = config.read_text()
+    config.write_text(json.dumps(spec | {"linux": spec["linux"] | {"namespaces": spec["linux"]["namespaces"] + [{"type": "user"}]}}))
+    assert dump() == "a container with a user namespace cannot be checkpointed or restored"
+    config.write_text(text)
     assert dump("--empty-ns", "ipc") == 'namespace "ipc" is not supported'
     assert dump("--manage-cgroups-mode", "hard") == "Invalid manage-cgroups-mode value"
     assert dump("--page-server", "host") == "Use --page-server ADDRESS:PORT to specify page server"

@@ -103,7 +103,7 @@ struct CheckpointTests {
             .init(destination: "/data/x", type: "bind", source: "sub", options: ["remount", "bind"]),
         ]
         var options = ProtobufMessage()
-        ExternalMounts(spec: spec, separatesUsers: false).putSources(bundle: "/bundle", &options)
+        ExternalMounts(spec: spec).putSources(bundle: "/bundle", &options)
         var mount = ProtobufMessage()
         mount.put(1, "/data/x")
         mount.put(2, "/bundle/sub")

@@ -40,8 +40,7 @@ extension RuntimeRoot {
         if let directory = group?.freezerDirectory { options.put(44, directory.string) }
         try ExternalNamespaces(spec: spec).putPlaces(state.pid, &options)
         if !request.preDump {
-            let hasOwnUsers = spec.linux.namespaces.contains { $0.type == .user }
-            try ExternalMounts(spec: spec, separatesUsers: hasOwnUsers).putPlaces(state.pid, &options)
+            try ExternalMounts(spec: spec).putPlaces(state.pid, &options)
             let streams = try StandardStreams.names(of: state.pid)
             StandardStreams.putExternals(streams, &options)
             try images.write(streams: streams)

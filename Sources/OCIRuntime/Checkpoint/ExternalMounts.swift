@@ -6,15 +6,13 @@ import SystemPackage
 /// runc gives them; the configuration says what they are.
 struct ExternalMounts {
     let spec: RuntimeSpec
-    /// Nodes of devices are binds of the host's there.
-    let separatesUsers: Bool
 
     private static let nullName = "/dev/null"
 
     /// Of a dump: the places in the container of `pid`, with their names.
     func putPlaces(_ pid: Int32, _ options: inout ProtobufMessage) throws {
         let root = try OwnedFD.open(FilePath("/proc/\(pid)/root"), [.path, .directory])
-        for name in binds.map({ Self.name($0) }) + devices {
+        for name in binds.map({ Self.name($0) }) {
             Self.put(try Self.place(name, root) ?? name, name, &options)
         }
         for path in spec.linux.maskedPaths {
@@ -26,7 +24,6 @@ struct ExternalMounts {
     /// Of a restore: the names, with what is to be bound.
     func putSources(bundle: FilePath, _ options: inout ProtobufMessage) {
         for bind in binds { Self.put(Self.name(bind), bundle.pushing(FilePath(bind.source ?? "")).string, &options) }
-        for device in devices { Self.put(device, device, &options) }
         if !spec.linux.maskedPaths.isEmpty { Self.put(Self.nullName, Self.nullName, &options) }
     }
 
@@ -35,10 +32,6 @@ struct ExternalMounts {
             let options = MountOptions(mount.options, type: mount.type)
             return options.isBind && !options.isRemount
         }
-    }
-
-    private var devices: [String] {
-        separatesUsers ? DeviceNode.all(for: spec).filter { $0.type != "p" }.map(\.path) : []
     }
 
     private static func name(_ mount: RuntimeSpec.Mount) -> String {

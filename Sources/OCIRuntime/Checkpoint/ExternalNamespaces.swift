@@ -11,9 +11,12 @@ struct ExternalNamespaces {
         spec.linux.namespaces.compactMap { one in one.path.map { (one.type, $0) } }
     }
 
-    /// What CRIU cannot do, or only says it can.
+    /// What CRIU cannot do, or only says it can. In a user namespace it does not get at images that only root may read.
     func check() throws {
-        for (kind, path) in joined where [.mount, .user, .cgroup, .time].contains(kind) {
+        if spec.linux.namespaces.contains(where: { $0.type == .user }) {
+            throw RuntimeError("a container with a user namespace cannot be checkpointed or restored")
+        }
+        for (kind, path) in joined where [.mount, .cgroup, .time].contains(kind) {
             throw RuntimeError("a container that has joined the \(kind.rawValue) namespace \(path) cannot be checkpointed or restored")
         }
     }

@@ -94,7 +94,7 @@ private struct ContainerRestore {
             images.putRestoreOptions(&request)
             request.put(13, place.string)
             let joined = ExternalNamespaces(spec: spec).putInherited(first: Self.firstStream + 3, namespaces, &request)
-            ExternalMounts(spec: spec, separatesUsers: namespaces.separatesUsers).putSources(bundle: creation.bundle, &request)
+            ExternalMounts(spec: spec).putSources(bundle: creation.bundle, &request)
             StandardStreams.putInherited(try directory.readStreams(), first: Self.firstStream, &request)
             let passed = [0, 1, 2] + joined.map { $0.fd.raw }
             return (try CRIUService(program, input: images.shellJob ? 0 : nil, passed: passed), request)
