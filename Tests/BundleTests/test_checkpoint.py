@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import cgroups
-from bundle import LIMIT, reap
+from bundle import LIMIT, eventually, reap
 from test_commands import received
 
 COUNT = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done"
@@ -99,6 +99,7 @@ def test_a_program_counts_on_after_a_restore(bundle, criu, is_ours):
     os.close(output.writer)
     assert first < int(output.line()) <= last + 1
     state = bundle.state()
+    eventually(pids.exists)
     assert state["status"] == "running" and state["pid"] == int(pids.read_text())
     shown = bundle.shell("cat /dev/shm/file; hostname; id -u; head -c 1 /proc/kcore; touch /proc/sys/kernel/hostname 2>&1")
     assert shown.output.startswith("kept\nbundle\n0\ntouch: "), shown

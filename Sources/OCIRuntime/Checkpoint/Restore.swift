@@ -51,10 +51,9 @@ extension RuntimeRoot {
 }
 
 extension ContainerCreation {
-    /// What a container has that runs: a state, and whatever its caller has asked for.
+    /// What a container has that runs: its group to itself, and whatever its caller has asked for.
     fileprivate func finish(_ launched: inout Launched, _ request: ProcessRequest) throws {
         try group.hold(launched.pid)
-        try root.save(try state(pid: launched.pid, created: Timestamp.now().description))
         try request.deliver(&launched, as: "standard")
     }
 }
@@ -141,13 +140,15 @@ private struct ContainerRestore {
         }
     }
 
-    /// The last moment before the processes run. CRIU does not hear a refusal any more, so they are killed.
+    /// The last moment before the processes run, who may be asked for by then. CRIU does not hear a refusal any more, so they
+    /// are killed.
     private func checkRestored(_ pid: Int32, _ service: CRIUService) throws {
         let group = creation.group.cgroup
         do {
             guard pid > 0 else { throw RuntimeError("criu did not tell the restored process") }
             let others = try group?.processes().filter { $0 != pid && $0 != service.pid } ?? []
             try RestoreChecks(spec: spec, pid: pid, others: others).run()
+            try creation.root.save(try creation.state(pid: pid, created: Timestamp.now().description))
         } catch {
             // The first error is the one to tell. In a namespace of their own the others die with the first one.
             if pid > 0 { try? kill(pid, .kill) }
