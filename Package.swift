@@ -165,7 +165,7 @@ let package = Package(
         tests("OCITests", ["OCI"]),
         tests("ArchiveTests", ["Archive", "Linux", system]),
         tests("StoreTests", ["Blocking", "Store", "Linux", "OCI", system]),
-        tests("RegistryTests", ["Registry", "OCI", nioCore, nioPosix, nioHTTP1]),
+        tests("RegistryTests", ["Registry", "OCI", nioCore, nioPosix, nioHTTP1, system]),
         tests("ImagesTests", ["Images", "OCI"]),
         tests("ImagesRootTests", ["Blocking", "Images", "Archive", "Store", "Linux", "OCI", system]),
         tests("LinuxTests", ["Linux", "OCI", system]),

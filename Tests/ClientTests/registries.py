@@ -272,7 +272,7 @@ class FaultRegistry:
                 blob = re.fullmatch(r"(?:/storage|/v2/(.+)/blobs)/(sha256:[0-9a-f]{64})", self.path.split("?")[0])
                 if blob:
                     return self.send_blob(blob[2])
-                manifest = re.fullmatch(r"/v2/(.+)/manifests/(.+)", self.path)
+                manifest = re.fullmatch(r"/v2/(.+)/manifests/(.+)", self.path.split("?")[0])
                 if manifest:
                     found = registry.manifests.get((manifest[1], manifest[2]))
                     if not found:

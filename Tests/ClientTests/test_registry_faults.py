@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from registries import (
-    DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST, FaultRegistry, HandMadeImage, Plan, digest_of, make_layer,
+    DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST, FaultRegistry, HandMadeImage, Plan, digest_of, make_authority, make_layer,
 )
 from waiting import wait_for
 
@@ -345,6 +345,47 @@ def test_mirrors_are_asked_in_order_with_their_own_password(own_engine, faulty, 
     finally:
         mirror.stop()
         silent.stop()
+
+
+def test_hosts_toml_names_mirrors_in_their_order(own_engine, faulty, tmp_path):
+    """As containerd reads it, and without a restart: who gives tags, who gives content, whose certificate is believed."""
+    authority, certificate, key = make_authority(tmp_path)
+    content, tags, silent = FaultRegistry(tls=(certificate, key)), FaultRegistry(), FaultRegistry()
+    place = tmp_path / "certs" / faulty.host
+    place.mkdir(parents=True)
+    (place / "mirror.crt").write_text(authority.read_text())
+    hosts = place / "hosts.toml"
+    engine = own_engine(arguments=["--registry-certs", tmp_path / "certs", "--max-download-attempts", "2"], image=False)
+    try:
+        image = small_image(faulty)
+        image.put(content, "faults")
+        content.manifests.pop(("faults", "latest"))
+        tags.manifests.update(faulty.manifests)
+        hosts.write_text(
+            f'server = "http://{faulty.host}"\n[host."http://{silent.host}"]\n[host."https://{content.host}"]\ncapabilities = ["pull"]\nca = "mirror.crt"\n'
+            f'[host."https://{content.host}".header]\nx-key = "word"\n[host."http://{tags.host}"]\ncapabilities = ["resolve"]\n')
+        for cli in engine.commands.values():
+            cli("pull", f"{faulty.host}/faults")
+            assert silent.paths("/manifests/latest") and tags.paths("/manifests/latest") and not tags.paths("/blobs/")
+            assert content.paths("/blobs/") and not content.paths("/manifests/latest") and faulty.requests == []
+            assert all(headers.get("x-key") == "word" for _, _, headers in content.requests)
+            assert cli("image", "inspect", "-f", "{{.Id}}", f"{faulty.host}/faults").line == image.id
+            cli("rmi", f"{faulty.host}/faults")
+            for registry in (silent, tags, content):
+                registry.requests.clear()
+        # An authority that did not sign the mirror's certificate: the registry itself is asked.
+        other = tmp_path / "other"
+        other.mkdir()
+        (place / "mirror.crt").write_text(make_authority(other)[0].read_text())
+        engine.skiff("pull", f"{faulty.host}/faults")
+        assert faulty.paths("/blobs/") and not content.paths("/blobs/")
+        engine.skiff("rmi", f"{faulty.host}/faults")
+        hosts.write_text("server = 5\n")
+        refused = engine.docker("pull", f"{faulty.host}/faults", code=1).err
+        assert f"{hosts}: server is no string" in refused
+    finally:
+        for registry in (content, tags, silent):
+            registry.stop()
 
 
 def test_a_setting_that_is_not_known_is_refused(tmp_path):

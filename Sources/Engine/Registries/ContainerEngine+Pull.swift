@@ -1,3 +1,4 @@
+import Blocking
 import DockerAPI
 import Images
 import OCI
@@ -43,7 +44,8 @@ extension ContainerEngine {
     private func wanted(_ reference: Reference, _ credentials: RegistryCredentials) async throws -> [Reference] {
         guard reference.tag == nil, reference.digest == nil else { return [reference] }
         do {
-            let repository = try await context.registries.registry(of: reference, credentials).connect(for: .pull)
+            let source = try await blocking { [context] in try context.registries.registry(of: reference, credentials) }
+            let repository = try await source.connect(for: .pull)
             return try await repository.tags().map { try Reference("\(reference.name):\($0)") }
         } catch let error as RegistryError {
             throw Self.pullError(error, reference)

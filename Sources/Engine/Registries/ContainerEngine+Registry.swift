@@ -1,3 +1,4 @@
+import Blocking
 public import DockerAPI
 import OCI
 import Registry
@@ -49,7 +50,8 @@ extension ContainerEngine {
     private func fetchManifest(_ name: String, _ auth: RegistryAuth) async throws -> (manifest: FetchedManifest, RepositoryClient) {
         let reference = try Self.pullReference(name, tag: "").withDefaultTag()
         do {
-            let repository = try await context.registries.registry(of: reference, auth.credentials).connect(for: .pull)
+            let source = try await blocking { [context] in try context.registries.registry(of: reference, auth.credentials) }
+            let repository = try await source.connect(for: .pull)
             return (try await repository.manifest(ManifestName(reference)), repository)
         } catch let error as RegistryError {
             throw Self.pullError(error, reference)

@@ -30,23 +30,48 @@ extension ImageStore {
         progress: @escaping TransferProgress, found: @escaping @Sendable ([Digest]) -> Void = { _ in }
     ) async throws -> PulledImage {
         let reference = reference.withDefaultTag()
-        let sources = registries.sources(of: reference, credentials)
+        let all = try await blocking { try registries.sources(of: reference, credentials) }
+        let sources = all.filter(\.gives)
+        guard let last = sources.last else {
+            throw RegistryError(.refused, "no host may be asked for content of \(reference.domain), as its hosts.toml says")
+        }
+        // Who only gives content is not asked what a tag means.
+        let needsDigest = reference.digest == nil && sources.contains { !$0.resolves }
+        let digest = needsDigest ? try await resolve(reference, at: all.filter(\.resolves)) : nil
+        func pull(from source: RepositorySource) async throws -> PulledImage {
+            try await ImagePull(
+                images: self, reference: reference, digest: digest, repository: try await source.connect(for: .pull),
+                domain: source.isMirror ? "mirror:\(source.host)" : reference.domain, configuration: registries.configuration,
+                platform: platform, progress: progress, found: found
+            ).run()
+        }
         for source in sources.dropLast() {
             do {
-                let pull = ImagePull(
-                    images: self, reference: reference, repository: try await source.connect(for: .pull), domain: "mirror:\(source.host)",
-                    configuration: registries.configuration, platform: platform, progress: progress, found: found)
-                return try await pull.run()
+                return try await pull(from: source)
             } catch let error as RegistryError {
-                logger.warning(
-                    "mirror cannot be used, asking the next", metadata: ["mirror": "\(source.host)", "error": "\(error)"])
+                tellNext(after: source, error)
             }
         }
-        let registry = registries.registry(of: reference, credentials)
-        let pull = ImagePull(
-            images: self, reference: reference, repository: try await registry.connect(for: .pull), domain: reference.domain,
-            configuration: registries.configuration, platform: platform, progress: progress, found: found)
-        return try await pull.run()
+        return try await pull(from: last)
+    }
+
+    /// What a tag means, as the first says who answers.
+    private func resolve(_ reference: Reference, at sources: [RepositorySource]) async throws -> Digest {
+        var failure: any Error = RegistryError(
+            .refused, "no host may be asked for the tags of \(reference.domain), as its hosts.toml says")
+        for source in sources {
+            do {
+                return try await source.connect(for: .pull).manifest(ManifestName(reference)).digest
+            } catch let error as RegistryError {
+                failure = error
+                tellNext(after: source, error)
+            }
+        }
+        throw failure
+    }
+
+    private func tellNext(after source: RepositorySource, _ error: RegistryError) {
+        logger.warning("mirror cannot be used, asking the next", metadata: ["mirror": "\(source.host)", "error": "\(error)"])
     }
 
     /// Forgets what broken-off pulls have left for their continuation, except those that are under way.
@@ -63,6 +88,8 @@ extension ImageStore {
 private struct ImagePull: Sendable {
     let images: ImageStore
     let reference: Reference
+    /// What the tag means, if somebody else was asked.
+    let digest: Digest?
     let repository: RepositoryClient
     let domain: String
     let configuration: RegistryConfiguration
@@ -73,7 +100,7 @@ private struct ImagePull: Sendable {
     private static let configBytes = 8 << 20
 
     func run() async throws -> PulledImage {
-        let top = try await repository.manifest(ManifestName(reference))
+        let top = try await repository.manifest(digest.map { .digest($0) } ?? ManifestName(reference))
         let (fetched, manifest) = try await choose(top)
         guard MediaType.isConfig(manifest.config.mediaType) else {
             throw RegistryError(.unsupported, "unsupported media type: \(manifest.config.mediaType.prefix(200)) is no configuration of an image")

@@ -24,10 +24,11 @@ extension ImageStore {
             throw ImageError.invalid("cannot push a digest reference")
         }
         let image = try await blocking { try self.find("\(reference)").image }
-        let repository = try await registries.registry(of: reference, credentials).connect(for: .push)
+        let target = try await blocking { try registries.target(of: reference, credentials) }
+        let repository = try await target.connect(for: .push)
         let push = ImagePush(
-            images: self, image: image, reference: reference, tag: tag, repository: repository, configuration: registries.configuration,
-            progress: progress)
+            images: self, image: image, reference: reference, tag: tag, repository: repository,
+            domain: target.isMirror ? "mirror:\(target.host)" : reference.domain, configuration: registries.configuration, progress: progress)
         found(image.layers.reversed())
         return try await layers.holding(image.layers) { try await push.run() }
     }
@@ -46,6 +47,8 @@ private struct ImagePush: Sendable {
     let reference: Reference
     let tag: String
     let repository: RepositoryClient
+    /// Where the blobs are remembered to be.
+    let domain: String
     let configuration: RegistryConfiguration
     let progress: TransferProgress
 
@@ -71,7 +74,7 @@ private struct ImagePush: Sendable {
         try await blocking {
             try images.name(image.id, reference.with(digest))
             let here = ImageManifest(
-                bytes: manifest.bytes, mediaType: manifest.mediaType, domain: reference.domain, repository: repository.path)
+                bytes: manifest.bytes, mediaType: manifest.mediaType, domain: domain, repository: repository.path)
             try images.transfers.note(here, of: image.id)
         }
         return PushedImage(tag: tag, digest: digest, size: manifest.bytes.count)
@@ -87,7 +90,7 @@ private struct ImagePush: Sendable {
         for (blob, layer) in zip(manifest.layers, image.layers) where steps[layer] == nil {
             if try await repository.blobSize(blob.digest) != nil {
                 steps[layer] = .layerExists
-            } else if known.domain == reference.domain, known.repository != repository.path,
+            } else if known.domain == domain, known.repository != repository.path,
                 try await repository.mount(blob.digest, from: known.repository)
             {
                 steps[layer] = .mounted(from: known.repository)
@@ -107,7 +110,7 @@ private struct ImagePush: Sendable {
                     try await images.uploadSlots.take {
                         try await LayerPush(
                             layers: images.layers, transfers: images.transfers, layer: layer, repository: repository,
-                            domain: reference.domain, configuration: configuration, tell: { progress(layer, $0) }
+                            domain: domain, configuration: configuration, tell: { progress(layer, $0) }
                         ).run()
                     }
                 }
@@ -128,7 +131,7 @@ private struct ImagePush: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let bytes = Array(try encoder.encode(Manifest(mediaType: mediaType, config: config, layers: layers)))
-        return ImageManifest(bytes: bytes, mediaType: mediaType, domain: reference.domain, repository: repository.path)
+        return ImageManifest(bytes: bytes, mediaType: mediaType, domain: domain, repository: repository.path)
     }
 }
 

@@ -3,7 +3,7 @@ import NIOHTTP1
 extension RepositoryClient {
     /// Asks for `/v2/` and remembers what the registry wants to see. Whether the credentials do is not found out here.
     func ping(triesOnce: Bool = false) async throws {
-        var call = Call(method: .GET, address: WebAddress(origin: origin, path: "\(prefix)/v2/"))
+        var call = Call(method: .GET, address: WebAddress(origin: origin, path: "\(root)/"))
         call.isRepeatable = !triesOnce
         let answer = try await Exchange(transport: exchange.transport, authorizer: exchange.authorizer, scopes: [])
             .unauthorized(call)

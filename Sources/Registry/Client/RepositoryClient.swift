@@ -4,13 +4,19 @@ public import OCI
 public struct RepositoryClient: Sendable {
     /// Who answers: where credentials and connections belong to.
     public let origin: Origin
-    let prefix: String
+    /// `/v2`, mostly.
+    let root: String
     /// `library/debian`
     public let path: String
+    /// The domain for which a mirror is asked, who may be the mirror of several.
+    let namespace: String?
     let exchange: Exchange
 
     /// `/v2/<path>/<rest>`
-    func address(_ rest: String) -> WebAddress { WebAddress(origin: origin, path: "\(prefix)/v2/\(path)/\(rest)") }
+    func address(_ rest: String) -> WebAddress {
+        let address = WebAddress(origin: origin, path: "\(root)/\(path)/\(rest)")
+        return namespace.map { address.adding("ns", $0) } ?? address
+    }
 }
 
 /// What is asked for in a repository: a name that can be moved, or exact content.

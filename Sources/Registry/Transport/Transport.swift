@@ -8,25 +8,43 @@ import Synchronization
 /// Sends single requests: knows certificates, proxies and time limits, but neither credentials nor redirects.
 final class Transport: Sendable {
     let configuration: RegistryConfiguration
-    private let group: any EventLoopGroup
-    private let clients = Mutex<[ClientKey: HTTPClient]>([:])
+    private let connections: Connections
+    private let host: (settings: HostSettings, origin: Origin)?
     private let tls = Mutex<[Origin: TLSConfiguration]>([:])
 
     init(_ configuration: RegistryConfiguration, group: any EventLoopGroup) {
         self.configuration = configuration
-        self.group = group
+        connections = Connections(group)
+        host = nil
     }
+
+    private init(_ other: Transport, _ settings: HostSettings, _ origin: Origin) {
+        configuration = other.configuration
+        connections = other.connections
+        host = (settings, origin)
+    }
+
+    /// The same connections, with what the operator says about a host.
+    func with(_ settings: HostSettings, at origin: Origin) -> Transport { Transport(self, settings, origin) }
 
     /// What all requests of one client have in common.
     private struct ClientKey: Hashable {
         let proxy: ProxySettings.Proxy?
         /// The registry may be busy for long before it answers: it digests what was sent and puts it into its storage.
         let sends: Bool
+        let dialTimeout: Duration?
+    }
+
+    private final class Connections: Sendable {
+        let group: any EventLoopGroup
+        let clients = Mutex<[ClientKey: HTTPClient]>([:])
+
+        init(_ group: any EventLoopGroup) { self.group = group }
     }
 
     /// Closes all connections. To be called before the last owner lets go.
     func shutdown() async throws {
-        let all = clients.withLock { clients in
+        let all = connections.clients.withLock { clients in
             defer { clients = [:] }
             return Array(clients.values)
         }
@@ -42,8 +60,13 @@ final class Transport: Sendable {
         request.headers = headers
         request.headers.replaceOrAdd(name: "User-Agent", value: "docker/28.2.2 (skiff)")
         request.body = body
+        let host = host.flatMap { $0.origin == address.origin ? $0.settings : nil }
+        for header in host?.headers ?? [] where !headers.contains(name: header.name) {
+            request.headers.add(name: header.name, value: header.value)
+        }
         if address.origin.scheme == "https" { request.tlsConfiguration = try trust(address.origin) }
-        let key = ClientKey(proxy: configuration.proxies.proxy(for: address.origin), sends: method != .GET && method != .HEAD)
+        let key = ClientKey(
+            proxy: configuration.proxies.proxy(for: address.origin), sends: method != .GET && method != .HEAD, dialTimeout: host?.dialTimeout)
         do {
             return try await client(key).execute(request, deadline: .distantFuture)
         } catch {
@@ -110,8 +133,9 @@ final class Transport: Sendable {
     private func trust(_ origin: Origin) throws -> TLSConfiguration {
         if let known = tls.withLock({ $0[origin] }) { return known }
         let made: TLSConfiguration
+        let settings = host.flatMap { $0.origin == origin ? $0.settings : nil }
         do {
-            made = try Trust.configuration(for: origin, configuration)
+            made = try Trust.configuration(for: origin, configuration, settings)
         } catch let error as NIOSSLError {
             throw RegistryError(.refused, "cannot use the certificates for \(origin.authority): \(error)")
         }
@@ -120,9 +144,9 @@ final class Transport: Sendable {
     }
 
     private func client(_ key: ClientKey) -> HTTPClient {
-        clients.withLock { clients in
+        connections.clients.withLock { clients in
             if let client = clients[key] { return client }
-            let client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: settings(key))
+            let client = HTTPClient(eventLoopGroupProvider: .shared(connections.group), configuration: settings(key))
             clients[key] = client
             return client
         }
@@ -133,7 +157,8 @@ final class Transport: Sendable {
         let answer = key.sends ? max(stall, .minutes(10)) : stall
         var settings = HTTPClient.Configuration(
             redirectConfiguration: .disallow,
-            timeout: .init(connect: min(stall, .seconds(10)), read: answer, write: stall + stall), decompression: .disabled)
+            timeout: .init(connect: key.dialTimeout.map { TimeAmount($0) } ?? min(stall, .seconds(10)), read: answer, write: stall + stall),
+            decompression: .disabled)
         settings.httpVersion = .http1Only
         settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 32
         settings.connectionPool.retryConnectionEstablishment = false

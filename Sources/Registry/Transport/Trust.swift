@@ -9,16 +9,28 @@ enum Trust {
     ///
     /// A host without a trusted certificate is taken as it is when the operator has named it, or when it is this machine;
     /// but not if an authority was put into `certs.d` for it: then that is meant to count.
-    static func configuration(for origin: Origin, _ configuration: RegistryConfiguration) throws -> TLSConfiguration {
+    /// What `hosts.toml` says of the host comes in addition.
+    static func configuration(
+        for origin: Origin, _ configuration: RegistryConfiguration, _ host: HostSettings? = nil
+    ) throws -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
-        let files = try certificateFiles(origin, configuration.certificateDirectories)
-        tls.additionalTrustRoots = files.authorities.map { .file($0.string) }
+        var files = try certificateFiles(origin, configuration.certificateDirectories)
+        files.authorities += host?.authorities ?? []
+        if let stated = host?.certificates.first { files.certificate = (stated.chain, stated.key) }
+        // The library names no file.
+        for file in files.authorities where try lstatIfExists(file) == nil {
+            throw RegistryError(.refused, "the certificate \(file) for \(origin.authority) is not there")
+        }
+        // Not their names: connections and contexts are kept as long as the settings are the same.
+        tls.additionalTrustRoots = try files.authorities.map { .certificates(try NIOSSLCertificate.fromPEMFile($0.string)) }
         if let certificate = files.certificate {
             tls.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate.chain.string).map { .certificate($0) }
             tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: certificate.key.string, format: .pem))
         }
-        if files.authorities.isEmpty, configuration.isInsecure(origin) { tls.certificateVerification = .none }
+        if host?.skipsVerification ?? false || (files.authorities.isEmpty && configuration.isInsecure(origin)) {
+            tls.certificateVerification = .none
+        }
         return tls
     }
 

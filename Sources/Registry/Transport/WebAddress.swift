@@ -60,6 +60,12 @@ public struct WebAddress: Sendable, Hashable, CustomStringConvertible {
         self.init(origin: origin, path: path, query: query)
     }
 
+    /// Of the registry for the images of a domain. The host of Docker's own has another name than its images.
+    static func ofRegistry(_ domain: String) -> WebAddress {
+        let host = ["docker.io", "index.docker.io"].contains(domain) ? "registry-1.docker.io" : domain
+        return WebAddress("https://\(host)/") ?? WebAddress(origin: Origin(scheme: "https", host: host, port: 443), path: "/")
+    }
+
     /// The address that a `Location` header means when it comes with an answer from here.
     public func resolving(_ location: String) -> WebAddress? {
         if location.contains("://") { return WebAddress(location) }
