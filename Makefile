@@ -22,7 +22,7 @@ help:
 	@echo 'make          release build of skiff, skiffd and skiff-runtime into bin/'
 	@echo 'make demo     bootstrap a base image, build Examples/hello-app, serve it, show it, clean up'
 	@echo 'make test     every test: units, the real kernel, the real docker client'
-	@echo 'make test-long  the same, with races of a minute each and every failure of a start'
+	@echo 'make test-long  the same, with races of a minute each, every failure of a start, and fifty pulls killed'
 	@echo 'make bench    start times, images and networks beside those of docker, podman, runc and crun'
 	@echo 'make fuzz     feed the readers of config.json, netlink and DNS with what a fuzzer makes up (TIME=60 seconds)'
 	@echo 'make lint     formatting, and whether the documents name files that exist'

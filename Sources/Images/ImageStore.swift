@@ -19,6 +19,7 @@ public final class ImageStore: Sendable {
     let temporary: FilePath
     /// Halves of blobs that pulls go on with.
     let downloads: FilePath
+    let underWay = BlobsUnderWay()
     let transfers: TransferRecords
     /// By diff id: a layer comes once, however many ask for it.
     let fetches = SharedWork<Digest, TransferStep>()
@@ -47,7 +48,7 @@ public final class ImageStore: Sendable {
         downloadSlots = Slots(concurrentDownloads)
         uploadSlots = Slots(concurrentUploads)
         let transfers = transfers
-        let (temporary, records) = (temporary, records)
+        let (temporary, records, underWay) = (temporary, records, underWay)
         (blobs, layers) = try await blocking {
             try makeDirectories(temporary)
             try emptyDirectory(temporary, logger)
@@ -57,7 +58,7 @@ public final class ImageStore: Sendable {
             try sweepBlobs(blobs, records)
             try makeDirectories(downloads)
             // A day is long enough to come back to a pull that broke off.
-            try sweepDownloads(downloads, olderThan: 86_400, logger)
+            try sweepDownloads(downloads, olderThan: 86_400, except: underWay, logger)
             let yesterday = Timestamp(seconds: Timestamp.now().seconds - 86_400)
             try transfers.stopKeeping(before: yesterday)
             try layers.sweep()

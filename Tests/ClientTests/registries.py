@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import threading
@@ -47,8 +48,6 @@ class DebianRegistry:
         wait_for(self._listens, "the registry to listen")
 
     def _listens(self):
-        import socket
-
         assert self.process.poll() is None, (self.directory / "log").read_text()
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
@@ -209,19 +208,41 @@ class HandMadeImage:
 # -- a registry that can be told to misbehave
 
 
+class Sending:
+    """A run of bytes of a blob that goes, or went, over one connection."""
+
+    def __init__(self, digest, start, client_port):
+        self.digest = digest
+        self.start = start
+        self.sent = 0
+        self.client_port = client_port
+        self.is_over = False
+        # What the kernel threw away when the other side was killed, or the connection cut.
+        self.unread = 0
+
+    @property
+    def received(self):
+        """The bytes that the other side has read."""
+        return range(self.start, self.start + self.sent - self.unread)
+
+
 class FaultRegistry:
-    """Serves what is in its dictionaries, and counts what it sends. `fault(request)` may do something else first: it
-    answers True when it has dealt with the request."""
+    """Serves what is in its dictionaries, and counts what it sends, in all (`sent`) and run by run (`sendings`).
+    `fault(request)` may do something else first: it answers True when it has dealt with the request."""
 
     def __init__(self, tls=None):
         self.blobs = {}
         self.manifests = {}
         self.sent = {}
+        self.sendings = []
+        self.connections = set()
         self.requests = []
         self.fault = None
         self.ranges = True
         self.bytes_per_second = None
         self.lock = threading.Lock()
+        # Nothing is sent while somebody holds it.
+        self.gate = threading.Lock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         if tls:
@@ -243,10 +264,54 @@ class FaultRegistry:
     def paths(self, part=""):
         return [path for method, path, _ in self.requests if part in path]
 
+    def note_unread(self):
+        """Of what is under way now, the bytes that the kernel holds on both sides. For the holder of the gate, when the other
+        side has stopped and will not read them any more."""
+        queues = {}
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            ports = tuple(int(fields[side].split(":")[1], 16) for side in (1, 2))
+            queues[ports] = [int(number, 16) for number in fields[4].split(":")]
+        for sending in self.sendings:
+            if not sending.is_over:
+                port = sending.client_port
+                sending.unread = queues.get((port, self.port), (0, 0))[1] + queues.get((self.port, port), (0, 0))[0]
+
+    def cut(self):
+        """Ends all connections, as a link does that goes away."""
+        with self.gate:
+            for connection in list(self.connections):
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # It has gone by itself.
+
+    def fetched_again(self):
+        """For each run of bytes that the other side has read, how many of them it has read once more later."""
+        again = []
+        for index, sending in enumerate(self.sendings):
+            count, place = 0, sending.received.start
+            later = (other.received for other in self.sendings[index + 1:] if other.digest == sending.digest)
+            for other in sorted(later, key=lambda other: other.start):
+                place = max(place, other.start)
+                end = min(sending.received.stop, other.stop)
+                if place < end:
+                    count, place = count + end - place, end
+            again.append(count)
+        return again
+
     def _handler(registry):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             server_registry = registry
+
+            def setup(self):
+                super().setup()
+                registry.connections.add(self.request)
+
+            def finish(self):
+                registry.connections.discard(self.request)
+                super().finish()
 
             def log_message(self, *_):
                 pass
@@ -299,14 +364,22 @@ class FaultRegistry:
 
             def pour(self, digest, data, start, end, chunk=16 << 10):
                 """Sends and counts, at the speed of the link."""
-                while start < end:
-                    part = data[start:min(end, start + chunk)]
-                    self.wfile.write(part)
-                    start += len(part)
-                    with registry.lock:
-                        registry.sent[digest] = registry.sent.get(digest, 0) + len(part)
-                    if registry.bytes_per_second:
-                        time.sleep(len(part) / registry.bytes_per_second)
+                sending = Sending(digest, start, self.client_address[1])
+                with registry.lock:
+                    registry.sendings.append(sending)
+                try:
+                    while start < end:
+                        part = data[start:min(end, start + chunk)]
+                        with registry.gate:
+                            self.wfile.write(part)
+                            sending.sent += len(part)
+                        start += len(part)
+                        with registry.lock:
+                            registry.sent[digest] = registry.sent.get(digest, 0) + len(part)
+                        if registry.bytes_per_second:
+                            time.sleep(len(part) / registry.bytes_per_second)
+                finally:
+                    sending.is_over = True
 
             def reply(self, status, body, headers={}):
                 self.send_response(status)

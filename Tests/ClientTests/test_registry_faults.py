@@ -13,7 +13,6 @@ from registries import (
 )
 from waiting import wait_for
 
-BUFFER = 256 << 10
 SEED = 20
 
 
@@ -396,42 +395,7 @@ def test_a_setting_that_is_not_known_is_refused(tmp_path):
     assert run.returncode != 0 and "registry-mirror" in run.stderr
 
 
-# -- killed, and without room
-
-
-def test_pulls_go_on_at_the_byte_after_kill(own_engine, faulty):
-    """Killed at random moments again and again: nothing is fetched twice by more than what was in the buffers."""
-    engine = own_engine(image=False)
-    sizes = [3 << 20, 1 << 20, 5 << 20]
-    image = HandMadeImage([make_layer({f"file{index}": noise(size, seed=index)}) for index, size in enumerate(sizes)]).put(faulty, "faults")
-    total = sum(len(layer) for layer in image.layers)
-    chance = random.Random(SEED)
-    faulty.bytes_per_second = 1 << 20
-    kills = 0
-    while kills < 6:
-        start = sum(blob_sends(faulty, image))
-        if start >= total:
-            break
-        target = start + chance.randrange(100_000, 1 << 20)
-        pull = engine.skiff.start("pull", f"{faulty.host}/faults")
-        wait_for(lambda: sum(blob_sends(faulty, image)) >= target or pull.poll() is not None, "some bytes")
-        engine.kill()
-        pull.communicate(timeout=20)
-        kills += 1
-        engine.start()
-    assert kills >= 4
-    faulty.bytes_per_second = None
-    engine.skiff("pull", f"{faulty.host}/faults")
-    # A connection has its own buffers on both sides, which a kill throws away: ours is one, the rest is the kernel's.
-    received = sum(blob_sends(faulty, image))
-    print(f"{kills} kills: {received - total} bytes more than {total}")
-    assert received - total <= kills * 3 * (BUFFER + (2 << 20))
-    assert engine.skiff("image", "inspect", "-f", "{{.Id}}", f"{faulty.host}/faults").line == image.id
-    assert os.listdir(engine.data_root / "downloads") == []
-    saved = subprocess.run([*engine.skiff.argv, "save", f"{faulty.host}/faults"], env=engine.skiff.env, stdout=subprocess.DEVNULL)
-    assert saved.returncode == 0
-    engine.skiff("rmi", f"{faulty.host}/faults")
-    assert [entry for entry in os.listdir(engine.data_root / "layers") if entry != "empty"] == []
+# -- without room (for pulls that are killed see test_pull_endurance.py)
 
 
 @pytest.fixture

@@ -21,15 +21,18 @@ public struct ExtractionOptions: Sendable {
     public var makesDevices: Bool
     /// A directory that is there is not replaced by something else, nor something else by a directory.
     public var keepsKinds: Bool
+    /// All of it is going to be synced at the end: the disk begins with that at once, while the rest is unpacked.
+    public var startsWriting: Bool
 
     public init(
         whiteouts: Whiteouts = .asFiles, ownership: Ownership = .fromArchive, makesDevices: Bool = true,
-        keepsKinds: Bool = false
+        keepsKinds: Bool = false, startsWriting: Bool = false
     ) {
         self.whiteouts = whiteouts
         self.ownership = ownership
         self.makesDevices = makesDevices
         self.keepsKinds = keepsKinds
+        self.startsWriting = startsWriting
     }
 }
 
@@ -53,6 +56,9 @@ public final class Extraction {
 
     /// How much the files hold that were written.
     public private(set) var contentBytes: Int64 = 0
+
+    private static let writtenAtOnce: Int64 = 8 << 20
+    private static let worthWriting: Int64 = 128 << 10
 
     /// `root` may be a mere place (`O_PATH`).
     public init(
@@ -206,10 +212,17 @@ public final class Extraction {
             let isKept = reader.hasFrame && entry.size > 0
             let kept = isKept ? TarFrame.File(path: parentText + name.bytes, label: try fstat(file).inode) : nil
             var offset: Int64 = 0
+            var started: Int64 = 0
             try reader.forEachPiece(keptAs: kept) { piece in
                 try pwriteAll(file, piece, at: offset)
                 offset += Int64(piece.count)
+                if options.startsWriting, offset - started >= Self.writtenAtOnce {
+                    startWriting(file, from: started, length: offset - started)
+                    started = offset
+                }
             }
+            // Small files go together in the end: one after the other would cost more than it brings.
+            if options.startsWriting, offset - started >= Self.worthWriting { startWriting(file, from: started, length: 0) }
         }
         contentBytes += entry.size
         // The owner first: a change of it takes setuid bits and capabilities away.

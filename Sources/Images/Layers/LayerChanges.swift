@@ -15,10 +15,11 @@ extension LayerStore {
     }
 
     /// Makes a finished place a layer, whose files are on disk before anything says that it exists. If the layer exists
-    /// already, the place is removed. `hold` has the layer before anybody could find that nobody needs it.
-    func publish(_ place: FilePath, as layer: Digest, size: Int64, heldBy hold: LayerHold? = nil) throws {
+    /// already, the place is removed. `hold` has the layer before anybody could find that nobody needs it. After a failure
+    /// the place is as it was. `isSynced` says that the files are on disk.
+    func publish(_ place: FilePath, as layer: Digest, size: Int64, heldBy hold: LayerHold? = nil, isSynced: Bool = false) throws {
         // Before the lock, which short calls of others wait for.
-        if try !isWhole(layer) { try syncFilesystem(of: place) }
+        if try !isSynced && !isWhole(layer) { try syncFilesystem(of: place) }
         try held.withLock { held in
             if let hold {
                 held[layer, default: 0] += 1
@@ -28,8 +29,13 @@ extension LayerStore {
             // A directory without a row: left by a crash between the steps below.
             if try lstatIfExists(directory(layer)) != nil { try moveAway(layer) }
             try rename(place, to: directory(layer))
-            try syncDirectory(root)
-            try records.insert(layer, size: size)
+            do {
+                try syncDirectory(root)
+                try records.insert(layer, size: size)
+            } catch {
+                try rename(directory(layer), to: place)
+                throw error
+            }
         }
         try removeTree(place)
     }

@@ -71,7 +71,7 @@ extension LayerStore {
             let replaced = try OwnedFD.open(place.appending("replaced"), [.readOnly, .directory])
             let extraction = try Extraction(
                 into: OwnedFD.open(place.appending("diff"), [.path, .directory]),
-                options: ExtractionOptions(whiteouts: .asOverlay), replaced: replaced)
+                options: ExtractionOptions(whiteouts: .asOverlay, startsWriting: true), replaced: replaced)
             try extraction.run(TarReader(ahead, frame: frame.frame))
             ahead.stop()
             try frame.finish()

@@ -4,6 +4,7 @@ import Linux
 import OCI
 import Registry
 import Store
+import Synchronization
 import SystemPackage
 
 /// How far a layer is on its way, in the words of Docker's progress.
@@ -29,6 +30,7 @@ struct LayerFetch: Sendable {
     let layers: LayerStore
     let transfers: TransferRecords
     let downloads: FilePath
+    let underWay: BlobsUnderWay
     let descriptor: Descriptor
     /// As the configuration of the image says.
     let diffID: Digest
@@ -38,6 +40,9 @@ struct LayerFetch: Sendable {
     let tell: @Sendable (TransferStep) -> Void
 
     func run() async throws {
+        underWay.begin(descriptor.digest)
+        defer { underWay.end(descriptor.digest) }
+        if try await publishReady() { return tell(.pulled) }
         var isSecondTry = false
         while true {
             let blob = try await blocking { [descriptor, downloads] in try PartialBlob(descriptor, in: downloads) }
@@ -50,8 +55,7 @@ struct LayerFetch: Sendable {
                 isSecondTry = true
                 tell(.retrying)
             } catch let error as SystemError where error.errno == .noSpace {
-                // Half a blob only fills up a full disk.
-                try await removeFiles()
+                // The bytes are as good as before; the pull decides whether they may stay.
                 throw error
             } catch let error where !(error is RegistryError || error is CancellationError) {
                 // To go on with these bytes would lead here again.
@@ -63,20 +67,40 @@ struct LayerFetch: Sendable {
 
     private func transfer(_ blob: PartialBlob) async throws {
         let unpacked = try await unpackWhileFetching(blob)
-        do {
-            try await blocking { [layers, transfers, descriptor, diffID, domain, repository] in
-                try layers.publish(unpacked.place, as: unpacked.diffID, size: unpacked.size)
-                try transfers.keep(diffID)
-                let form = LayerBlob(
-                    digest: descriptor.digest, diffID: diffID, size: descriptor.size, mediaType: descriptor.mediaType, isMadeHere: false)
-                try transfers.note(form, domain: domain, repository: repository.path)
+        try await blocking { [layers, descriptor, downloads] in
+            do {
+                try publish(ReadyLayer(unpacked, of: descriptor.digest, in: downloads))
+            } catch {
+                layers.discard(unpacked.place)
+                throw error
             }
+        }
+        tell(.pulled)
+    }
+
+    /// What an engine has unpacked that was killed before it could publish it. False when there is none.
+    private func publishReady() async throws -> Bool {
+        try await blocking { [descriptor, diffID, downloads] in
+            guard let ready = try ReadyLayer.find(descriptor.digest, diffID, in: downloads) else { return false }
+            try publish(ready)
+            return true
+        }
+    }
+
+    private func publish(_ ready: ReadyLayer) throws {
+        do {
+            if try !layers.isWhole(diffID) { try syncFilesystem(of: ready.layer.place) }
         } catch {
-            layers.discard(unpacked.place)
+            // What the disk did not take it does not tell a second time.
+            try ReadyLayer.remove(descriptor.digest, in: downloads)
             throw error
         }
-        try await removeFiles()
-        tell(.pulled)
+        try layers.publish(ready.layer.place, as: diffID, size: ready.layer.size, isSynced: true)
+        try transfers.keep(diffID)
+        let form = LayerBlob(
+            digest: descriptor.digest, diffID: diffID, size: descriptor.size, mediaType: descriptor.mediaType, isMadeHere: false)
+        try transfers.note(form, domain: domain, repository: repository.path)
+        try ready.forget()
     }
 
     private func unpackWhileFetching(_ blob: PartialBlob) async throws -> UnpackedLayer {
@@ -150,6 +174,22 @@ struct LayerFetch: Sendable {
     private func removeFiles() async throws {
         try await blocking { [descriptor, downloads] in try PartialBlob.remove(descriptor.digest, in: downloads) }
     }
+}
+
+/// The blobs that are being fetched: what is there of them is no left-over.
+final class BlobsUnderWay: Sendable {
+    private let counts = Mutex<[Digest: Int]>([:])
+
+    func begin(_ blob: Digest) { counts.withLock { $0[blob, default: 0] += 1 } }
+
+    func end(_ blob: Digest) {
+        counts.withLock { counts in
+            let left = counts[blob, default: 1] - 1
+            counts[blob] = left == 0 ? nil : left
+        }
+    }
+
+    func contains(_ blob: Digest) -> Bool { counts.withLock { $0[blob] != nil } }
 }
 
 /// The bytes that came are not those that were asked for.

@@ -10,8 +10,8 @@ import SystemPackage
 /// downloads/<hex>.map   for each piece of 4 MiB, how many of its first bytes are there (64 bits, little endian)
 /// ```
 /// Several connections fill it at several places, while one thread reads it from the beginning on. The bytes have hardly
-/// left the page cache when the layer is published and both files go. What a power cut takes from them is noticed by the
-/// digest.
+/// left the page cache when the layer is unpacked (`ReadyLayer`) and both files go. What a power cut takes from them is
+/// noticed by the digest.
 final class PartialBlob: Sendable {
     static let pieceBytes: Int64 = 4 << 20
 
@@ -55,9 +55,7 @@ final class PartialBlob: Sendable {
 
     /// Both files; no error when they are not there.
     static func remove(_ digest: Digest, in directory: FilePath) throws {
-        for name in [digest.hex, "\(digest.hex).map"] where try lstatIfExists(directory.appending(name)) != nil {
-            try unlink(directory.appending(name))
-        }
+        for name in [digest.hex, "\(digest.hex).map"] { try unlinkIfExists(directory.appending(name)) }
     }
 
     // MARK: For those who fill it

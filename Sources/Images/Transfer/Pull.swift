@@ -78,9 +78,15 @@ extension ImageStore {
     public func discardUnfinishedPulls() async throws {
         try await blocking {
             let layers = try self.transfers.stopKeeping(before: nil)
-            try sweepDownloads(self.downloads, olderThan: 0, self.logger)
+            try sweepDownloads(self.downloads, olderThan: 0, except: self.underWay, self.logger)
             _ = try self.layers.removeUnusedNow(among: layers)
         }
+    }
+
+    /// A layer that is in the store may have something left in `downloads/`: the engine was killed just then.
+    fileprivate func forgetDownload(of blob: Digest) async throws {
+        guard !underWay.contains(blob) else { return }
+        try await blocking { try removeDownload(of: blob, in: self.downloads) }
     }
 }
 
@@ -117,16 +123,28 @@ private struct ImagePull: Sendable {
             }
             return PulledImage(image: image.image, digest: top.digest, isNew: image.isNew)
         } catch let error as SystemError where error.errno == .noSpace {
-            // Nobody can go on with this before there is room.
-            try await giveRoom(diffIDs)
+            try await giveRoom(manifest.layers, diffIDs)
             throw error
         }
     }
 
-    private func giveRoom(_ layers: [Digest]) async throws {
+    /// A disk that the pull itself has filled is given back. When others have filled it, what little the pull has would make
+    /// no room, but would have to come again.
+    private func giveRoom(_ layers: [Descriptor], _ diffIDs: [Digest]) async throws {
         let images = images
-        try await blocking { try images.transfers.stopKeeping(layers) }
-        try await images.layers.removeUnused(among: layers)
+        let isCulprit = try await blocking {
+            let halves = try layers.reduce(Int64(0)) { sum, layer in
+                try sum + (lstatIfExists(images.downloads.appending(layer.digest.hex))?.allocatedBytes ?? 0)
+            }
+            let whole = try diffIDs.reduce(Int64(0)) { sum, layer in try sum + (images.layers.records.size(layer) ?? 0) }
+            return try halves + whole >= Int64(FilesystemSpace(at: images.downloads).totalBytes) / 4
+        }
+        guard isCulprit else { return }
+        try await blocking {
+            for layer in layers { try removeDownload(of: layer.digest, in: images.downloads) }
+            try images.transfers.stopKeeping(diffIDs)
+        }
+        try await images.layers.removeUnused(among: diffIDs)
     }
 
     /// The manifest itself, or that of an index which fits the machine or what was asked for.
@@ -180,6 +198,7 @@ private struct ImagePull: Sendable {
             var seen: Set<Digest> = []
             for (layer, diffID) in zip(layers, diffIDs) {
                 if try await images.layers.exists(diffID) {
+                    try await images.forgetDownload(of: layer.digest)
                     progress(layer.digest, .alreadyExists)
                     continue
                 }
@@ -198,8 +217,8 @@ private struct ImagePull: Sendable {
                 // Somebody may have built, loaded or pulled it while we stood in line.
                 if try await images.layers.exists(diffID) { return tell(.pulled) }
                 try await LayerFetch(
-                    layers: images.layers, transfers: images.transfers, downloads: images.downloads, descriptor: layer,
-                    diffID: diffID, repository: repository, domain: domain, configuration: configuration, tell: tell
+                    layers: images.layers, transfers: images.transfers, downloads: images.downloads, underWay: images.underWay,
+                    descriptor: layer, diffID: diffID, repository: repository, domain: domain, configuration: configuration, tell: tell
                 ).run()
             }
         }
@@ -239,16 +258,24 @@ enum LayerMediaType {
     }
 }
 
-/// Removes halves of blobs to which nobody has come back for so many seconds.
-func sweepDownloads(_ directory: FilePath, olderThan seconds: Int64, _ logger: Logger) throws {
+/// Removes what nobody has come back to for so many seconds.
+func sweepDownloads(_ directory: FilePath, olderThan seconds: Int64, except underWay: BlobsUnderWay, _ logger: Logger) throws {
     let now = Timestamp.now().seconds
     let opened = try OwnedFD.open(directory, [.readOnly, .directory])
     for name in try namesInDirectory(opened) {
+        let hex = String(name.description.prefix { $0 != "." })
+        if let blob = try? Digest(hex: hex), underWay.contains(blob) { continue }  // Other names are no blob's.
         guard let metadata = try fstatatIfExists(opened, name), now - metadata.modified.seconds >= seconds else { continue }
         do {
-            try unlinkat(opened, name)
+            try removeTree(in: opened, name)
         } catch {
             logger.warning("left-over of a pull cannot be removed", metadata: ["name": "\(name)", "error": "\(error)"])
         }
     }
+}
+
+/// Removes all there is in `downloads/` of a blob.
+private func removeDownload(of blob: Digest, in downloads: FilePath) throws {
+    try PartialBlob.remove(blob, in: downloads)
+    try ReadyLayer.remove(blob, in: downloads)
 }

@@ -29,6 +29,12 @@ public func pwriteAll(_ file: borrowing OwnedFD, _ bytes: UnsafeRawBufferPointer
     }
 }
 
+/// Begins to write a part of the file to the disk (up to the end when `length` is 0), so that a later sync has less to wait
+/// for. A hint: whoever needs the bytes on disk has to sync nevertheless, and hears of failures then.
+public func startWriting(_ file: borrowing OwnedFD, from offset: Int64, length: Int64) {
+    _ = sync_file_range(file.raw, Int(offset), Int(length), UInt32(SYNC_FILE_RANGE_WRITE))
+}
+
 /// Makes the file shorter, or longer by a hole.
 public func ftruncate(_ file: borrowing OwnedFD, size: Int64) throws(SystemError) {
     let raw = file.raw
