@@ -28,7 +28,7 @@ public final class ImageStore: Sendable {
     let blobs: BlobStore
     let records: ImageRecords
     private let damaged: FilePath
-    private let configs = Mutex<[Digest: StoredConfig]>([:])
+    private let known = Mutex<[Digest: KnownImage]>([:])
     /// Held while a configuration and its row come or go together.
     private let changes = Mutex<Void>(())
 
@@ -172,7 +172,7 @@ public final class ImageStore: Sendable {
             try records.delete([image.id])
             try blobs.delete(image.id)
         }
-        _ = configs.withLock { $0.removeValue(forKey: image.id) }
+        _ = known.withLock { $0.removeValue(forKey: image.id) }
         return try layers.removeUnusedNow(among: image.layers)
     }
 
@@ -203,14 +203,24 @@ public final class ImageStore: Sendable {
         (1...64).contains(text.utf8.count) && text.utf8.allSatisfy { "0123456789abcdef".utf8.contains($0) }
     }
 
+    /// What was read of an image once is kept: its configuration never changes, and the rest as long as its row is the same.
     private func load(_ record: ImageRecord) throws -> Image {
-        let known = configs.withLock { $0[record.id] }
-        let config = try known ?? StoredConfig(blobs.read(record.id, limit: Limits.documentBytes))
-        if known == nil { configs.withLock { $0[record.id] = config } }
-        return Image(
-            id: record.id, config: config.value, configBytes: config.bytes, layers: record.layers, size: record.size,
+        let earlier = known.withLock { $0[record.id] }
+        if let earlier, earlier.record == record { return earlier.image }
+        let config =
+            try earlier.map { ($0.image.config, $0.image.configBytes) }
+            ?? { stored in (stored.value, stored.bytes) }(StoredConfig(blobs.read(record.id, limit: Limits.documentBytes)))
+        let image = Image(
+            id: record.id, config: config.0, configBytes: config.1, layers: record.layers, size: record.size,
             references: try record.references.map { try Reference($0) }, lastUsed: record.used)
+        known.withLock { $0[record.id] = KnownImage(record: record, image: image) }
+        return image
     }
+}
+
+private struct KnownImage: Sendable {
+    let record: ImageRecord
+    let image: Image
 }
 
 /// A configuration as it came, and as we read it.

@@ -12,8 +12,8 @@ struct ImageRoutes {
     func add(to router: inout Router) {
         let engine = engine
         router.on(.GET, "/images/json") { request in
-            try .json(
-                await engine.listImages(all: request.query.flag("all"), filters: try request.query.filters()))
+            let images = try await engine.listImages(all: request.query.flag("all"), filters: try request.query.filters())
+            return .rawJSON(JSONValue.array(images.map(\.json)).serialized() + Array("\n".utf8))
         }
         router.on(.POST, "/images/prune") { request in
             try .json(await engine.pruneImages(try request.query.filters()))

@@ -81,9 +81,22 @@ public struct ImageRecords: Sendable {
         }
     }
 
+    /// All of them, the newest first.
     public func all() throws -> [ImageRecord] {
         try pool.read { database in
-            try records(database, ids: String.fetchAll(database, sql: "SELECT id FROM image ORDER BY added DESC, id"))
+            var names: [String: [String]] = [:]
+            let references = try Row.fetchCursor(database, sql: "SELECT image_id, reference FROM image_reference ORDER BY reference")
+            while let row = try references.next() { names[row[0], default: []].append(row[1]) }
+            let layers = try allLayers(database)
+            let images = try Row.fetchCursor(database, sql: "SELECT id, used FROM image ORDER BY added DESC, id")
+            var found: [ImageRecord] = []
+            while let row = try images.next() {
+                let id: String = row[0]
+                let own = layers[id] ?? ([], 0)
+                found.append(
+                    ImageRecord(id: try Digest(id), references: names[id] ?? [], layers: own.layers, size: own.size, used: row[1]))
+            }
+            return found
         }
     }
 
@@ -126,6 +139,28 @@ private func name(_ image: String, _ reference: String, _ database: GRDB.Databas
             ON CONFLICT (reference) DO UPDATE SET image_id = excluded.image_id
             """,
         arguments: [reference, image])
+}
+
+/// The layers of each image, base first, and their sizes added up.
+private func allLayers(_ database: GRDB.Database) throws -> [String: (layers: [Digest], size: Int64)] {
+    var found: [String: (layers: [Digest], size: Int64)] = [:]
+    // Most layers belong to several images.
+    var digests: [String: Digest] = [:]
+    let rows = try Row.fetchCursor(
+        database,
+        sql: """
+            SELECT i.image_id, l.diff_id, l.size FROM image_layer i JOIN layer l ON l.diff_id = i.diff_id
+            ORDER BY i.image_id, i.position
+            """)
+    while let row = try rows.next() {
+        let text: String = row[1]
+        let digest = try digests[text] ?? Digest(text)
+        digests[text] = digest
+        let size: Int64 = row[2]
+        found[row[0], default: ([], 0)].layers.append(digest)
+        found[row[0], default: ([], 0)].size += size
+    }
+    return found
 }
 
 private func records(_ database: GRDB.Database, ids: [String]) throws -> [ImageRecord] {

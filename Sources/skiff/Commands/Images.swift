@@ -19,9 +19,7 @@ extension Command {
             if call[digests] { query.append(("digests", "1")) }
             let filters = call[filter] + call.arguments.map { "reference=\($0)" }
             if !filters.isEmpty { query.append(("filters", try Filters.query(filters))) }
-            let images =
-                try await call.program.engine.get(
-                    [ImageSummary]?.self, EngineRequest(.get, "/images/json", query: query)) ?? []
+            let images = try await call.program.engine.imageSummaries(EngineRequest(.get, "/images/json", query: query))
             if call[tree] {
                 for (flag, isGiven) in [
                     ("quiet", call[quiet]), ("no-trunc", call[noTrunc]), ("digests", call[digests]), ("format", !call[format].isEmpty),
@@ -33,7 +31,8 @@ extension Command {
                 return 0
             }
             let format = call.format(format, "imagesFormat", isQuiet: call[quiet])
-            let rows = ImageRows(truncates: !call[noTrunc], showsDigests: call[digests], listsDigests: format.contains(".Digest"))
+            var rows = ImageRows(truncates: !call[noTrunc], showsDigests: call[digests], listsDigests: format.contains(".Digest"))
+            rows.isUsual = format.isEmpty || format == "table"
             if call[quiet], format.isEmpty {
                 // A line for each name, as the table would have.
                 try call.program.write(rows.ids(images))
@@ -52,6 +51,8 @@ struct ImageRows {
     let showsDigests: Bool
     /// The user's own format has them.
     var listsDigests = false
+    /// Only the columns of the usual table are made: the others cost more than these.
+    var isUsual = false
 
     var usual: String {
         "{{.Repository}}\t{{.Tag}}\t" + (showsDigests ? "{{.Digest}}\t" : "") + "{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
@@ -97,14 +98,20 @@ struct ImageRows {
         let created = image.Created ?? 0
         func count(_ number: Int64?) -> String { number.map { $0 < 0 ? "N/A" : "\($0)" } ?? "N/A" }
         func size(_ bytes: Int64?) -> String { bytes.map { $0 < 0 ? "N/A" : HumanText.size($0, digits: 3) } ?? "N/A" }
-        let cells: [(String, String)] = [
-            ("Containers", count(image.Containers)), ("CreatedAt", HumanText.timestamp(unixTime: created)),
+        var cells: [(String, String)] = [
             ("CreatedSince", created == 0 ? "N/A" : HumanText.ago(unixTime: created)), ("Digest", name.digest),
-            ("ID", id(image)), ("Repository", name.repository), ("SharedSize", size(image.SharedSize)),
-            ("Size", size(image.Size ?? 0)), ("Tag", name.tag),
-            ("UniqueSize", size(image.SharedSize.flatMap { $0 < 0 ? nil : (image.Size ?? 0) - $0 })),
-            ("VirtualSize", HumanText.size(image.Size ?? 0, digits: 3)),
+            ("ID", id(image)), ("Repository", name.repository), ("Size", size(image.Size ?? 0)), ("Tag", name.tag),
         ]
+        if !isUsual {
+            cells += [
+                ("Containers", count(image.Containers)), ("CreatedAt", HumanText.timestamp(unixTime: created)),
+                ("SharedSize", size(image.SharedSize)),
+                ("UniqueSize", size(image.SharedSize.flatMap { $0 < 0 ? nil : (image.Size ?? 0) - $0 })),
+                ("VirtualSize", HumanText.size(image.Size ?? 0, digits: 3)),
+            ]
+            // JSON shows them in this order.
+            cells.sort { $0.0 < $1.0 }
+        }
         return .object(cells.map { ($0.0, .string($0.1)) })
     }
 }

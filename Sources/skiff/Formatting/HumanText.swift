@@ -125,8 +125,8 @@ enum HumanText {
 
     /// The first twelve digits of an id.
     static func shortID(_ id: String) -> String {
-        let hex = id.split(separator: ":").last ?? id[...]
-        return String(hex.prefix(12))
+        let digits = id.utf8[(id.utf8.lastIndex(of: UInt8(ascii: ":")).map { id.utf8.index(after: $0) } ?? id.startIndex)...]
+        return String(Substring(digits.prefix(12)))
     }
 
     /// At most so many characters, the last one a sign that some are missing.
