@@ -24,7 +24,7 @@ help:
 	@echo 'make test     every test: units, the real kernel, the real docker client'
 	@echo 'make test-long  the same, with races of a minute each, every failure of a start, and fifty pulls killed'
 	@echo 'make bench    start times, images and networks beside those of docker, podman, runc and crun'
-	@echo 'make fuzz     feed the readers of config.json, netlink and DNS with what a fuzzer makes up (TIME=60 seconds)'
+	@echo 'make fuzz     feed the readers of config.json, netlink, DNS, archives and images with what a fuzzer makes up (TIME=60 seconds)'
 	@echo 'make lint     formatting, and whether the documents name files that exist'
 	@echo 'make install  programs, systemd units, completions and manual pages (PREFIX, DESTDIR)'
 
