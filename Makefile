@@ -12,7 +12,7 @@ TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static docker-compose groff-base iprou
                  skopeo podman umoci docker-registry openssl apache2-utils
 VM_PACKAGES    = qemu-system-x86 cpio debootstrap busybox-static e2fsprogs
 CALLER_PACKAGES = docker.io containerd podman conmon
-BENCH_PACKAGES = $(TEST_PACKAGES) docker.io runc crun podman iperf3 wrk
+BENCH_PACKAGES = $(TEST_PACKAGES) docker.io runc crun podman iperf3 wrk isal
 
 .PHONY: all help deps programs demo test test-long bench fuzz lint install clean toolchain
 
