@@ -50,7 +50,7 @@ enum ByteBridge {
         let pipe = try Ends()
         async let result: T = work(try pipe.reading.take())
         do {
-            while let buffer = try await source.next() {
+            while let buffer = try await gather(source) {
                 let open = try await blocking { try pipe.writing.write(buffer) }
                 // The worker has what it needs, or has failed: its result tells.
                 if !open { break }
@@ -62,6 +62,13 @@ enum ByteBridge {
             throw error
         }
         return try await result
+    }
+
+    /// The next bytes, many at once: each way to a thread and back costs as much as copying some thousands.
+    private static func gather(_ source: any UploadSource) async throws -> ByteBuffer? {
+        guard var gathered = try await source.next() else { return nil }
+        while gathered.readableBytes < chunk, var more = try await source.next() { gathered.writeBuffer(&more) }
+        return gathered
     }
 
     /// Runs `work` on a thread and sends what it writes.
