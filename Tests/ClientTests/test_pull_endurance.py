@@ -99,7 +99,7 @@ def test_pulls_that_are_killed_at_random_moments(own_engine, faulty):
         faulty.bytes_per_second = total // 2
         for _ in range(chance.choice((1, 2, 2))):
             pull = engine.skiff.start("pull", name)
-            target = chance.randrange(sent(faulty), total + 2) - 1
+            target = chance.randrange(min(sent(faulty), total), total + 2) - 1
             wait_for(lambda: sent(faulty) > target or pull.poll() is not None, "some bytes")
             # Often before the first byte is on the disk, or when the last one is there and the layers are being unpacked.
             threading.Event().wait(chance.choice((0, 0, 0.03)))
@@ -151,7 +151,7 @@ def test_pulls_whose_disk_is_filled_at_random_moments(small_disk, own_engine, fa
         on_disk = []
         for _ in range(chance.choice((1, 2))):
             pull = engine.skiff.start("pull", name)
-            target = chance.randrange(sent(faulty), total + 2) - 1
+            target = chance.randrange(min(sent(faulty), total), total + 2) - 1
             wait_for(lambda: sent(faulty) > target or pull.poll() is not None, "some bytes")
             fill(filler)
             output = pull.communicate(timeout=30)[0].decode()

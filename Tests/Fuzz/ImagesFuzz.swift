@@ -40,10 +40,9 @@ private func readManifest(_ bytes: [UInt8]) {
             precondition(manifest.config.size >= 0 && manifest.layers.allSatisfy { $0.size >= 0 }, "a size below zero")
             readAgain(manifest)
         case .index(let index):
-            for platform in ["linux/amd64", "linux/arm/v7", "linux/arm64"] {
-                if let platform = try? Platform(platform), let entry = index.entry(for: platform) {
-                    precondition(index.manifests.contains(entry), "an entry from nowhere")
-                }
+            for (architecture, variant) in [("amd64", nil), ("arm", "v7"), ("arm64", nil)] as [(String, String?)] {
+                let platform = Platform(architecture: architecture, os: "linux", osVersion: nil, osFeatures: nil, variant: variant)
+                if let entry = index.entry(for: platform) { precondition(index.manifests.contains(entry), "an entry from nowhere") }
             }
             readAgain(index)
         }
