@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +75,31 @@ def test_an_exit_while_nobody_looks_is_known_afterwards(mortal):
     assert mortal.docker("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "box").line == "exited 42"
     assert mortal.docker("logs", "box").out == "last words\n"
     wait_for(lambda: mortal.docker("ps", "-a", "--format", "{{.Names}}").lines == ["box"], "--rm to be kept")
+
+
+def test_exec_s_exit_codes_are_known_to_the_next_engines(mortal):
+    api = mortal.client.api
+    mortal.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
+    early, late = (api.exec_create("box", ["sh", "-c", command])["Id"] for command in ("exit 5", "until [ -e /go ]; do usleep 10000; done; exit 6"))
+    api.exec_start(early)
+    api.exec_start(late, detach=True)
+    pid = mortal.pid_of("box")
+    mortal.kill()
+    Path(f"/proc/{pid}/root/go").touch()
+    for _ in range(2):
+        mortal.start()
+        wait_for(lambda: not api.exec_inspect(late)["Running"], "the second process to end")
+        assert [api.exec_inspect(session)["ExitCode"] for session in (early, late)] == [5, 6]
+        mortal.kill()
+    mortal.start()
+
+
+def test_what_was_to_be_removed_at_its_end_is_not_kept(mortal):
+    mortal.docker("create", "--rm", "-v", "/data", "--name", "box", "busybox", "true")
+    mortal.docker("create", "-v", "/data", "--name", "kept", "busybox", "true")
+    mortal.restart()
+    assert mortal.docker("ps", "-a", "--format", "{{.Names}}").lines == ["kept"]
+    assert len(mortal.docker("volume", "ls", "-q").lines) == 1
 
 
 def test_ports_stay_open(mortal):

@@ -28,6 +28,8 @@ actor Container {
     /// The restart that a policy has scheduled.
     var scheduledRestart: Task<Void, Never>?
     var lastUpdate: Task<[String], any Error>?
+    /// The last writing of the row: the next one comes after it, and so does the row's removal.
+    private var lastSave: Task<Void, any Error>?
     var restartDelay = RestartBackOff()
     /// The last signal that we have sent to the present process, and why.
     var lastSignal: (signal: Signal, reason: ExitCause.Sender)?
@@ -69,8 +71,19 @@ actor Container {
         case .removing, .removed: throw EngineError(.conflict, "container \(id) is being removed")
         case .created, .starting, .running, .paused, .exited: break
         }
-        let json = try JSONEncoder().encode(record)
-        try await context.database.containers.save(id: id, name: record.name, created: record.created, json: [UInt8](json))
+        let json = [UInt8](try JSONEncoder().encode(record))
+        let before = lastSave
+        let task = Task { [containers = context.database.containers, id, name = record.name, created = record.created] in
+            _ = await before?.result  // Its failure was its caller's.
+            try await containers.save(id: id, name: name, created: created, json: json)
+        }
+        lastSave = task
+        try await task.value
+    }
+
+    /// Nothing writes the row any more.
+    func savesSettled() async {
+        _ = await lastSave?.result  // As above.
     }
 
     /// Writes the row where failing must not stop what goes on; the next start repairs from the host.

@@ -37,8 +37,15 @@ struct ContainerCreate {
                 id: id, name: name, image: image, config: config, hostConfig: hostConfig,
                 networking: request.NetworkingConfig, command: command)
             let container = Container(record: record, context: context, volumes: volumes, registry: registry)
-            try await context.images.noteUse(of: image.id)
-            try await container.save()
+            do {
+                try await context.images.noteUse(of: image.id)
+                try await container.save()
+            } catch {
+                await undo(id).run(context.logger)
+                throw error
+            }
+            let notes = NotedVolumes(in: context.paths.container(id).data)
+            if record.mounts.contains(where: \.anonymous) { try await blocking { try notes.forget() } }
             await registry.add(container, id: id)
             context.events.publish("container", "create", id: id, attributes: record.eventAttributes)
             return Created(container: container, warnings: warnings)
@@ -58,15 +65,12 @@ struct ContainerCreate {
         }
         let attachments = try await NetworkResolution(networks: context.networks, registry: registry).resolve(
             hostConfig, networking, macAddress: config.MacAddress ?? "")
-        let resolution = MountResolution(volumes: volumes, images: context.images, registry: registry, containerID: id)
-        let mounts = try await resolution.resolve(config, hostConfig)
-        var undo = UndoStack()
-        undo.add("remove volumes") { [volumes] in
-            for mount in mounts where mount.kind == .volume && mount.anonymous { try await volumes.remove(mount.name) }
-        }
+        let resolution = MountResolution(
+            volumes: volumes, images: context.images, registry: registry, notes: NotedVolumes(in: context.paths.container(id).data))
         let paths = context.paths.container(id)
-        undo.add("remove directory") { try await blocking { try removeTree(paths.data) } }
+        let mounts: [ResolvedMount]
         do {
+            mounts = try await resolution.resolve(config, hostConfig)
             try await blocking {
                 for directory in [paths.data, paths.upper, paths.work] { try makeDirectories(directory) }
                 // The root of the container is what `upper` is: readable for everybody inside.
@@ -74,13 +78,26 @@ struct ContainerCreate {
             }
             try await CopyUp(context: context, volumes: volumes).fill(mounts, layers: image.layers)
         } catch {
-            await undo.run(context.logger)
+            await undo(id).run(context.logger)
             throw error
         }
         return ContainerRecord(
             id: id, name: name, created: Timestamp.now().description, imageID: image.id.description,
             layers: image.layers.map(\.description), config: config, hostConfig: hostConfig, mounts: mounts,
             path: command[0], args: Array(command.dropFirst()), networkAttachments: attachments)
+    }
+
+    /// What there is of a container that does not come to be.
+    private func undo(_ id: String) -> UndoStack {
+        let directory = context.paths.container(id).data
+        var undo = UndoStack()
+        undo.add("remove directory") { try await blocking { try removeTree(directory) } }
+        undo.add("remove volumes") { [volumes] in
+            for name in try await blocking({ try NotedVolumes(in: directory).names() }) where await volumes.exists(name) {
+                try await volumes.remove(name)
+            }
+        }
+        return undo
     }
 
     private static func check(_ platform: String, _ image: Image) throws(EngineError) {

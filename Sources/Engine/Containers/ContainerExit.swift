@@ -28,12 +28,18 @@ struct ExitRecord: Codable, Sendable {
     }
 }
 
+extension ExitRecord {
+    init(_ frame: SupervisorFrame) throws {
+        self = try JSONDecoder().decode(ExitRecord.self, from: Data(frame.payload.readableBytesView))
+    }
+}
+
 extension SupervisorConnection {
     /// How the process ended, once it has; nil when the supervisor ends the connection without saying so.
     func awaitExit() async throws -> ExitRecord? {
         while let frame = try await next() {
             guard frame.kind == .exited else { continue }
-            return try JSONDecoder().decode(ExitRecord.self, from: Data(frame.payload.readableBytesView))
+            return try ExitRecord(frame)
         }
         return nil
     }
@@ -64,8 +70,31 @@ extension Container {
     }
 
     /// The same for a process that ended while the engine was away; restarts come later, when all containers are known.
-    func endedWhileAway() async {
-        await finish(ExitRecord.read(paths.runtime))
+    func endedWhileAway(_ told: ExitRecord? = nil) async {
+        let exit = told ?? ExitRecord.read(paths.runtime)
+        let isMissed: Bool =
+            switch record.state.status {
+            case .running, .paused: true
+            case .created: exit != nil || SupervisorState.hasRun(paths.runtime)
+            // The row tells the end already: a new start was cut off, or the removal of the files of the last life.
+            case .exited, .dead: exit != nil
+            }
+        if isMissed { await finish(exit) } else { await forgetCutOffStart() }
+    }
+
+    private func forgetCutOffStart() async {
+        await context.networks.disconnect(containerID: id)
+        record.endpoints = []
+        await removeCgroup()
+        await removeRuntimeDirectory()
+        await volumes.release(by: id, logger)
+    }
+
+    /// When the engine starts: what `--rm` says of a container that does not run and will not.
+    func removeAfterBoot() async {
+        guard record.hostConfig.AutoRemove == true, !phase.isLive, !isRestarting else { return }
+        if case .removed = phase { return }
+        await removeAfterExit()
     }
 
     private func finish(_ exit: ExitRecord?) async {

@@ -33,15 +33,18 @@ extension Container {
         } catch {
             throw EngineError(error.kind, "removal of container \(record.name) \(error.message)")
         }
+        let leaving = removeVolumes ? await anonymousVolumes() : []
         do {
+            await note(leaving)
+            await savesSettled()
             try await deleteRow()
         } catch {
             phase = before
             throw error
         }
         await registry.remove(id: id, name: record.name)
+        for volume in leaving { await removeVolume(volume) }
         await removeFiles()
-        if removeVolumes { await removeAnonymousVolumes() }
         phase = .removed
         publish("destroy")
         resumeWaiters(for: [.notRunning, .nextExit, .removed])
@@ -70,15 +73,30 @@ extension Container {
         }
     }
 
-    private func removeAnonymousVolumes() async {
+    /// Those that go with the container: `--volumes-from` may have given some of its own to others.
+    private func anonymousVolumes() async -> [String] {
+        var names: [String] = []
         for mount in record.mounts where mount.kind == .volume && mount.anonymous {
-            // `--volumes-from` may have given it to others.
-            guard await !registry.isVolumeUsed(mount.name, besides: id) else { continue }
-            do {
-                try await volumes.remove(mount.name)
-            } catch {
-                logger.warning("could not remove a volume", metadata: ["volume": "\(mount.name)", "error": "\(error)"])
-            }
+            if await !registry.isVolumeUsed(mount.name, besides: id) { names.append(mount.name) }
+        }
+        return names
+    }
+
+    private func note(_ volumes: [String]) async {
+        if volumes.isEmpty { return }
+        let notes = NotedVolumes(in: paths.data)
+        do {
+            try await blocking { try notes.note(volumes) }
+        } catch {
+            logger.warning("a crash would leave volumes of a container that is removed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func removeVolume(_ name: String) async {
+        do {
+            try await volumes.remove(name)
+        } catch {
+            logger.warning("could not remove a volume", metadata: ["volume": "\(name)", "error": "\(error)"])
         }
     }
 }

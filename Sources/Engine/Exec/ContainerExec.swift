@@ -6,7 +6,8 @@ import SystemPackage
 
 extension Container {
     /// `POST /containers/{id}/exec`: only checks and remembers.
-    func createExec(_ config: ExecConfig) throws -> ExecSession {
+    func createExec(_ config: ExecConfig) async throws -> ExecSession {
+        await forgetOldExecutions()
         guard let command = config.Cmd?.values, let first = command.first, !first.isEmpty else {
             throw EngineError(.invalidArgument, "No exec command specified")
         }
@@ -24,6 +25,16 @@ extension Container {
         executions[session.id] = session
         publish("exec_create: \(command.joined(separator: " "))", ["execID": session.id])
         return session
+    }
+
+    /// Whoever wants an exit code has five minutes to ask for it.
+    private func forgetOldExecutions() async {
+        let now = Timestamp.now().seconds
+        for session in executions.values where !session.isRunning {
+            guard let ended = await session.endedAt, now - ended.seconds > 300 else { continue }
+            executions[session.id] = nil
+            await session.removeFiles()
+        }
     }
 
     func startExec(_ session: ExecSession, _ start: ExecStartConfig, client: (any ClientStream)?) async throws {

@@ -42,6 +42,8 @@ actor ExecSession {
     private var endWaiters: [CheckedContinuation<Int32, Never>] = []
     /// A copy for those who only list sessions.
     private let running = Atomic(true)
+    /// When the process ended; its code is kept for a while.
+    private(set) var endedAt: Timestamp?
     nonisolated var isRunning: Bool { running.load(ordering: .relaxed) }
 
     init(record: Record, context: EngineContext, paths: ContainerPaths) {
@@ -57,6 +59,7 @@ actor ExecSession {
     /// already, and learns of the failure by the exit code.
     func refuse() {
         if case .created = phase { phase = .ended(126) }
+        endedAt = Timestamp.now()
     }
 
     /// Starts the process and joins the client with it; without a client it runs detached.
@@ -77,6 +80,7 @@ actor ExecSession {
             guard case .starting = phase else { throw error }
             let failure = error as? StartFailure
             phase = .ended(failure?.exitCode ?? 126)
+            endedAt = Timestamp.now()
             await removeFiles()
             throw failure.map { EngineError(.invalidArgument, "OCI runtime exec failed: exec failed: \($0.message)") } ?? error
         }
@@ -164,13 +168,29 @@ actor ExecSession {
 
     private func ended(_ exit: ExitRecord?) async {
         let code = exit?.exitCode ?? 137
+        endedAt = Timestamp(rfc3339: exit?.finishedAt ?? "") ?? Timestamp.now()
         phase = .ended(code)
         context.events.publish(
             "container", "exec_die", id: record.containerID, attributes: ["execID": id, "exitCode": "\(code)"])
-        await removeFiles()
+        await removeWhatOnlyLifeNeeds()
     }
 
-    private func removeFiles() async {
+    /// What is left tells the next engine the exit code.
+    private func removeWhatOnlyLifeNeeds() async {
+        let directory = directory
+        do {
+            try await blocking {
+                let place = try OwnedFD.open(directory, [.readOnly, .directory])
+                for name in try namesInDirectory(place) where !["session.json", "exit.json"].contains(name.description) {
+                    try removeTree(in: place, name)
+                }
+            }
+        } catch {
+            context.logger.debug("an exec session's files are gone with its container", metadata: ["error": "\(error)"])
+        }
+    }
+
+    func removeFiles() async {
         let directory = directory
         do {
             try await blocking { try removeTree(directory) }
@@ -215,16 +235,34 @@ actor ExecSession {
         return response
     }
 
-    /// After a restart of the engine: takes the session up again, or reads how it ended.
-    func restore() async {
+    /// After a restart of the engine: takes the session up again, or reads how it ended. False for one that never began.
+    func restore() async -> Bool {
+        var exit: ExitRecord?
         do {
             let connection = try await SupervisorConnection.connect(to: directory, group: context.eventLoops)
-            try await connection.send(.subscribe)
-            let running = RunningContainer(pid: try SupervisorState.read(directory).pid, supervisor: connection, supervisorPID: nil)
-            phase = .running(running)
-            watch(running)
+            switch try await connection.presentState() {
+            case .running:
+                let running = RunningContainer(
+                    pid: try SupervisorState.read(directory).pid, supervisor: connection, supervisorPID: nil)
+                phase = .running(running)
+                watch(running)
+                return true
+            case .ended(let told):
+                exit = told
+                connection.close()
+            }
         } catch {
-            await ended(ExitRecord.read(directory))
+            context.logger.debug("an exec session has ended", metadata: ["exec": "\(id)", "reason": "\(error)"])
         }
+        exit = exit ?? ExitRecord.read(directory)
+        let hasRun = SupervisorState.hasRun(directory)
+        if let exit, !hasRun {
+            // Its end was told by an earlier engine, which has removed the other files.
+            endedAt = Timestamp(rfc3339: exit.finishedAt ?? "") ?? Timestamp.now()
+            phase = .ended(exit.exitCode)
+            return true
+        }
+        if exit != nil || hasRun { await ended(exit) } else { await removeFiles() }
+        return exit != nil || hasRun
     }
 }

@@ -110,8 +110,14 @@ extension Container {
         config.Cmd = StrSlice(command)
         config.AttachStdout = true
         config.AttachStderr = true
-        let session = try createExec(config)
+        let session = try await createExec(config)
         defer { executions[session.id] = nil }
+        let code = try await run(session, timeout, output)
+        await session.removeFiles()
+        return code
+    }
+
+    private func run(_ session: ExecSession, _ timeout: Duration, _ output: ProbeOutput) async throws -> Int32? {
         let isInTime = try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try await self.startExec(session, ExecStartConfig(), client: output)

@@ -42,7 +42,10 @@ struct Restore {
         await volumes.releaseUnused(context.logger)
         try await sweep(known)
         try await sweepVolumes()
-        for container in containers { await container.restartAfterBoot() }
+        for container in containers {
+            await container.restartAfterBoot()
+            await container.removeAfterBoot()
+        }
     }
 
     /// The steps of builds that a crash cut off: nobody waits for them any more.
@@ -61,12 +64,34 @@ struct Restore {
     }
 
     private func sweep(_ known: Set<String>) async throws {
+        await finishVolumes(known)
         for place in [context.paths.containers, context.paths.runtimeContainers] {
             for name in await names(in: place) where !known.contains(name) {
                 context.logger.info("removing the rest of a container", metadata: ["path": "\(place.appending(name))"])
                 await remove(place.appending(name))
             }
         }
+    }
+
+    /// Anonymous volumes whose container was being made or removed.
+    private func finishVolumes(_ known: Set<String>) async {
+        for id in await names(in: context.paths.containers) {
+            let notes = NotedVolumes(in: context.paths.container(id).data)
+            do {
+                guard !known.contains(id) else {
+                    try await blocking { try notes.forget() }
+                    continue
+                }
+                for name in try await blocking({ try notes.names() }) where await isNobodys(name) { try await volumes.remove(name) }
+            } catch {
+                context.logger.warning("could not remove the volumes of a container", metadata: ["container": "\(id)", "error": "\(error)"])
+            }
+        }
+    }
+
+    private func isNobodys(_ volume: String) async -> Bool {
+        guard await volumes.exists(volume) else { return false }
+        return await !registry.isVolumeUsed(volume, besides: "")
     }
 
     private func sweepVolumes() async throws {
@@ -109,7 +134,13 @@ extension Container {
         let directory = paths.runtime
         do {
             let connection = try await SupervisorConnection.connect(to: directory, group: context.eventLoops)
-            try await connection.send(.subscribe)
+            switch try await connection.presentState() {
+            case .running: break
+            case .ended(let exit):
+                connection.close()
+                await endedWhileAway(exit)
+                return false
+            }
             let state = try await blocking { try SupervisorState.read(directory) }
             let process = RunningContainer(pid: state.pid, supervisor: connection, supervisorPID: nil)
             if record.state.status == .paused { phase = .paused(process) } else { phase = .running(process) }
@@ -137,7 +168,7 @@ extension Container {
         let records: [ExecSession.Record]? = try? await blocking {  // None there: none to take up.
             try namesInDirectory(try OwnedFD.open(place, [.readOnly, .directory])).compactMap { name in
                 let file = place.appending(name.description).appending("session.json")
-                // A session whose start was cut off has no client any more.
+                // A session whose start was cut off has no client any more; its files go with the container's.
                 guard let bytes = try? OwnedFD.open(file, .readOnly).readAll(limit: 1 << 20) else { return nil }
                 return try? JSONDecoder().decode(ExecSession.Record.self, from: Data(bytes))  // As above.
             }
@@ -145,7 +176,7 @@ extension Container {
         for record in records ?? [] {
             let session = ExecSession(record: record, context: context, paths: paths)
             executions[session.id] = session
-            await session.restore()
+            if await !session.restore() { executions[session.id] = nil }
         }
     }
 }

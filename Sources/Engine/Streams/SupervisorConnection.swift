@@ -64,6 +64,32 @@ final class SupervisorConnection: Sendable {
         return try await channel.eventLoop.flatSubmit { inbox.value.next(on: channel.eventLoop) }.get()
     }
 
+    /// What a supervisor that was there before says of its process.
+    enum PresentState: Sendable {
+        case running
+        /// nil: it never came to its program, or nobody saw its end.
+        case ended(ExitRecord?)
+    }
+
+    /// Subscribes, and waits until the supervisor knows whether the process runs. One that says nothing for seconds is
+    /// stopped or starved; its process counts as running.
+    func presentState() async throws -> PresentState {
+        try await send(.subscribe)
+        let (inbox, channel) = (inbox, channel)
+        let timer = channel.eventLoop.scheduleTask(in: .seconds(5)) { inbox.value.stopWaiting() }
+        defer { timer.cancel() }
+        do {
+            guard let frame = try await next() else { return .ended(nil) }
+            switch frame.kind {
+            case .started: return .running
+            case .exited: return .ended(try ExitRecord(frame))
+            default: return .ended(nil)
+            }
+        } catch is FrameInbox.Silence {
+            return .running
+        }
+    }
+
     func close() {
         channel.close(promise: nil)
     }
@@ -72,6 +98,9 @@ final class SupervisorConnection: Sendable {
 /// Keeps what one read brought until it is asked for.
 private final class FrameInbox: ChannelInboundHandler {
     typealias InboundIn = SupervisorFrame
+
+    /// Nothing came in time.
+    struct Silence: Error {}
 
     private var frames: CircularBuffer<SupervisorFrame> = []
     private var waiting: EventLoopPromise<SupervisorFrame?>?
@@ -119,6 +148,11 @@ private final class FrameInbox: ChannelInboundHandler {
         waiting = promise
         context.read()
         return promise.futureResult
+    }
+
+    func stopWaiting() {
+        waiting?.fail(Silence())
+        waiting = nil
     }
 
     private func end() {

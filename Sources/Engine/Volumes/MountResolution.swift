@@ -10,7 +10,8 @@ struct MountResolution {
     let volumes: VolumeStore
     let images: ImageStore
     let registry: ContainerRegistry
-    let containerID: String
+    /// Of the container that the mounts are for.
+    let notes: NotedVolumes
 
     /// In the order of their destinations, so that a mount comes after the one it lies in. Makes volumes that are missing.
     func resolve(_ config: ContainerConfig, _ host: HostConfig) async throws -> [ResolvedMount] {
@@ -40,9 +41,15 @@ struct MountResolution {
     }
 
     private func anonymous(_ destination: String) async throws -> ResolvedMount {
-        let name = try await volumes.create(nil, labels: ["com.docker.volume.anonymous": ""]).Name ?? ""
+        let name = try await makeAnonymous(labels: ["com.docker.volume.anonymous": ""])
         return ResolvedMount(
             kind: .volume, name: name, source: volumes.directory(name).string, destination: destination, anonymous: true)
+    }
+
+    private func makeAnonymous(labels: [String: String], options: [String: String] = [:]) async throws -> String {
+        let name = makeID()
+        try await blocking { [notes] in try notes.note([name]) }
+        return try await volumes.create(name, labels: labels, options: options).Name ?? name
     }
 
     private func inherited(_ text: String) async throws -> [ResolvedMount] {
@@ -205,10 +212,12 @@ struct MountResolution {
         resolved.anonymous = (mount.Source ?? "").isEmpty
         resolved.noCopy = options?.NoCopy ?? false
         resolved.subpath = try Self.subpath(options?.Subpath, "volume")
-        let name = resolved.anonymous ? nil : mount.Source
-        let volume = try await volumes.create(
-            name, labels: options?.Labels ?? [:], options: options?.DriverConfig?.Options ?? [:])
-        resolved.name = volume.Name ?? ""
+        let (labels, driverOptions) = (options?.Labels ?? [:], options?.DriverConfig?.Options ?? [:])
+        if resolved.anonymous {
+            resolved.name = try await makeAnonymous(labels: labels, options: driverOptions)
+        } else {
+            resolved.name = try await volumes.create(mount.Source, labels: labels, options: driverOptions).Name ?? ""
+        }
         resolved.source = volumes.directory(resolved.name).string
     }
 
