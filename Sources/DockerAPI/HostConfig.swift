@@ -184,6 +184,14 @@ public struct ContainerUpdateRequest: Codable, Sendable, Equatable {
     /// As in `HostConfig`; 0 takes the limit away.
     public var NetworkInBps: Int64?
     public var NetworkOutBps: Int64?
+    /// Labels to set besides those that are, or in their place.
+    public var Labels: [String: String]?
+    /// Names of labels to take away; one that is not there is as good.
+    public var LabelsRemoved: [String]?
+    /// Variables, `NAME=value`, to set besides those that are, or in their place.
+    public var Env: [String]?
+    /// Names of variables to take away.
+    public var EnvRemoved: [String]?
 
     public init() {}
 }

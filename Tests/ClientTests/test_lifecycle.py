@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +121,31 @@ def test_update_changes_limits_of_a_running_container(cli, engine):
     assert limit_of(identity, "pids", "pids.max", "pids.max") == "33"
     cli("restart", "-t", "0", "box")
     assert limit_of(identity, "memory", "memory.limit_in_bytes", "memory.max") == str(128 << 20)
+
+
+def test_update_changes_labels_and_environment(skiff, docker):
+    skiff("run", "-d", "--name", "box", "-l", "a=1", "-l", "b=2", "-e", "KEPT=k", "-e", "OLD=o", "-e", "GONE=g", "busybox", "sleep", "600")
+    warned = skiff("update", "-l", "b=3", "-l", "c", "--label-rm", "a", "-e", "OLD=n", "-e", "NEW=x=y", "--env-rm", "GONE", "--env-rm", "NOT", "box").err
+    assert "environment holds for processes that are started from now on" in warned
+    assert "environment" not in skiff("update", "-l", "d=4", "box").err
+    assert json.loads(docker("inspect", "-f", "{{json .Config.Labels}}", "box").out) == {"b": "3", "c": "", "d": "4"}
+    assert docker("ps", "-q", "--filter", "label=c").lines and not docker("ps", "-q", "--filter", "label=a").lines
+
+    def variables():
+        return {line for line in docker("exec", "box", "env").lines if line.split("=")[0] in ("KEPT", "OLD", "GONE", "NEW")}
+
+    assert variables() == {"KEPT=k", "OLD=n", "NEW=x=y"}
+    skiff("restart", "-t", "0", "box")
+    assert variables() == {"KEPT=k", "OLD=n", "NEW=x=y"}
+    assert b"NEW=x=y" in Path(f"/proc/{docker('inspect', '-f', '{{.State.Pid}}', 'box').line}/environ").read_bytes()
+
+
+def test_update_refuses_what_is_no_variable(engine):
+    engine.docker("create", "--name", "box", "-e", "A=1", "busybox")
+    for body in ({"Env": ["=x"]}, {"Env": ["A"]}, {"EnvRemoved": ["A=1"]}, {"Labels": {"": "x"}}):
+        answer = engine.client.api.post(f"{engine.client.api.base_url}/v1.51/containers/box/update", json=body)
+        assert answer.status_code == 400 and "invalid" in answer.text
+    assert engine.client.api.inspect_container("box")["Config"]["Env"][0] == "A=1"
 
 
 def test_update_changes_everything_that_can_be(cli, engine):

@@ -30,25 +30,27 @@ extension Container {
             try PortChange(update, record, live: phase.process == nil ? [] : record.endpoints.flatMap(\.ports))
         }
         changed.setPorts(try portChange().hostConfig)
+        let described = try DescriptionChange(update)
         var normalized = try HostConfigCheck(host: context.host).normalized(changed)
         try ContainerCreate.checkRestart(normalized, record.config)
-        let warnings = try await KernelSupport().adapt(&normalized)
+        var warnings = try await KernelSupport().adapt(&normalized)
         // Looked at again: a start may have begun meanwhile, with other ports open. From here to the change nobody else acts.
         await startSettled()
         let ports = try portChange()
         normalized.setPorts(ports.hostConfig)
-        let old = record.hostConfig
+        let (old, oldConfig) = (record.hostConfig, record.config)
         var undo = UndoStack()
         do {
             let opened = try await change(ports, &undo)
             try await change(rates: normalized, &undo)
             try await change(limits: normalized, &undo)
             record.hostConfig = normalized
+            if described.apply(to: &record.config), phase.isLive { warnings.append(DescriptionChange.warning) }
             try await save()
             publish("update", ports.eventAttributes(opened: opened))
         } catch {
             await undo.run(logger)
-            record.hostConfig = old
+            (record.hostConfig, record.config) = (old, oldConfig)
             record.endpoints = await refreshed(record.endpoints)
             throw error
         }

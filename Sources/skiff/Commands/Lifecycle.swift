@@ -95,10 +95,18 @@ extension Command {
     static func update() -> Command {
         let restart = Flag<String>.text("restart", "When to start it again")
         let unpublish = Flag<[String]>.list("publish-rm", "Take a published port back: [[IP:]HOST:]CONTAINER[/PROTO]")
+        let label = Flag<[String]>.list("label", short: "l", "Set a label") {
+            guard !$0.hasPrefix("=") else { throw FlagValueError("invalid label '\($0)': empty name") }
+        }
+        let labelRemoval = Flag<[String]>.list("label-rm", "Take a label away")
+        let env = Flag<[String]>.list("env", short: "e", "Set an environment variable for what is started from now on") {
+            guard !$0.hasPrefix("=") else { throw FlagValueError("invalid environment variable: \($0)") }
+        }
+        let envRemoval = Flag<[String]>.list("env-rm", "Take an environment variable away")
         return Command(
             name: "update", usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-            summary: "Change the limits and the published ports of containers", arguments: .atLeast(1),
-            flags: HostFlags.limits + [restart, ContainerFlags.publish, unpublish]
+            summary: "Change limits, published ports, labels and environment of containers", arguments: .atLeast(1),
+            flags: HostFlags.limits + [restart, ContainerFlags.publish, unpublish, label, labelRemoval, env, envRemoval]
         ) { call in
             var request = ContainerUpdateRequest()
             request.Memory = call[HostFlags.memory]
@@ -120,6 +128,11 @@ extension Command {
             if !removed.isEmpty { request.PortBindingsRemoved = try PortFlags(publish: removed, expose: []).bindings }
             request.NetworkInBps = call[HostFlags.netIn]
             request.NetworkOutBps = call[HostFlags.netOut]
+            if !call[label].isEmpty { request.Labels = EnvironmentList.labels(call[label]) }
+            if !call[labelRemoval].isEmpty { request.LabelsRemoved = call[labelRemoval] }
+            let variables = EnvironmentList.resolve(call[env], environment: call.program.environment)
+            if !variables.isEmpty { request.Env = variables }
+            if !call[envRemoval].isEmpty { request.EnvRemoved = call[envRemoval] }
             let body = try EngineClient.json(request)
             return try await call.program.forEach(call.arguments) { name in
                 let answer = try await call.program.engine.get(
