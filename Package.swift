@@ -121,7 +121,7 @@ let package = Package(
         // Level 2
         module("Archive", ["Linux", "CISAL", "CZlib", "CZstd", system]),
         module("Store", ["Blocking", "Linux", "OCI", grdb, crypto, system]),
-        module("OCIRuntime", ["Linux", "OCI", system], settings: strict + apart),
+        module("OCIRuntime", ["Linux", "OCI", "CZlib", system], settings: strict + apart),
         // Level 3
         module("Registry", ["OCI", "Blocking", "Linux", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, system, logging]),
         module("Networking", ["Blocking", "Linux", "OCI", "Store", system, logging]),

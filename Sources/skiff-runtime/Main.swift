@@ -24,6 +24,7 @@ enum Main {
             do { try shield() } catch { endProcess(fail("", error, nil)) }
             Supervise.main(Array(arguments.dropFirst()))
         }
+        LogHelper.main(arguments)
         endProcess(run(arguments))
     }
 

@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -162,6 +163,60 @@ def test_a_follower_from_the_beginning_sees_every_line(cli):
     assert seen == list(range(1, 1001))
 
 
+@pytest.mark.parametrize("driver", ["json-file", "local"])
+def test_older_files_are_packed_and_read_as_before(docker, engine, driver):
+    packs = ["--log-opt", "compress=true"] if driver == "json-file" else []
+    identity = docker("run", "-d", "-i", "--name", "talker", "--log-driver", driver, "--log-opt", "max-size=8k", "--log-opt", "max-file=4",
+                      *packs, "busybox", "sh").line
+    path = engine.data_root / f"containers/{identity}"
+    following = docker.start("logs", "-f", "talker", text=True)
+    seen = []
+    with attach(docker, "talker") as writer:
+        for start in range(1, 1001, 100):
+            writer.stdin.write(f"seq {start} {start + 99}\n".encode())
+            writer.stdin.flush()
+            seen += [int(following.stdout.readline()) for _ in range(100)]
+            if start > 1: wait_for(lambda: (path / f"{identity}-json.log.1.gz").exists(), "the older file to be packed")
+            assert len(list(path.glob("*json.log*"))) <= 5
+        wait_for(lambda: sorted(file.name[len(identity):] for file in path.glob("*json.log*")) == [
+            "-json.log", "-json.log.1.gz", "-json.log.2.gz", "-json.log.3.gz"], "all older files to be packed")
+        kept = numbers(docker("logs", "talker").lines)
+        assert kept == list(range(kept[0], 1001)) and len(kept) > 150
+        for count in (1, 100, len(kept) - 1): assert numbers(docker("logs", "--tail", count, "talker").lines) == kept[-count:]
+        writer.stdin.write(b"exit\n")
+        writer.stdin.close()
+    assert following.communicate(timeout=20)[0] == ""
+    assert seen == list(range(1, 1001))
+
+
+def helpers(word, identity):
+    return [pid for pid, arguments in processes() if word in arguments[1:2] and identity in " ".join(arguments)]
+
+
+def test_a_log_that_does_not_block(docker, engine, tmp_path):
+    """The process that writes the log hangs, as on a disk that has died: the container goes on. What had no room is missing."""
+    identity = docker("run", "-d", "-i", "--name", "talker", "-v", f"{tmp_path}:/sign", "--log-opt", "mode=non-blocking",
+                      "--log-opt", "max-buffer-size=64k", "busybox", "sh").line
+    wait_for(lambda: any("--resume" in arguments and identity in arguments for _, arguments in processes()), "the supervisor to be small")
+    with attach(docker, "talker") as writer:
+        def say(text):
+            writer.stdin.write(text.encode())
+            writer.stdin.flush()
+
+        say("seq 1 500\n")
+        wait_for(lambda: len(docker("logs", "talker").lines) == 500, "every line of a log that keeps up")
+        (pid,) = helpers("write-log", identity)
+        os.kill(pid, signal.SIGSTOP)
+        say("seq 501 50000; touch /sign/done; exit 3\n")
+        wait_for(lambda: (tmp_path / "done").exists(), "the container to go on")
+        os.kill(pid, signal.SIGCONT)
+        writer.stdin.close()
+    assert docker("wait", "talker").line == "3"
+    kept = numbers(docker("logs", "talker").lines)
+    assert kept == sorted(set(kept)) and kept[:600] == list(range(1, 601)) and len(kept) < 49_000
+    wait_for(lambda: not helpers("write-log", identity), "the process to end")
+
+
 def test_a_log_has_a_limit_of_its_own_accord(engine):
     engine.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
     words = next(arguments for pid, arguments in processes() if pid in engine.supervisors())
@@ -173,7 +228,11 @@ def test_a_log_has_a_limit_of_its_own_accord(engine):
     (("max-size=lots",), "invalid size: 'lots'"),
     (("max-size=1m", "max-file=0"), "max-file cannot be less than 1"),
     (("nosuch=1",), "unknown log opt 'nosuch' for json-file log driver"),
-    (("compress=true",), "log opt 'compress=true' is not available"),
+    (("max-size=1m", "compress=true"), "compress cannot be true when max-file is less than 2 or max-size is not set"),
+    (("compress=perhaps",), 'strconv.ParseBool: parsing "perhaps": invalid syntax'),
+    (("mode=odd",), "logger: logging mode not supported: odd"),
+    (("max-buffer-size=1m",), "logger: max-buffer-size option is only supported with 'mode=non-blocking'"),
+    (("mode=non-blocking", "max-buffer-size=lots"), "error parsing option max-buffer-size: invalid size: 'lots'"),
 ])
 def test_options_that_mean_nothing_are_refused(docker, options, text):
     flags = [word for option in options for word in ("--log-opt", option)]

@@ -102,6 +102,8 @@ extension Container {
         let log = try LogOptions(record.hostConfig.LogConfig)
         if log.driver != .none {
             arguments += ["--log", paths.log.string, "--log-size", "\(log.maxBytes)", "--log-files", "\(log.maxFiles)"]
+            if log.compresses { arguments.append("--log-pack") }
+            if let buffer = log.buffer { arguments += ["--log-buffer", "\(buffer)"] }
             if let attributes = try log.attributes.json(of: record) {
                 try await write(attributes, "log-attributes.json")
                 arguments.append("--log-attributes")

@@ -18,6 +18,11 @@ struct LogOptions: Sendable, Equatable {
     /// With the one that is written to.
     var maxFiles: Int
 
+    /// Older files are packed with gzip.
+    var compresses = false
+    /// The container never waits for its log: bytes of entries that may wait, and nothing more; nil is blocking.
+    var buffer: Int?
+
     /// What goes into every entry beside its text.
     var attributes = LogAttributes()
 
@@ -42,6 +47,41 @@ struct LogOptions: Sendable, Equatable {
         for (name, value) in options.sorted(by: { $0.key < $1.key }) { try set(name, value) }
         // As with Docker: whoever chooses a size and no number has chosen one file.
         if options["max-size"] != nil, options["max-file"] == nil, driver == .jsonFile { maxFiles = 1 }
+        try checkCompression(options["compress"])
+        try checkBuffer(options["max-buffer-size"])
+    }
+
+    private mutating func checkCompression(_ wanted: String?) throws(EngineError) {
+        if driver == .local, wanted == nil { compresses = maxFiles > 1 }
+        guard compresses, maxFiles < 2 else { return }
+        throw EngineError(
+            .invalidArgument,
+            driver == .local
+                ? "compression cannot be enabled when max file count is 1"
+                : "compress cannot be true when max-file is less than 2 or max-size is not set")
+    }
+
+    private mutating func checkBuffer(_ size: String?) throws(EngineError) {
+        guard let size else { return }
+        guard buffer != nil else {
+            throw EngineError(.invalidArgument, "logger: max-buffer-size option is only supported with 'mode=non-blocking'")
+        }
+        guard let bytes = Self.size(size, thousand: 1024) else {
+            throw EngineError(.invalidArgument, "error parsing option max-buffer-size: invalid size: '\(size)'")
+        }
+        guard (1...1 << 30).contains(bytes) else {
+            throw EngineError(.invalidArgument, "error parsing option max-buffer-size: it has to be between 1 byte and 1 GiB")
+        }
+        buffer = Int(bytes)
+    }
+
+    /// As Go's `strconv.ParseBool`.
+    private static func flag(_ text: String) throws(EngineError) -> Bool {
+        switch text {
+        case "1", "t", "T", "TRUE", "true", "True": return true
+        case "0", "f", "F", "FALSE", "false", "False": return false
+        default: throw EngineError(.invalidArgument, "strconv.ParseBool: parsing \"\(text)\": invalid syntax")
+        }
     }
 
     private mutating func set(_ name: String, _ value: String) throws(EngineError) {
@@ -58,7 +98,10 @@ struct LogOptions: Sendable, Equatable {
                 throw EngineError(.invalidArgument, count < 1 ? "max-file cannot be less than 1" : "max-file cannot be more than 1000")
             }
             maxFiles = count
-        case "compress" where isFile && value == "false", "mode" where value == "blocking": break
+        case "compress" where isFile: compresses = try Self.flag(value)
+        case "mode" where ["", "blocking"].contains(value), "max-buffer-size": break
+        case "mode" where value == "non-blocking": buffer = 1 << 20
+        case "mode": throw EngineError(.invalidArgument, "logger: logging mode not supported: \(value)")
         case _ where driver == .none: throw unknown(name)
         case "labels": attributes.labels = value.split(separator: ",").map(String.init)
         case "env": attributes.variables = value.split(separator: ",").map(String.init)
@@ -70,8 +113,6 @@ struct LogOptions: Sendable, Equatable {
         case "tag":
             _ = try LogTag(value)
             attributes.tag = value
-        case "compress" where isFile, "mode", "max-buffer-size":
-            throw EngineError(.notImplemented, "log opt '\(name)=\(value)' is not available in this version of Skiff")
         default:
             throw unknown(name)
         }
@@ -84,13 +125,14 @@ struct LogOptions: Sendable, Equatable {
     }
 
     /// `10m`, `1.5 GB`: decimal units, as Docker reads sizes of logs. nil for what is no size.
-    static func size(_ text: String) -> Int64? {
+    /// With `thousand` 1,024 the units are binary.
+    static func size(_ text: String, thousand: Double = 1000) -> Int64? {
         var digits = text[...]
         if digits.last == "b" || digits.last == "B" { digits.removeLast() }
         if digits.last == "i" { digits.removeLast() }
         var factor = 1.0
         if let unit = digits.last?.lowercased(), let power = ["k", "m", "g", "t", "p"].firstIndex(of: unit) {
-            for _ in 0...power { factor *= 1000 }
+            for _ in 0...power { factor *= thousand }
             digits.removeLast()
         }
         if digits.last == " " { digits.removeLast() }

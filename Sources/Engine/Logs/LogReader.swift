@@ -79,7 +79,7 @@ struct LogReader: Sendable {
             let live = query.follow ? await isLive() : false
             let (chunk, next) = try await blocking { [files, file, offset] in
                 let chunk = try Self.read(file, at: offset)
-                guard chunk.isEmpty, let next = try files.next(after: file) else { return (chunk, nil as SharedFD?) }
+                guard chunk.isEmpty, let next = try files.next(after: file) else { return (chunk, nil as LogPart?) }
                 // The writer may have added to this file just before it began the next.
                 let last = try Self.read(file, at: offset)
                 return last.isEmpty ? (last, next) : (last, nil)
@@ -104,17 +104,17 @@ struct LogReader: Sendable {
 
     private var files: LogFiles { LogFiles(path: path) }
 
-    private func makeWatch(_ file: SharedFD) async throws -> LogWatch? {
-        query.follow ? try await blocking { try LogWatch(file) } : nil
+    private func makeWatch(_ file: LogPart) async throws -> LogWatch? {
+        query.follow ? try await blocking { try LogWatch(file.file) } : nil
     }
 
     /// Where to begin: at the oldest entry, or at the first of the last ones. nil when nothing was ever logged.
-    private func start() throws -> (file: SharedFD, offset: Int64)? {
+    private func start() throws -> (file: LogPart, offset: Int64)? {
         let all = try files.open()
         guard let oldest = all.first else { return nil }
         guard var wanted = query.tail else { return (oldest, 0) }
         for file in all.reversed() {
-            let found = try TailSearch(file).find(lastLines: wanted)
+            let found = try TailSearch(try file.text()).find(lastLines: wanted)
             if found.lines >= wanted { return (file, found.offset) }
             wanted -= found.lines
         }
@@ -131,8 +131,8 @@ struct LogReader: Sendable {
         return true
     }
 
-    private static func read(_ file: SharedFD, at offset: Int64) throws -> [UInt8] {
-        try file.withOwned { try $0.read(at: offset, count: 256 << 10) }
+    private static func read(_ file: LogPart, at offset: Int64) throws -> [UInt8] {
+        try file.text().withOwned { try $0.read(at: offset, count: 256 << 10) }
     }
 
     private static func takeLines(_ bytes: inout [UInt8]) -> [ArraySlice<UInt8>] {

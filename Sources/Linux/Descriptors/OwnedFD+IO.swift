@@ -18,6 +18,8 @@ public struct OpenFlags: OptionSet, Sendable {
     public static let noFollow = OpenFlags(rawValue: O_NOFOLLOW)
     public static let nonBlocking = OpenFlags(rawValue: O_NONBLOCK)
     public static let noControllingTerminal = OpenFlags(rawValue: O_NOCTTY)
+    /// A file without a name in the directory that the path names (`O_TMPFILE`, which Swift does not see).
+    public static let temporary = OpenFlags(rawValue: 0o20000000 | O_DIRECTORY)
     /// Only a place in the file tree, without access to its content.
     public static let path = OpenFlags(rawValue: O_PATH)
 }

@@ -41,6 +41,11 @@ public enum InheritedSocket {
     }
 }
 
+/// Children that end leave nothing behind, and nobody has to reap them.
+public func ignoreChildren() {
+    signal(SIGCHLD, SIG_IGN)
+}
+
 /// Makes a write to a connection that nobody reads an error of the call instead of the end of the program.
 public func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)

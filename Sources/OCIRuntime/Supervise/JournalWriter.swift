@@ -19,12 +19,17 @@ final class JournalWriter {
 
     /// The journal has half a second for a line when it is behind. Then the line is lost, and no later one waits until one
     /// was taken again: the container goes on.
-    private var patience: Int32 = 500
+    private var patience: Int32
+    private let mostPatience: Int32
 
+    /// Without `waits` there is no half second: what the journal does not take at once is lost.
+    ///
     /// `fields` is a JSON object of texts.
-    init(_ path: FilePath, fields: String, report: @escaping (SystemError) -> Void) throws(SystemError) {
+    init(_ path: FilePath, fields: String, waits: Bool = true, report: @escaping (SystemError) -> Void) throws(SystemError) {
         self.path = path
         self.report = report
+        mostPatience = waits ? 500 : 0
+        patience = mostPatience
         var bytes: [UInt8] = []
         if case .object(let members)? = try? JSONValue.parse(Array(fields.utf8)) {  // The engine's own text.
             for (name, value) in members { Self.append(name, Array((value.string ?? "").utf8), to: &bytes) }
@@ -42,7 +47,7 @@ final class JournalWriter {
         entry += fields
         do {
             try send(entry)
-            patience = 500
+            patience = mostPatience
         } catch {
             patience = 0
             if !hasReported { report(error) }

@@ -22,7 +22,7 @@ final class LogWriter {
     /// Docker's; longer lines are cut.
     static let longestText = 16 << 10
 
-    private var file: LogFile
+    let destination: any LogDestination
     private var clock = LogClock()
     /// The beginning of an unfinished line, of each stream.
     private var unfinished: [[UInt8]] = [[], []]
@@ -41,10 +41,10 @@ final class LogWriter {
     ///
     /// `attributes` is a JSON object that becomes part of every entry, or nothing.
     init(
-        _ file: consuming LogFile, _ limits: LogFile.Limits?, attributes: String? = nil, journal: JournalWriter? = nil,
+        _ destination: any LogDestination, _ limits: LogFile.Limits?, attributes: String? = nil, journal: JournalWriter? = nil,
         hasReported: Bool = false, report: @escaping (SystemError) -> Void
     ) {
-        self.file = file
+        self.destination = destination
         self.hasReported = hasReported
         // Small files are filled in small steps, so that none gets much larger than it may.
         largestWrite = min(1 << 16, Int(clamping: (limits?.bytes ?? .max) / 16))
@@ -56,9 +56,7 @@ final class LogWriter {
     private(set) var hasReported: Bool
 
     /// Nothing waits for the rest of its line.
-    var isIdle: Bool { unfinished.allSatisfy(\.isEmpty) && !partTime.contains { $0 != nil } }
-
-    var rawFD: Int32 { file.rawFD }
+    var isIdle: Bool { unfinished.allSatisfy(\.isEmpty) && !partTime.contains { $0 != nil } && destination.isIdle }
 
     func write(_ bytes: UnsafeRawBufferPointer, _ stream: Stream) {
         var rest = bytes[...]
@@ -85,6 +83,21 @@ final class LogWriter {
             entry(UnsafeRawBufferPointer(start: nil, count: 0)[...], stream, isWhole: true)
         }
         flush()
+        attempt { () throws(SystemError) in try destination.finish() }
+    }
+
+    /// The destination has room again.
+    func goOn() {
+        attempt { () throws(SystemError) in try destination.flush() }
+    }
+
+    private func attempt(_ body: () throws(SystemError) -> Void) {
+        do {
+            try body()
+        } catch {
+            if !hasReported { report(error) }
+            hasReported = true
+        }
     }
 
     private func entry(_ text: Slice<UnsafeRawBufferPointer>, _ stream: Stream, isWhole: Bool) {
@@ -117,12 +130,7 @@ final class LogWriter {
 
     private func flush() {
         if buffer.isEmpty { return }
-        do {
-            try file.write(buffer)
-        } catch {
-            if !hasReported { report(error) }
-            hasReported = true
-        }
+        attempt { () throws(SystemError) in try destination.write(buffer) }
         // Enough to be used again for usual lines; the memory of a burst goes back.
         buffer.removeAll(keepingCapacity: buffer.capacity <= 8192)
     }

@@ -22,6 +22,7 @@ extension Supervisor {
         case Token.children: try reapAll()
         case Token.status: try hearLaunch()
         case Token.stdin: input?.flush()
+        case Token.log: log?.goOn()
         case Token.stdout, Token.stderr:
             // The list changes when the process ends within one round of events.
             if let source = sources.first(where: { $0.token == event.token }), !source.hasEnded { try pass(source) }
@@ -79,6 +80,11 @@ extension Supervisor {
             if input.isWaiting && !input.isWatched { try epoll.add(raw, .writable, token: Token.stdin) }
             if !input.isWaiting && input.isWatched { try epoll.remove(raw) }
             input.isWatched = input.isWaiting
+        }
+        let waiting = log?.destination.waitingFD
+        if waiting != watchesLog {
+            if let waiting { try epoll.add(waiting, .writable, token: Token.log) } else if let watchesLog { try epoll.remove(watchesLog) }
+            watchesLog = waiting
         }
         for connection in connections {
             let wanted = connection.interest

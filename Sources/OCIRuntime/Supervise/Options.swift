@@ -15,6 +15,8 @@ struct SuperviseOptions {
     var directory = FilePath("")
     var log: FilePath?
     var logLimits: LogFile.Limits?
+    /// The log is written by another process, and this much may wait for it.
+    var logBuffer: Int?
     /// `log-attributes.json` is a JSON object for every entry of the log. Not on the command line, which everybody can read.
     var hasLogAttributes = false
     /// The socket of systemd's journal. What every entry there tells is in `journal.json`.
@@ -43,6 +45,7 @@ struct SuperviseOptions {
         var containerDirectory: FilePath?
         var logBytes: Int64?
         var logFiles: Int32?
+        var packsLog = false
         var rest = arguments[...]
 
         func value(_ option: String) throws(UsageError) -> String {
@@ -64,6 +67,8 @@ struct SuperviseOptions {
             case "--journal": journal = FilePath(try value(option))
             case "--log-size": logBytes = Int64(try value(option))
             case "--log-files": logFiles = try number(option)
+            case "--log-pack": packsLog = true
+            case "--log-buffer": logBuffer = Int(try number(option))
             case "--root-fd": rootFD = try number(option)
             case "--mount-fd": mountFDs.append(try number(option))
             case "--control-fd": controlFD = try number(option)
@@ -82,7 +87,7 @@ struct SuperviseOptions {
             }
         }
         guard !id.isEmpty, directory.isAbsolute else { throw UsageError(description: "--id and an absolute --dir are needed") }
-        if let logBytes, let logFiles, logFiles > 0 { logLimits = LogFile.Limits(bytes: logBytes, files: Int(logFiles)) }
+        if let logBytes, let logFiles, logFiles > 0 { logLimits = LogFile.Limits(bytes: logBytes, files: Int(logFiles), packs: packsLog) }
         if isExec {
             guard let containerPID, let containerDirectory else {
                 throw UsageError(description: "--exec needs --container-pid and --container-dir")

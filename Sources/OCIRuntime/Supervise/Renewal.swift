@@ -139,7 +139,7 @@ extension Supervisor {
         else { return nil }
         return Renewal(
             pid: pid, process: process.fd.raw, started: started, directory: directory.raw, listener: listenerFD,
-            ownsProcesses: ownsProcesses, usesTerminal: usesTerminal, log: log?.rawFD, hasReportedLog: log?.hasReported ?? false,
+            ownsProcesses: ownsProcesses, usesTerminal: usesTerminal, log: log?.destination.rawFD, hasReportedLog: log?.hasReported ?? false,
             input: input.map { $0.rawFD.map { .open($0) } ?? .ended } ?? .none,
             sources: sources.filter { !$0.hasEnded }.map { .init(descriptor: $0.descriptor.raw, stream: $0.stream) },
             peers: connections.map {

@@ -1,5 +1,17 @@
 import Linux
 
+/// The processes that a supervisor starts for its log.
+public enum LogHelper {
+    /// Does not return when the arguments name one of them.
+    public static func main(_ arguments: [String]) {
+        switch arguments.first {
+        case LogCompression.command: LogCompression.main(Array(arguments.dropFirst()))
+        case LogProcess.command: LogProcess.main(Array(arguments.dropFirst()))
+        default: return
+        }
+    }
+}
+
 /// The program that stays beside a container's process: `skiff-runtime supervise`.
 public enum Supervise {
     /// Runs until the process has ended and everybody was told. Takes the words after `supervise`.

@@ -52,6 +52,8 @@ final class Supervisor {
     var mayRenew = true
     /// It would have, but something was under way.
     var isHeldUp = false
+    /// Entries of the log wait for the process that writes them.
+    var watchesLog: Int32?
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 16)
 
     enum Token {
@@ -61,6 +63,7 @@ final class Supervisor {
         static let stdout: UInt64 = 4
         static let stderr: UInt64 = 5
         static let stdin: UInt64 = 6
+        static let log: UInt64 = 7
         static let firstConnection: UInt64 = 16
     }
 
@@ -85,14 +88,22 @@ final class Supervisor {
         guard options.exec == nil, let path = options.log else { return nil }
         do {
             let attributes = options.hasLogAttributes ? try text("log-attributes.json", options) : nil
-            let file = try LogFile(path, options.logLimits, opened)
-            return LogWriter(file, options.logLimits, attributes: attributes, journal: openJournal(options), hasReported: hasReported) {
+            return LogWriter(
+                try destination(path, options, opened), options.logLimits, attributes: attributes, journal: openJournal(options),
+                hasReported: hasReported
+            ) {
                 Self.report("log is not written: \($0)")
             }
         } catch {
             report("log is not written: \(error)")
             return nil
         }
+    }
+
+    private static func destination(_ path: FilePath, _ options: SuperviseOptions, _ opened: consuming OwnedFD?) throws -> any LogDestination {
+        guard let most = options.logBuffer else { return DirectLog(try LogFile(path, options.logLimits, opened)) }
+        if let opened { return BufferedLog(opened, most: most) }
+        return try BufferedLog(path, options.logLimits, most: most)
     }
 
     private static func text(_ name: String, _ options: SuperviseOptions) throws -> String {
@@ -102,7 +113,9 @@ final class Supervisor {
     private static func openJournal(_ options: SuperviseOptions) -> JournalWriter? {
         guard let socket = options.journal else { return nil }
         do {
-            return try JournalWriter(socket, fields: try text("journal.json", options)) { report("lines are missing in the journal: \($0)") }
+            return try JournalWriter(socket, fields: try text("journal.json", options), waits: options.logBuffer == nil) {
+                report("lines are missing in the journal: \($0)")
+            }
         } catch {
             report("nothing is written to the journal: \(error)")
             return nil

@@ -1,0 +1,151 @@
+import Linux
+import SystemPackage
+
+/// Where the entries of a log go.
+protocol LogDestination: AnyObject {
+    /// Takes whole entries.
+    func write(_ entries: [UInt8]) throws(SystemError)
+    /// Everything is where it belongs, as far as that can be.
+    func finish() throws(SystemError)
+    /// Nothing is under way.
+    var isIdle: Bool { get }
+    /// What a supervisor that executes itself anew keeps.
+    var rawFD: Int32 { get }
+    /// A descriptor that entries wait to be written to.
+    var waitingFD: Int32? { get }
+    /// It has room again.
+    func flush() throws(SystemError)
+}
+
+/// The file itself: whoever writes waits for the disk.
+final class DirectLog: LogDestination {
+    private var file: LogFile
+
+    init(_ file: consuming LogFile) {
+        self.file = file
+    }
+
+    func write(_ entries: [UInt8]) throws(SystemError) { try file.write(entries) }
+    func finish() throws(SystemError) { try file.stopPacking() }
+    var isIdle: Bool { !file.isPacking }
+    var rawFD: Int32 { file.rawFD }
+    var waitingFD: Int32? { nil }
+    func flush() {}
+}
+
+/// A process that writes the file, so that nobody here waits for the disk. What it does not take waits in memory; what has no
+/// room there is lost, as whoever chooses this accepts (`mode=non-blocking`).
+final class BufferedLog: LogDestination {
+    private let socket: OwnedFD
+    private let most: Int
+    private var queue = ByteQueue()
+
+    /// How long the last entries of a container may take.
+    private static let patience: Int32 = 10_000
+
+    /// Starts the process.
+    convenience init(_ path: FilePath, _ limits: LogFile.Limits?, most: Int) throws(SystemError) {
+        let (ours, theirs) = try SocketPair().take()
+        let null = try OwnedFD.open("/dev/null", .readWrite)
+        var arguments = [LogProcess.command, path.string]
+        if let limits { arguments += ["\(limits.bytes)", "\(limits.files)", limits.packs ? "1" : "0"] }
+        _ = try spawn(
+            "/proc/self/exe", named: "skiff-runtime", arguments: arguments, environment: [], descriptors: [theirs.raw, null.raw, 2])
+        withExtendedLifetime(theirs) {}
+        self.init(try ours.duplicate(), most: most)
+    }
+
+    /// Of a process that is there.
+    init(_ socket: consuming OwnedFD, most: Int) {
+        self.socket = socket
+        self.most = most
+    }
+
+    func write(_ entries: [UInt8]) throws(SystemError) {
+        var rest = entries[...]
+        while !rest.isEmpty {
+            // Some whole entries at a time: what there is room for is not to be lost with the others.
+            let end = rest.dropFirst(Self.piece).firstIndex(of: UInt8(ascii: "\n")) ?? rest.index(before: rest.endIndex)
+            let piece = rest[...end]
+            rest = rest[(end + 1)...]
+            if queue.count + piece.count > most { try flush() }
+            // As with Docker, what is larger than all the room goes alone.
+            if queue.isEmpty || queue.count + piece.count <= most { queue.append(piece) }
+        }
+        try flush()
+    }
+
+    private static let piece = 2048
+
+    func flush() throws(SystemError) {
+        do {
+            try queue.drain { (bytes) throws(SystemError) in try socket.sendAvailable(bytes) }
+        } catch {
+            queue = ByteQueue()
+            throw error
+        }
+    }
+
+    func finish() throws(SystemError) {
+        let end = monotonicMilliseconds() + Int64(Self.patience)
+        try flush()
+        while !queue.isEmpty, monotonicMilliseconds() < end {
+            _ = try pollWritable(socket.raw, milliseconds: 100)
+            try flush()
+        }
+        try socket.shutdownSending()
+        // It ends its side when everything is written.
+        _ = try pollReadable(socket.raw, milliseconds: Int32(clamping: max(0, end - monotonicMilliseconds())))
+    }
+
+    var isIdle: Bool { queue.isEmpty }
+    var rawFD: Int32 { socket.raw }
+    var waitingFD: Int32? { queue.isEmpty ? nil : socket.raw }
+}
+
+/// The process that writes the file of a `BufferedLog`. It gets entries on standard input, a line each.
+enum LogProcess {
+    /// The word after the program's name.
+    static let command = "write-log"
+
+    static func main(_ arguments: [String]) -> Never {
+        do {
+            try run(arguments)
+            CurrentProcess.exit(0)
+        } catch {
+            Supervisor.report("log is not written: \(error)")
+            CurrentProcess.exit(1)
+        }
+    }
+
+    private static func run(_ arguments: [String]) throws {
+        var limits: LogFile.Limits?
+        if arguments.count == 4, let bytes = Int64(arguments[1]), let files = Int(arguments[2]) {
+            limits = LogFile.Limits(bytes: bytes, files: files, packs: arguments[3] == "1")
+        } else if arguments.count != 1 {
+            throw SuperviseOptions.UsageError(description: command)
+        }
+        // Those that pack its files are its children, whose ends mean nothing.
+        ignoreChildren()
+        let input = try InheritedSocket.adopt(0)
+        var file = try LogFile(FilePath(arguments[0]), limits)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+        defer { buffer.deallocate() }
+        var rest: [UInt8] = []
+        var hasReported = false
+        while true {
+            let count = try input.read(into: buffer)
+            if count == 0 { break }
+            rest.append(contentsOf: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            guard let last = rest.lastIndex(of: UInt8(ascii: "\n")) else { continue }
+            do {
+                try file.write(Array(rest[...last]))
+            } catch {
+                if !hasReported { Supervisor.report("log is not written: \(error)") }
+                hasReported = true
+            }
+            rest.removeSubrange(...last)
+        }
+        try file.stopPacking()
+    }
+}
