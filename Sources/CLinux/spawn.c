@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,18 @@
 #endif
 
 enum { most_descriptors = 40 };
+
+// What children get back; nothing until `open_files_raised`.
+static struct rlimit open_files;
+static int open_files_raised;
+
+int clinux_raise_open_files(void) {
+    if (getrlimit(RLIMIT_NOFILE, &open_files) < 0) return -1;
+    struct rlimit raised = {.rlim_cur = open_files.rlim_max, .rlim_max = open_files.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) < 0) return -1;
+    open_files_raised = 1;
+    return 0;
+}
 
 pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count) {
     if (count < 0 || count > most_descriptors) {
@@ -39,6 +52,7 @@ pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], con
         for (int i = 0; i < count; i++)
             if (dup2(moved[i], i) < 0) goto failed;
         if (syscall(SYS_close_range, (unsigned)count, ~0U, CLOSE_RANGE_CLOEXEC) < 0) goto failed;
+        if (open_files_raised && setrlimit(RLIMIT_NOFILE, &open_files) < 0) goto failed;
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);

@@ -84,6 +84,11 @@ public final class ContainerEngine: Sendable {
         try await ContainerList(registry: registry, images: images).run(all: all, limit: limit, size: size, filters: filters)
     }
 
+    /// All that run, or all there are, as JSON.
+    public func listContainersJSON(all: Bool) async throws -> [UInt8] {
+        try await ContainerList(registry: registry, images: images).json(all: all)
+    }
+
     public func startContainer(_ name: String) async throws {
         let container = try await registry.find(name)
         try await owned { try await container.start() }

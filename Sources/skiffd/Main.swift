@@ -67,6 +67,8 @@ struct Main: ParsableCommand {
     func run() throws {
         // Before the first thread exists: all of them leave these signals to the queue.
         let signals = try SignalQueue([.terminate, .interrupt])
+        // Each container that runs is a connection; a shell's 1,024 are soon used up.
+        try CurrentProcess.raiseOpenFileLimit()
         Task {
             do {
                 try await serve(signals)

@@ -10,4 +10,10 @@
 /// In C, because after `vfork` only async-signal-safe calls are allowed and Swift may allocate at any point.
 pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count);
 
+/// Lets this process open as many files as it may at most. What `clinux_spawn` starts gets the limit of before: programs that
+/// use select(2), or look at every descriptor that there could be, want a low one. Before the first thread is made.
+///
+/// In C, since the limit of before is needed after `vfork`.
+int clinux_raise_open_files(void);
+
 #endif

@@ -19,8 +19,14 @@ actor Container {
     let registry: ContainerRegistry
     nonisolated let paths: ContainerPaths
 
-    var record: ContainerRecord
-    var phase: ContainerPhase
+    var record: ContainerRecord {
+        didSet { listed = nil }
+    }
+    var phase: ContainerPhase {
+        didSet { listed = nil }
+    }
+    /// The row of a list, as far as only changes of the container change it.
+    private var listed: ListedContainer?
     var waiters: [Int: Waiter] = [:]
     var nextWaiter = 0
     /// Clients that attached before the start; they get all output from its first byte.
@@ -100,6 +106,14 @@ actor Container {
     func publish(_ action: String, _ attributes: [String: String] = [:]) {
         context.events.publish(
             "container", action, id: id, attributes: record.eventAttributes.merging(attributes) { $1 })
+    }
+
+    /// The row of a list.
+    func listing() throws -> (row: ListedContainer, status: String) {
+        if let listed { return (listed, statusText) }
+        let row = try ListedContainer(summary(), created: record.created)
+        listed = row
+        return (row, statusText)
     }
 
     /// The live process, or Docker's complaint that there is none.

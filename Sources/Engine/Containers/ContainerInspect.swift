@@ -94,7 +94,7 @@ extension Container {
     }
 
     /// `Up 5 minutes`, `Exited (0) 2 hours ago`.
-    private var statusText: String {
+    var statusText: String {
         let now = Timestamp.now().seconds
         func age(_ text: String) -> String {
             HumanDuration.text(seconds: max(0, now - (Timestamp(rfc3339: text)?.seconds ?? now)))

@@ -73,6 +73,25 @@ struct ContainerList {
         return sized
     }
 
+    /// The same without limit, sizes and filters.
+    func json(all: Bool) async throws -> [UInt8] {
+        var rows: [(row: ListedContainer, status: String)] = []
+        for container in await registry.all() {
+            let listing = try await container.listing()
+            if all || listing.row.isShown { rows.append(listing) }
+        }
+        rows.sort { $0.row.created > $1.row.created }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(rows.count * 768 + 2)
+        bytes.append(UInt8(ascii: "["))
+        for (index, listing) in rows.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            listing.row.write(to: &bytes, status: listing.status)
+        }
+        bytes += Array("]\n".utf8)
+        return bytes
+    }
+
     private static func check(_ filters: Filters) throws(EngineError) {
         let states = ["created", "running", "paused", "restarting", "removing", "exited", "dead"]
         for status in filters["status"] where !states.contains(status) {

@@ -1,3 +1,4 @@
+import Engine
 import FoundationEssentials
 import NIOCore
 import NIOHTTP1
@@ -24,7 +25,7 @@ struct Response {
     static func status(_ status: HTTPResponseStatus) -> Response { Response(status: status, body: .none) }
 
     static func json(_ value: some Encodable, status: HTTPResponseStatus = .ok) throws -> Response {
-        var buffer = ByteBuffer(bytes: try JSONOutput.encode(value))
+        var buffer = ByteBuffer(bytes: try APIJSON.encode(value))
         buffer.writeStaticString("\n")
         return Response(status: status, headers: ["Content-Type": "application/json"], body: .bytes(buffer))
     }
@@ -40,15 +41,6 @@ struct Response {
 
     static func stream(_ contentType: String, _ body: @escaping @Sendable (ResponseWriter) async throws -> Void) -> Response {
         Response(status: .ok, headers: ["Content-Type": contentType], body: .stream(body))
-    }
-}
-
-/// JSON as Go writes it, slashes bare; always in the same order.
-enum JSONOutput {
-    static func encode(_ value: some Encodable) throws -> Data {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
-        return try encoder.encode(value)
     }
 }
 
@@ -68,7 +60,7 @@ struct ResponseWriter: Sendable {
 
     /// One JSON value and a line feed.
     func writeLine(_ value: some Encodable) async throws {
-        var buffer = ByteBuffer(bytes: try JSONOutput.encode(value))
+        var buffer = ByteBuffer(bytes: try APIJSON.encode(value))
         buffer.writeStaticString("\r\n")
         try await write(buffer)
     }

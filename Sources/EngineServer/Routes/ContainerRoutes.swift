@@ -12,10 +12,10 @@ struct ContainerRoutes {
     func add(to router: inout Router) {
         let engine = engine
         router.on(.GET, "/containers/json") { request in
-            try .json(
-                await engine.listContainers(
-                    all: request.query.flag("all"), limit: try request.query.integer("limit") ?? 0, size: request.query.flag("size"),
-                    filters: try request.query.filters()))
+            let (all, limit, size) = (request.query.flag("all"), try request.query.integer("limit") ?? 0, request.query.flag("size"))
+            let filters = try request.query.filters()
+            if limit <= 0, !size, filters.keys.isEmpty { return .rawJSON(try await engine.listContainersJSON(all: all)) }
+            return try .json(await engine.listContainers(all: all, limit: limit, size: size, filters: filters))
         }
         router.on(.POST, "/containers/create") { request in
             let body = try await request.decode(ContainerCreateRequest.self)
@@ -205,7 +205,7 @@ struct ContainerRoutes {
     }
 
     private static func encode(_ stat: ContainerPathStat) throws -> String {
-        try JSONOutput.encode(stat).base64EncodedString()
+        try APIJSON.encode(stat).base64EncodedString()
     }
 }
 

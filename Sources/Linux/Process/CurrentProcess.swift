@@ -25,6 +25,12 @@ public enum CurrentProcess {
         Glibc.exit(code)
     }
 
+    /// Lets this process have as many files open as it may at most. Programs that it spawns get the limit of before.
+    /// To be called before the first thread is made.
+    public static func raiseOpenFileLimit() throws(SystemError) {
+        try check("setrlimit", "RLIMIT_NOFILE") { clinux_raise_open_files() }
+    }
+
     /// The file that the process runs.
     public static func executable() throws(SystemError) -> FilePath {
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
