@@ -38,7 +38,7 @@ extension ContainerEngine {
         summary.Created = image.created.flatMap { Timestamp(rfc3339: $0) }?.seconds ?? 0
         summary.Size = image.size
         summary.SharedSize = -1
-        summary.Labels = image.config.config?.labels
+        summary.Labels = image.config.config?.labels ?? [:]
         summary.Containers = -1
         return summary
     }
@@ -65,6 +65,7 @@ extension ContainerEngine {
         inspect.RootFS = root
         var driver = DriverData()
         driver.Name = "overlayfs"
+        driver.Data = [:]
         inspect.GraphDriver = driver
         var metadata = ImageInspect.Metadata()
         metadata.LastUsedTime = image.lastUsed
