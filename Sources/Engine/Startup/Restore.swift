@@ -38,7 +38,7 @@ struct Restore {
             for await id in group { if let id { running.insert(id) } }
         }
         await context.networks.reconcile(running: running)
-        for container in containers where running.contains(container.id) { await container.restoreNetworks() }
+        await restoreNetworks(of: containers.filter { running.contains($0.id) })
         await volumes.releaseUnused(context.logger)
         try await sweep(known)
         try await sweepVolumes()
@@ -47,6 +47,18 @@ struct Restore {
             await container.removeAfterBoot()
         }
     }
+
+    /// Each waits for the kernel mostly, which replaces rules in no hurry; all at once would be a thousand threads.
+    private func restoreNetworks(of containers: [Container]) async {
+        await withTaskGroup(of: Void.self) { group in
+            for (number, container) in containers.enumerated() {
+                if number >= Self.mostAtOnce { await group.next() }
+                group.addTask { await container.restoreNetworks() }
+            }
+        }
+    }
+
+    private static let mostAtOnce = 32
 
     /// The steps of builds that a crash cut off: nobody waits for them any more.
     private func endBuildSteps() async {
