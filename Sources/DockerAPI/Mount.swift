@@ -12,6 +12,8 @@ public struct Mount: Codable, Sendable, Equatable {
     public var VolumeOptions: VolumeOptions?
     public var ImageOptions: ImageOptions?
     public var TmpfsOptions: TmpfsOptions?
+    /// How a bind or a volume shows the owners of its files: `owner`, or tables of ids. Docker has no such field.
+    public var IDMap: String?
 
     public init() {}
 

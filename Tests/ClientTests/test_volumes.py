@@ -1,6 +1,7 @@
 """Volumes: named ones stay, anonymous ones go with their container."""
 
 import json
+import os
 
 import pytest
 
@@ -76,3 +77,66 @@ def test_names_that_cannot_be_are_refused(engine, name):
 @pytest.mark.parametrize("target", ["/", "relative", "/.."])
 def test_targets_that_cannot_be_are_refused(cli, target):
     assert cli("create", "-v", f"kept:{target}", "busybox", code=None).code != 0
+
+
+# -- owners
+
+SHOW = "stat -c %u:%g /m /m/old; echo new > /m/new; stat -c %u:%g /m/new"
+
+
+@pytest.fixture
+def owned(tmp_path):
+    """A directory with a file that belong to somebody of the host."""
+    place = tmp_path / "owned"
+    place.mkdir()
+    (place / "old").write_text("old")
+    for path in (place, place / "old"): os.chown(path, 5000, 6000)
+    return place
+
+
+def owner(path):
+    return path.stat().st_uid, path.stat().st_gid
+
+
+def test_a_bind_belongs_to_the_user_of_the_container(cli, owned):
+    """`idmap`: whoever owns the source is the container's user, and on disk nothing changes."""
+    flags = ["-v", f"{owned}:/m:idmap"] if cli.name == "docker" else ["--mount", f"type=bind,src={owned},dst=/m,idmap"]
+    assert cli("run", "--rm", "-u", "1234:50", *flags, "busybox", "sh", "-c", SHOW).lines == ["1234:50"] * 3
+    assert {owner(path) for path in (owned, *owned.iterdir())} == {(5000, 6000)}
+    # For a container of root as well; the other way round root's own files are the owner's.
+    os.chown(owned / "new", 0, 0)
+    assert cli("run", "--rm", *flags, "busybox", "stat", "-c", "%u:%g", "/m/old", "/m/new").lines == ["0:0", "5000:6000"]
+    assert cli("run", "--rm", "-v", f"{owned}:/m:ro", "busybox", "stat", "-c", "%u", "/m").line == "5000"
+
+
+def test_tables_of_owners(skiff, owned):
+    mount = f"type=bind,src={owned},dst=/m,idmap=uids=5000-100-1#0-0-1;gids=6000-200-1"
+    assert skiff("run", "--rm", "--mount", mount, "busybox", "stat", "-c", "%u:%g", "/m", "/m/old").lines == ["100:200"] * 2
+    os.chown(owned / "old", 7000, 7000)
+    assert skiff("run", "--rm", "--mount", mount, "busybox", "stat", "-c", "%u:%g", "/m/old").line == "65534:65534"
+
+
+def test_a_volume_belongs_to_each_of_its_users(skiff):
+    for user in ("1234:50", "4321:99"):
+        shown = skiff("run", "--rm", "-u", user, "--mount", "type=volume,src=shared,dst=/m,idmap", "busybox", "sh", "-c",
+                      "echo x >> /m/file; stat -c %u:%g /m /m/file").lines
+        assert shown == [user] * 2
+
+
+@pytest.mark.parametrize("spec, message", [
+    ("type=bind,src=/tmp,dst=/m,idmap=nonsense", "invalid idmap 'nonsense'"),
+    ("type=bind,src=/tmp,dst=/m,idmap=uids=0-1", "invalid idmap 'uids=0-1'"),
+    ("type=bind,src=/tmp,dst=/m,idmap=uids=0-1-5#3-9-1", "an id is there twice"),
+    ("type=bind,src=/tmp,dst=/m,idmap=uids=4294967295-0-1", "invalid idmap"),
+    ("type=tmpfs,dst=/m,idmap", "idmap is for binds and whole volumes"),
+    ("type=volume,src=vol,dst=/m,volume-subpath=a,idmap", "idmap is for binds and whole volumes"),
+])
+def test_owners_that_cannot_be_mapped_are_refused(skiff, spec, message):
+    assert message in skiff("create", "--mount", spec, "busybox", code=1).err
+    assert skiff("volume", "ls", "-q").out == ""
+
+
+def test_a_file_system_that_cannot_map_owners_says_so(skiff):
+    refused = skiff("run", "--rm", "-u", "1234", "--mount", "type=bind,src=/proc/sys,dst=/m,idmap", "busybox", "true", code=125).err
+    assert "idmap: the file system cannot show other owners" in refused
+    assert skiff("ps", "-aq").out == ""

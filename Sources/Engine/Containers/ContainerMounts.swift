@@ -15,9 +15,11 @@ struct ContainerMounts {
     var writableCgroups = false
     /// Mounts that were made already: their places in the supervisor's list, by destination.
     var made: [String: Int] = [:]
+    /// Whom the container's command runs as.
+    var user = OwnerMapping.Pair(user: 0, group: 0)
 
     func make() throws -> [RuntimeSpec.Mount] {
-        let user = record.mounts.map(userMount) + others
+        let user = try record.mounts.map(userMount) + others
         let taken = Set(user.map(\.destination))
         let standard = (kernelMounts() + engineFiles()).filter { !taken.contains($0.destination) }
         return (standard + user).sorted { Self.depth($0.destination) < Self.depth($1.destination) }
@@ -74,7 +76,7 @@ struct ContainerMounts {
         return mounts
     }
 
-    private func userMount(_ mount: ResolvedMount) -> RuntimeSpec.Mount {
+    private func userMount(_ mount: ResolvedMount) throws -> RuntimeSpec.Mount {
         switch mount.kind {
         case .tmpfs:
             let standard = ["noexec", "nosuid", "nodev"].filter { !mount.options.contains(String($0.dropFirst(2))) }
@@ -84,9 +86,16 @@ struct ContainerMounts {
                 options: standard + mount.options.filter { $0 != "exec" && $0 != "suid" && $0 != "dev" } + access)
         case .bind, .volume, .image:
             let number = made[mount.destination]
-            return RuntimeSpec.Mount(
+            var planned = RuntimeSpec.Mount(
                 destination: mount.destination, type: number == nil ? "bind" : "skiff-detached", source: number.map(String.init) ?? mount.source,
                 options: mount.bindOptions)
+            if let text = mount.ownerMapping {
+                let place = try fstat(try OwnedFD.open(FilePath(mount.source), .path))
+                if let tables = try OwnerMapping(text).tables(owner: .init(user: place.uid, group: place.gid), user: self.user) {
+                    (planned.uidMappings, planned.gidMappings) = (tables.users, tables.groups)
+                }
+            }
+            return planned
         }
     }
 }

@@ -127,6 +127,8 @@ struct ResolvedMount: Codable, Sendable, Equatable {
     var layers: [String]?
     /// nil: read-only too, where the kernel can.
     var readOnlyBelow: ReadOnlyBelow?
+    /// How owners are shown, as `OwnerMapping` reads it; nil: as they are.
+    var ownerMapping: String?
 
     var mountPoint: MountPoint {
         var point = MountPoint()

@@ -47,7 +47,8 @@ struct ContainerSpec {
                 ? nil : record.config.Domainname,
             mounts: try ContainerMounts(
                 record: record, paths: paths, privileged: privileged, runtime: runtime, others: stepMounts,
-                writableCgroups: security.writableCgroups, made: made
+                writableCgroups: security.writableCgroups, made: made,
+                user: .init(user: identity.uid, group: identity.gid)
             ).make(),
             annotations: hostConfig.Annotations ?? [:], linux: linux)
         try spec.apply(self.devices)

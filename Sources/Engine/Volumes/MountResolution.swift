@@ -94,6 +94,10 @@ struct MountResolution {
             case "ro": mount.readOnly = true
             case "rw", "z", "Z", "cached", "delegated", "consistent": break
             case "nocopy": mount.noCopy = true
+            case "idmap": mount.ownerMapping = "owner"
+            case _ where option.hasPrefix("idmap="):
+                _ = try OwnerMapping(String(option.dropFirst(6)))
+                mount.ownerMapping = String(option.dropFirst(6))
             case "private", "rprivate", "shared", "rshared", "slave", "rslave": mount.propagation = String(option)
             default: throw EngineError(.invalidArgument, "invalid mode: \(options)")
             }
@@ -106,6 +110,13 @@ struct MountResolution {
             throw EngineError(.invalidArgument, "invalid mount config for type \"\(kind)\": field Target must not be empty")
         }
         var resolved = ResolvedMount(kind: .bind, destination: try Self.clean(target), readOnly: mount.ReadOnly ?? false)
+        if let text = mount.IDMap {
+            guard kind == "bind" || kind == "volume", (mount.VolumeOptions?.Subpath ?? "").isEmpty else {
+                throw EngineError(.invalidArgument, "invalid mount config for type \"\(kind)\": idmap is for binds and whole volumes")
+            }
+            _ = try OwnerMapping(text)
+            resolved.ownerMapping = text
+        }
         switch kind {
         case "bind": try await resolveBind(mount, &resolved)
         case "volume": try await resolveVolume(mount, &resolved)

@@ -108,6 +108,10 @@ final class HostSources {
             return PlannedMount(
                 mount: mount, options: parsed, source: HeldFD(source), sourceIsDirectory: isDirectory, cgroups: [])
         } catch {
+            if error.call == "mount_setattr idmap", error.errno == .invalidArgument {
+                throw LaunchError(
+                    message: "error mounting \"\(path)\" to rootfs at \"\(mount.destination)\": idmap: the file system cannot show other owners")
+            }
             let reason = error.call == "open_tree" ? error.errno.goText : "\(error.call): \(error.errno.goText)"
             throw LaunchError(message: "error mounting \"\(path)\" to rootfs at \"\(mount.destination)\": \(reason)")
         }

@@ -43,6 +43,12 @@ enum MountFlag {
             mount.Source = source.hasPrefix(".") ? Paths.absolute(source, in: workingDirectory) : source
         case "target", "dst", "destination": mount.Target = try required(field)
         case "readonly", "ro": mount.ReadOnly = try boolean(field)
+        case "idmap":
+            switch field.value {
+            case nil, "true", "1": mount.IDMap = "owner"
+            case "false", "0": mount.IDMap = nil
+            case let text: mount.IDMap = text
+            }
         case "consistency": mount.Consistency = try required(field).lowercased()
         default:
             if field.key.hasPrefix("bind-") {
