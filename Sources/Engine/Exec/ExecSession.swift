@@ -42,6 +42,7 @@ actor ExecSession {
     private var endWaiters: [CheckedContinuation<Int32, Never>] = []
     /// A copy for those who only list sessions.
     private let running = Atomic(true)
+    private var isToBeKilled = false
     /// When the process ended; its code is kept for a while.
     private(set) var endedAt: Timestamp?
     nonisolated var isRunning: Bool { running.load(ordering: .relaxed) }
@@ -74,6 +75,7 @@ actor ExecSession {
                 pid: launched.pid, supervisor: launched.supervisor, supervisorPID: launched.supervisorPID)
             phase = .running(running)
             watch(running)
+            if isToBeKilled { await kill() }
             guard let client, let attached else { return }
             try await join(client, attached)
         } catch {
@@ -145,8 +147,9 @@ actor ExecSession {
         return await withCheckedContinuation { endWaiters.append($0) }
     }
 
-    /// Kills the process, when it runs.
+    /// Kills the process, as soon as it runs.
     func kill() async {
+        isToBeKilled = true
         guard case .running(let running) = phase else { return }
         // A process that has ended meanwhile has nobody left who could hear of it.
         try? await running.supervisor.send(.signal, ByteBuffer(integer: UInt32(bitPattern: Signal.kill.rawValue)))
