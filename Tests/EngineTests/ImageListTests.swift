@@ -1,4 +1,5 @@
 import DockerAPI
+import Engine
 import OCI
 import Testing
 
@@ -18,7 +19,7 @@ import Testing
         full.Labels = ["b": "2\n", "a/slash": "1\u{1}", "é": ""]
         full.Containers = 0
         for image in [full, ImageSummary()] {
-            let expected = try String(decoding: JSONOutput.encode(image), as: UTF8.self)
+            let expected = try String(decoding: APIJSON.encode(image), as: UTF8.self)
             #expect(String(decoding: image.json.serialized(), as: UTF8.self) == expected)
         }
     }
