@@ -134,7 +134,8 @@ private struct ImagePull: Sendable {
         let images = images
         let isCulprit = try await blocking {
             let halves = try layers.reduce(Int64(0)) { sum, layer in
-                try sum + (lstatIfExists(images.downloads.appending(layer.digest.hex))?.allocatedBytes ?? 0)
+                let blob = try lstatIfExists(images.downloads.appending(layer.digest.hex))?.allocatedBytes ?? 0
+                return try sum + blob + ReadyLayer.allocatedBytes(of: layer.digest, in: images.downloads)
             }
             let whole = try diffIDs.reduce(Int64(0)) { sum, layer in try sum + (images.layers.records.size(layer) ?? 0) }
             return try halves + whole >= Int64(FilesystemSpace(at: images.downloads).totalBytes) / 4
@@ -177,7 +178,11 @@ private struct ImagePull: Sendable {
         guard config.rootfs.type == "layers", config.rootfs.diffIDs.count == manifest.layers.count else {
             throw RegistryError(.invalidReply, "layers from manifest don't match image configuration")
         }
-        for layer in manifest.layers {
+        var contents: [Digest: Digest] = [:]
+        for (layer, content) in zip(manifest.layers, config.rootfs.diffIDs) {
+            guard contents.updateValue(content, forKey: layer.digest) ?? content == content else {
+                throw RegistryError(.invalidReply, "invalid manifest: layer \(layer.digest) is said to have two contents")
+            }
             guard (0...PartialBlob.largest).contains(layer.size) else {
                 throw RegistryError(.invalidReply, "invalid manifest: layer \(layer.digest) has \(layer.size) bytes")
             }

@@ -57,7 +57,20 @@ struct ReadyLayer {
     /// No error when nothing is there.
     static func remove(_ blob: Digest, in downloads: FilePath) throws {
         try unlinkIfExists(mark(blob, downloads))
-        try removeTree(place(blob, downloads))
+        // Out of the way first: whoever publishes it at this moment gets all of it or nothing.
+        let leaving = downloads.appending("\(blob.hex).\(hexadecimal(.random(in: .min ... .max))).gone")
+        do {
+            try rename(place(blob, downloads), to: leaving)
+        } catch {
+            guard error.errno == .noSuchFileOrDirectory else { throw error }
+            return
+        }
+        try removeTree(leaving)
+    }
+
+    /// What it takes of the disk; 0 when there is none.
+    static func allocatedBytes(of blob: Digest, in downloads: FilePath) throws -> Int64 {
+        try Linux.allocatedBytes(of: place(blob, downloads))
     }
 
     private static func place(_ blob: Digest, _ downloads: FilePath) -> FilePath { downloads.appending("\(blob.hex).layer") }
