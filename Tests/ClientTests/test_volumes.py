@@ -109,6 +109,13 @@ def test_a_bind_belongs_to_the_user_of_the_container(cli, owned):
     assert cli("run", "--rm", "-v", f"{owned}:/m:ro", "busybox", "stat", "-c", "%u", "/m").line == "5000"
 
 
+def test_nobody_becomes_root_on_disk(skiff, owned):
+    """Who can put a link of his own in the place of the source would have root's files written by the user of a container."""
+    os.chown(owned, 0, 0)
+    refused = skiff("run", "--rm", "-u", "1234", "--mount", f"type=bind,src={owned},dst=/m,idmap", "busybox", "true", code=125).err
+    assert f"idmap: {owned} belongs to root" in refused
+
+
 def test_tables_of_owners(skiff, owned):
     mount = f"type=bind,src={owned},dst=/m,idmap=uids=5000-100-1#0-0-1;gids=6000-200-1"
     assert skiff("run", "--rm", "--mount", mount, "busybox", "stat", "-c", "%u:%g", "/m", "/m/old").lines == ["100:200"] * 2
@@ -137,6 +144,6 @@ def test_owners_that_cannot_be_mapped_are_refused(skiff, spec, message):
 
 
 def test_a_file_system_that_cannot_map_owners_says_so(skiff):
-    refused = skiff("run", "--rm", "-u", "1234", "--mount", "type=bind,src=/proc/sys,dst=/m,idmap", "busybox", "true", code=125).err
+    refused = skiff("run", "--rm", "--mount", "type=bind,src=/proc/sys,dst=/m,idmap=uids=0-1234-1", "busybox", "true", code=125).err
     assert "idmap: the file system cannot show other owners" in refused
     assert skiff("ps", "-aq").out == ""

@@ -90,8 +90,16 @@ struct ContainerMounts {
                 destination: mount.destination, type: number == nil ? "bind" : "skiff-detached", source: number.map(String.init) ?? mount.source,
                 options: mount.bindOptions)
             if let text = mount.ownerMapping {
+                let mapping = try OwnerMapping(text)
                 let place = try fstat(try OwnedFD.open(FilePath(mount.source), .path))
-                if let tables = try OwnerMapping(text).tables(owner: .init(user: place.uid, group: place.gid), user: self.user) {
+                // Whoever can exchange a part of the path would choose whose files those of the user are.
+                if mapping == .ownerIsUser, mount.kind == .bind, place.uid == 0, self.user.user != 0 {
+                    throw EngineError(
+                        .invalidArgument,
+                        "idmap: \(mount.source) belongs to root, which no other user of a container becomes on disk: "
+                            + "change its owner, or say which ids are meant (idmap=uids=…;gids=…)")
+                }
+                if let tables = mapping.tables(owner: .init(user: place.uid, group: place.gid), user: self.user) {
                     (planned.uidMappings, planned.gidMappings) = (tables.users, tables.groups)
                 }
             }
