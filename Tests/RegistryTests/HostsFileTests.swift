@@ -70,6 +70,7 @@ import Testing
             ("[host.\"https://a.example\"]\ncapabilities = [\"fetch\"]", "unknown capability fetch"),
             ("[host.\"ftp://a.example\"]", "is no address"), ("[host.\"https://me:word@a.example\"]", "is no address"),
             ("skip_verify = \"yes\"", "skip_verify is neither true nor false"), ("ca = 3", "ca is neither a string nor a list"),
+            ("client = [\"a\", \"b\"]", "names several certificates"),
             ("client = [[\"a\", \"b\", \"c\"]]", "has to name a certificate and its key"),
             ("dial_timeout = \"soon\"", "is no duration"), ("dial_timeout = 5", "is no duration"), ("dial_timeout = \"0s\"", "is no duration"),
             ("header = { \"a b\" = \"c\" }", "is no header"), ("header = { a = \"b\\nc: d\" }", "is no header"),

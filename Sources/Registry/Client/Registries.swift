@@ -89,7 +89,8 @@ public struct RepositorySource: Sendable {
     /// without.
     public func connect(for access: Registries.Access) async throws -> RepositoryClient {
         let secure = client(origin, access)
-        let plainAllowed = try Trust.allowsPlain(origin, registries.configuration)
+        // What hosts.toml says of a host says with its address whether TLS is spoken.
+        let plainAllowed = try settings == nil && Trust.allowsPlain(origin, registries.configuration)
         if origin.scheme == "https", !plainAllowed {
             try await secure.ping()
             return secure

@@ -148,9 +148,11 @@ struct HostsFile: Sendable, Equatable {
         return settings
     }
 
-    /// `"file"`, `["file", "file"]` with certificate and key in each, and `[["certificate", "key"]]`.
+    /// `"file"` or `["file"]` with certificate and key in it, and `[["certificate", "key"]]`.
     private static func certificates(_ value: JSONValue, _ name: String, _ place: FilePath) throws -> [HostSettings.Certificate] {
-        try (value.array ?? [value]).map { element in
+        let pairs = value.array ?? [value]
+        guard pairs.count < 2 else { throw HostsFileError("\(name) names several certificates, of which only one can be shown") }
+        return try pairs.map { element in
             let files = try strings(element, name).map { place.pushing(FilePath($0)) }
             guard (1...2).contains(files.count) else { throw HostsFileError("\(name) has to name a certificate and its key") }
             return HostSettings.Certificate(chain: files[0], key: files[files.count - 1])
