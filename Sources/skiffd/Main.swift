@@ -68,7 +68,11 @@ struct Main: ParsableCommand {
         // Before the first thread exists: all of them leave these signals to the queue.
         let signals = try SignalQueue([.terminate, .interrupt])
         // Each container that runs is a connection; a shell's 1,024 are soon used up.
-        try CurrentProcess.raiseOpenFileLimit()
+        do {
+            try CurrentProcess.raiseOpenFileLimit()
+        } catch {
+            try? StandardStream.error.write("skiffd: the limit of open files stays as it is: \(error)\n")  // Only advice.
+        }
         Task {
             do {
                 try await serve(signals)

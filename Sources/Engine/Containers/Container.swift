@@ -32,7 +32,9 @@ actor Container {
     /// Clients that attached before the start; they get all output from its first byte.
     var pendingAttaches: [Int: PendingAttach] = [:]
     /// The restart that a policy has scheduled.
-    var scheduledRestart: Task<Void, Never>?
+    var scheduledRestart: Task<Void, Never>? {
+        didSet { listed = nil }
+    }
     var lastUpdate: Task<[String], any Error>?
     /// The last writing of the row: the next one comes after it, and so does the row's removal.
     private var lastSave: Task<Void, any Error>?
@@ -42,6 +44,8 @@ actor Container {
     /// Probes the running container.
     var healthMonitor: Task<Void, Never>?
     var executions: [String: ExecSession] = [:]
+    /// The second in which ended ones were last looked through.
+    var lastExecutionSweep: Int64 = 0
     /// Who waits for a start that is under way to end, either way.
     var startWaiters: [CheckedContinuation<Void, Never>] = []
 

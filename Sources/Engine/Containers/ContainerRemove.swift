@@ -40,10 +40,14 @@ extension Container {
             try await deleteRow()
         } catch {
             phase = before
+            await forgetNoted(leaving)
             throw error
         }
         await registry.remove(id: id, name: record.name)
-        for volume in leaving { await removeVolume(volume) }
+        // Until now somebody could get them by `--volumes-from`.
+        for volume in leaving {
+            if await !registry.isVolumeUsed(volume, besides: id) { await removeVolume(volume) }
+        }
         await removeFiles()
         phase = .removed
         publish("destroy")
@@ -89,6 +93,17 @@ extension Container {
             try await blocking { try notes.note(volumes) }
         } catch {
             logger.warning("a crash would leave volumes of a container that is removed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// The container stays, and so do its volumes.
+    private func forgetNoted(_ volumes: [String]) async {
+        if volumes.isEmpty { return }
+        let notes = NotedVolumes(in: paths.data)
+        do {
+            try await blocking { try notes.forget() }
+        } catch {
+            logger.warning("volumes of a container that stays may be removed with it later", metadata: ["error": "\(error)"])
         }
     }
 

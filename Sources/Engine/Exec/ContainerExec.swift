@@ -27,13 +27,19 @@ extension Container {
         return session
     }
 
-    /// Whoever wants an exit code has five minutes to ask for it.
+    /// Whoever wants an exit code has five minutes to ask for it, and less where there are hundreds a minute.
     private func forgetOldExecutions() async {
         let now = Timestamp.now().seconds
+        guard now > lastExecutionSweep else { return }
+        lastExecutionSweep = now
+        var ended: [(session: ExecSession, seconds: Int64)] = []
         for session in executions.values where !session.isRunning {
-            guard let ended = await session.endedAt, now - ended.seconds > 300 else { continue }
-            executions[session.id] = nil
-            await session.removeFiles()
+            if let time = await session.endedAt { ended.append((session, time.seconds)) }
+        }
+        ended.sort { $0.seconds > $1.seconds }
+        for (number, old) in ended.enumerated() where number >= 200 || now - old.seconds > 300 {
+            executions[old.session.id] = nil
+            await old.session.removeFiles()
         }
     }
 

@@ -245,8 +245,14 @@ actor ExecSession {
             let connection = try await SupervisorConnection.connect(to: directory, group: context.eventLoops)
             switch try await connection.presentState() {
             case .running:
-                let running = RunningContainer(
-                    pid: try SupervisorState.read(directory).pid, supervisor: connection, supervisorPID: nil)
+                let pid: Int32
+                do {
+                    pid = try SupervisorState.read(directory).pid
+                } catch {
+                    connection.close()
+                    throw error
+                }
+                let running = RunningContainer(pid: pid, supervisor: connection, supervisorPID: nil)
                 phase = .running(running)
                 watch(running)
                 return true

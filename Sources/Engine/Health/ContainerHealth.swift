@@ -112,7 +112,13 @@ extension Container {
         config.AttachStderr = true
         let session = try await createExec(config)
         defer { executions[session.id] = nil }
-        let code = try await run(session, timeout, output)
+        let code: Int32?
+        do {
+            code = try await run(session, timeout, output)
+        } catch {
+            await session.removeFiles()
+            throw error
+        }
         await session.removeFiles()
         return code
     }
