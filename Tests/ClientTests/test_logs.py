@@ -1,5 +1,7 @@
 """`logs` and `attach`: what a container has said, and what it says."""
 
+import gzip
+import json
 import os
 import re
 import select
@@ -187,6 +189,55 @@ def test_older_files_are_packed_and_read_as_before(docker, engine, driver):
         writer.stdin.close()
     assert following.communicate(timeout=20)[0] == ""
     assert seen == list(range(1, 1001))
+
+
+def packed(docker, engine, script, size="8k"):
+    """A container that has filled its log and goes on; all of the log's older files are packed. The files, the newest first."""
+    identity = docker("run", "-d", "--name", "talker", "--log-opt", f"max-size={size}", "--log-opt", "max-file=4", "--log-opt", "compress=true",
+                      "busybox", "sh", "-c", f"{script}; exec sleep 600").line
+    path = engine.data_root / f"containers/{identity}"
+    names = [f"{identity}-json.log{end}" for end in ("", ".1.gz", ".2.gz", ".3.gz")]
+    wait_for(lambda: sorted(file.name for file in path.glob("*json.log*")) == names, "all older files to be packed")
+    return [path / name for name in names]
+
+
+def logged(file):
+    with (gzip.open if file.suffix == ".gz" else open)(file, "rt") as lines:
+        return [json.loads(line)["log"] for line in lines]
+
+
+def test_packed_parts_of_one_endless_line_are_all_there(docker, engine):
+    files = packed(docker, engine, "head -c 1000000 /dev/zero | tr '\\0' x", size="100k")
+    kept = sum(len(text) for file in files for text in logged(file))
+    assert kept > 15 * 16384
+    assert docker("logs", "talker").out == "x" * kept
+
+
+def test_a_packed_file_that_is_damaged_is_shown_as_far_as_it_goes(docker, engine):
+    files = packed(docker, engine, "seq 1000")
+    cut, empty = files[2:]
+    lines = [numbers(logged(file)) for file in files]
+    assert numbers(docker("logs", "talker").lines) == [number for some in reversed(lines) for number in some]
+    os.truncate(cut, cut.stat().st_size // 2)
+    os.truncate(empty, 0)
+    kept = numbers(docker("logs", "talker").lines)
+    rest = lines[1] + lines[0]
+    assert kept[-len(rest):] == rest
+    beginning = kept[:-len(rest)]
+    assert 0 < len(beginning) < len(lines[2]) and beginning == lines[2][:len(beginning)]
+    assert docker("logs", "--tail", "1", "talker").line == "1000"
+    assert "an older file of a log is damaged" in engine.log.read_text()
+
+
+def test_packed_files_are_read_where_nothing_can_be_written(docker, engine):
+    directory = packed(docker, engine, "seq 1000")[0].parent
+    before = docker("logs", "talker").lines
+    subprocess.run(["mount", "--bind", directory, directory], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", directory], check=True)
+        assert docker("logs", "talker").lines == before
+    finally:
+        subprocess.run(["umount", "-l", directory], check=True)
 
 
 def helpers(word, identity):

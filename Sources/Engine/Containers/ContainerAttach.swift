@@ -88,7 +88,7 @@ extension Container {
         var query = LogQuery()
         query.stdout = options.stdout
         query.stderr = options.stderr
-        let reader = LogReader(path: paths.log, query: query)
+        let reader = LogReader(path: paths.log, query: query, logger: logger)
         let terminal = isTerminal
         try await reader.run(isLive: { false }) { entry in
             try await client.write(entry.encoded(terminal: terminal, timestamps: false))

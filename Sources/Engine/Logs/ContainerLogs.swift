@@ -9,7 +9,7 @@ extension Container {
         }
         let terminal = isTerminal
         let (timestamps, details) = (query.timestamps, query.details)
-        try await LogReader(path: paths.log, query: query).run(isLive: { await self.phase.isLive }) { entry in
+        try await LogReader(path: paths.log, query: query, logger: logger).run(isLive: { await self.phase.isLive }) { entry in
             try await write(entry.encoded(terminal: terminal, timestamps: timestamps, details: details))
         }
     }

@@ -1,5 +1,6 @@
 import Archive
 import Linux
+import Logging
 import Synchronization
 import SystemPackage
 
@@ -7,6 +8,7 @@ import SystemPackage
 /// be packed by now: `NAME.1.gz`. Calls may block.
 struct LogFiles: Sendable {
     let path: FilePath
+    let logger: Logger
 
     /// All there are, the oldest first; empty when nothing was ever logged. A file that is renamed meanwhile is there once.
     func open() throws -> [LogPart] {
@@ -46,7 +48,8 @@ struct LogFiles: Sendable {
 
     private func open(_ name: FilePath) throws(SystemError) -> LogPart? {
         do {
-            return try LogPart(OwnedFD.open(name, .readOnly), isPacked: name.extension == "gz", directory: path.removingLastComponent())
+            return try LogPart(
+                OwnedFD.open(name, .readOnly), isPacked: name.extension == "gz", directory: path.removingLastComponent(), logger: logger)
         } catch {
             guard error.errno == .noSuchFileOrDirectory else { throw error }
             return nil
@@ -60,56 +63,93 @@ final class LogPart: Sendable {
     let file: SharedFD
     private let isPacked: Bool
     private let inode: UInt64
+    /// Of a packed one: the first bytes, as the runtime's `LogCompression` draws them.
+    private let header: [UInt8]
     private let directory: FilePath
+    private let logger: Logger
     private let unpacked = Mutex<SharedFD?>(nil)
 
-    init(_ file: consuming OwnedFD, isPacked: Bool, directory: FilePath) throws(SystemError) {
+    init(_ file: consuming OwnedFD, isPacked: Bool, directory: FilePath, logger: Logger) throws(SystemError) {
         inode = try fstat(file).inode
-        self.file = SharedFD(file)
+        let shared = SharedFD(file)
+        var header: [UInt8] = []
+        if isPacked {
+            // What cannot be read is damaged, which is said when somebody wants its text.
+            header = (try? shared.withOwned { try $0.read(at: 0, count: 48) }) ?? []
+        }
+        self.file = shared
+        self.header = header
         self.isPacked = isPacked
         self.directory = directory
+        self.logger = logger
     }
 
-    /// Its text.
+    /// Its text. Of a packed file that is damaged, what stands before the damage.
     func text() throws -> SharedFD {
         guard isPacked else { return file }
         if let text = unpacked.withLock({ $0 }) { return text }
-        let text = SharedFD(try OwnedFD.open(directory, [.readWrite, .temporary]))
-        let source = try content()
-        var buffer = [UInt8](repeating: 0, count: 256 << 10)
-        while true {
-            let count = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
-            if count == 0 { break }
-            try buffer.withUnsafeBytes { try text.writeAll(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-        }
+        let text = try unpack()
         unpacked.withLock { $0 = text }
         return text
     }
 
     /// Whether it holds the same lines: it is the same file, or one of them was made of the other.
     func isSame(as other: LogPart) throws -> Bool {
-        if isPacked == other.isPacked { return inode == other.inode }
-        guard let line = try firstLine() else { return false }
-        return try line == other.firstLine()
+        if isPacked == other.isPacked, inode == other.inode { return true }
+        guard isPacked || other.isPacked, let mine = try origin(), let others = try other.origin() else { return false }
+        return mine == others
     }
 
-    /// The end of the first line, in which its time stands to the nanosecond. nil without a line.
-    private func firstLine() throws -> [UInt8]? {
-        let source = try content()
-        var line: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        // What the engine's own supervisor writes has an end long before.
-        while line.count < 1 << 20 {
-            let count = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
-            if count == 0 { return nil }
-            line += buffer[..<count]
-            if let end = line.firstIndex(of: UInt8(ascii: "\n")) { return Array(line[..<end].suffix(64)) }
+    /// What tells a file from all others of this log: of a packed one, the file that it was made of. nil when it does not say so.
+    private func origin() throws -> [Int64]? {
+        guard isPacked else {
+            let status = try file.withOwned { try fstat($0) }
+            return [Int64(bitPattern: status.inode), status.size, status.modified.seconds, status.modified.nanoseconds]
         }
-        return nil
+        let mark: [UInt8] = [36, 0, UInt8(ascii: "S"), UInt8(ascii: "k"), 32, 0]
+        guard header.count == 48, header[3] == 4, Array(header[10..<16]) == mark else { return nil }
+        var numbers: [Int64] = []
+        for start in stride(from: 16, to: 48, by: 8) {
+            numbers.append(header[start..<(start + 8)].reversed().reduce(Int64(0)) { $0 << 8 | Int64($1) })
+        }
+        return numbers
+    }
+
+    private func unpack() throws -> SharedFD {
+        do {
+            let text = SharedFD(try OwnedFD.open(directory, [.readWrite, .temporary]))
+            try unpack(to: text)
+            return text
+        } catch {
+            // The disk is full, or its file system has no files without a name.
+            logger.debug("a packed log is unpacked to memory", metadata: ["error": "\(error)"])
+            let text = SharedFD(try memoryFile("log"))
+            try unpack(to: text)
+            return text
+        }
+    }
+
+    private func unpack(to text: SharedFD) throws {
+        var source: (any ByteSource)?
+        // What comes in one piece with the damage is lost.
+        var buffer = [UInt8](repeating: 0, count: 16 << 10)
+        while true {
+            let count: Int
+            do {
+                let packed = try source ?? content()
+                source = packed
+                count = try buffer.withUnsafeMutableBytes { try packed.read(into: $0) }
+            } catch {
+                logger.warning("an older file of a log is damaged; only its beginning is shown", metadata: ["error": "\(error)"])
+                return
+            }
+            if count == 0 { return }
+            try buffer.withUnsafeBytes { try text.writeAll(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        }
     }
 
     private func content() throws -> any ByteSource {
-        guard isPacked else { return PlacedSource(file) }
+        guard header.starts(with: [0x1f, 0x8b]) else { throw ArchiveError.malformed("gzip: no header") }
         var limits = ArchiveLimits()
         // Equal lines shrink to almost nothing; how much there can be is known from the log's limits.
         limits.compressionRatio = .max

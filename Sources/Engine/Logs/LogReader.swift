@@ -1,6 +1,7 @@
 import Blocking
 import FoundationEssentials
 import Linux
+import Logging
 import NIOCore
 import SystemPackage
 
@@ -68,6 +69,7 @@ struct LogEntry: Codable, Sendable {
 struct LogReader: Sendable {
     let path: FilePath
     let query: LogQuery
+    let logger: Logger
 
     /// Delivers each entry that the query wants. `isLive` says whether more can come; it is asked before the last look.
     func run(isLive: @Sendable () async -> Bool, deliver: @Sendable (LogEntry) async throws -> Void) async throws {
@@ -102,7 +104,7 @@ struct LogReader: Sendable {
         }
     }
 
-    private var files: LogFiles { LogFiles(path: path) }
+    private var files: LogFiles { LogFiles(path: path, logger: logger) }
 
     private func makeWatch(_ file: LogPart) async throws -> LogWatch? {
         query.follow ? try await blocking { try LogWatch(file.file) } : nil

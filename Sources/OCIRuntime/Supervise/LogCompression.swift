@@ -8,6 +8,11 @@ import SystemPackage
 ///
 /// The process renames and removes by number, so whoever renumbers the files ends it first. What it has not come to stays as
 /// it is until the next file is full: a log is as large as it may be at most.
+///
+/// A packed file says what it was made of, so that a reader that has the other does not read the same again. gzip's header
+/// (RFC 1952, 2.3.1.1) has room for that; numbers are little-endian:
+///
+///     1f 8b 08 04  4 × 00  00 03 │ 24 00 │ "Sk" 20 00 │ inode  size  seconds  nanoseconds    of the last change, 8 bytes each
 final class LogCompression {
     /// The word after the program's name.
     static let command = "pack-log"
@@ -65,7 +70,7 @@ final class LogCompression {
         guard try lstatIfExists(path) != nil else { return }
         let source = try OwnedFD.open(path, .readOnly)
         let target = try OwnedFD.open(part, [.writeOnly, .create, .truncate], mode: 0o640)
-        let packer = try Packer()
+        let packer = try Packer(extra: origin(fstat(source)))
         var offset: Int64 = 0
         while true {
             let piece = try source.read(at: offset, count: 256 << 10)
@@ -73,30 +78,53 @@ final class LogCompression {
             try packer.pack(piece, isLast: piece.isEmpty) { (bytes) throws(SystemError) in try target.writeAll(bytes) }
             if piece.isEmpty { break }
         }
+        // A power cut must not leave half a file in place of a whole one.
+        try target.sync()
         try rename(part, to: FilePath("\(path).gz"))
         try unlink(path)
+    }
+
+    /// What the header says of the file that is packed. The inode alone is not enough: its number is soon used again.
+    private static func origin(_ source: FileMetadata) -> [UInt8] {
+        var bytes: [UInt8] = [UInt8(ascii: "S"), UInt8(ascii: "k"), 32, 0]
+        for number in [Int64(bitPattern: source.inode), source.size, source.modified.seconds, source.modified.nanoseconds] {
+            for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: number >> (8 * Int64(shift)))) }
+        }
+        return bytes
     }
 }
 
 /// gzip's format, of zlib.
 private final class Packer {
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    /// zlib reads these when it writes the first bytes.
+    private let header = UnsafeMutablePointer<gz_header>.allocate(capacity: 1)
+    private let extra: UnsafeMutableBufferPointer<UInt8>
     private var output = [UInt8](repeating: 0, count: 64 << 10)
 
     struct Failure: Error {}
 
-    init() throws(Failure) {
+    init(extra bytes: [UInt8]) throws(Failure) {
+        extra = .allocate(capacity: bytes.count)
+        _ = extra.initialize(from: bytes)
         stream.initialize(to: z_stream())
+        header.initialize(to: gz_header())
+        header.pointee.os = 3  // Unix.
+        header.pointee.extra = extra.baseAddress
+        header.pointee.extra_len = UInt32(bytes.count)
         // Fast rather than small: JSON lines shrink to a tenth either way.
         guard
             deflateInit2_(
                 stream, 3, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK
         else { throw Failure() }
+        guard deflateSetHeader(stream, header) == Z_OK else { throw Failure() }
     }
 
     deinit {
         deflateEnd(stream)
         stream.deallocate()
+        header.deallocate()
+        extra.deallocate()
     }
 
     func pack(_ piece: [UInt8], isLast: Bool, write: ([UInt8]) throws(SystemError) -> Void) throws {
