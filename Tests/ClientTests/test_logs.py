@@ -240,6 +240,26 @@ def test_packed_files_are_read_where_nothing_can_be_written(docker, engine):
         subprocess.run(["umount", "-l", directory], check=True)
 
 
+def test_a_follower_of_the_newest_file_leaves_the_others_alone(docker, engine):
+    identity = docker("run", "-d", "-i", "--name", "talker", "--log-opt", "max-size=8k", "--log-opt", "max-file=3", "busybox", "cat").line
+    following = docker.start("logs", "-f", "talker", text=True)
+    with attach(docker, "talker") as writer:
+        def hears(text):
+            writer.stdin.write(f"{text}\n".encode())
+            writer.stdin.flush()
+            return following.stdout.readline() == f"{text}\n"
+
+        assert hears("first")
+        # Whoever opens this one fails.
+        older = engine.data_root / f"containers/{identity}/{identity}-json.log.1"
+        older.symlink_to(older.name)
+        assert all(hears(f"line {number}") for number in range(20))
+        older.unlink()
+        docker("kill", "talker")
+        writer.stdin.close()
+    assert following.communicate(timeout=20)[0] == "" and following.returncode == 0
+
+
 def helpers(word, identity):
     return [pid for pid, arguments in processes() if word in arguments[1:2] and identity in " ".join(arguments)]
 

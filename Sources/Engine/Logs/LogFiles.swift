@@ -31,6 +31,8 @@ struct LogFiles: Sendable {
     /// The file that was begun after this one; nil while this is the newest. When it has been removed already, the oldest
     /// that is left.
     func next(after file: LogPart) throws -> LogPart? {
+        // So it is nearly each time that a follower asks; the others need not be opened then.
+        if try file.isAt(path) { return nil }
         let all = try open()
         for (index, candidate) in all.enumerated() where try candidate.isSame(as: file) {
             return index + 1 < all.count ? all[index + 1] : nil
@@ -91,6 +93,12 @@ final class LogPart: Sendable {
         let text = try unpack()
         unpacked.withLock { $0 = text }
         return text
+    }
+
+    /// Whether this is the file of that name now.
+    func isAt(_ path: FilePath) throws -> Bool {
+        guard !isPacked, let there = try lstatIfExists(path) else { return false }
+        return there.inode == inode
     }
 
     /// Whether it holds the same lines: it is the same file, or one of them was made of the other.
