@@ -108,6 +108,15 @@ def test_a_program_that_is_missing_fails_the_create(bundle):
 
 
 @pytest.mark.ours
+def test_a_container_without_a_readable_configuration_can_be_killed(bundle):
+    bundle.start_sleeping()
+    (bundle.states / bundle.id / "config.json").write_text("{")
+    bundle.kill_and_wait()
+    assert bundle.call("delete", bundle.id).code == 0
+    assert bundle.left_behind() == []
+
+
+@pytest.mark.ours
 def test_the_caller_may_be_killed_between_create_and_start(bundle):
     """A create that was killed at any moment leaves nothing that `delete --force` cannot remove."""
     bundle.write(bundle.spec("sleep", "600"))

@@ -14,8 +14,9 @@ extension RuntimeRoot {
             let process = try openProcess(state.pid)
             // Only now the pid cannot be given to another process any more.
             guard isProcessAlive(state.pid, startTime: state.startTime) else { throw RuntimeError("container not running") }
-            // Whoever stays with the container removes it as soon as it has ended.
-            let endsAlone = try signal != .kill || config(id).hasOwnPidNamespace
+            // Read before, since whoever stays with the container removes it as soon as it has ended. What cannot be read must
+            // not keep the signal: then others may be left.
+            let endsAlone = signal != .kill || (try? config(id))?.hasOwnPidNamespace == true
             try sendSignal(signal, to: process)
             // Without a pid namespace of its own a container's other processes outlive the first one.
             if !endsAlone { try ContainerGroup(state).cgroup?.killAll() }
