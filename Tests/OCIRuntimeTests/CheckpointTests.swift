@@ -126,6 +126,17 @@ struct CheckpointTests {
         #expect(ImageDirectory.lastError([]) == nil)
     }
 
+    @Test("only a descriptor that was inherited and can be written to is a status descriptor")
+    func statusDescriptor() {
+        func obstacle(_ text: String) -> String? { CheckpointRequest.statusObstacle(Array(text.utf8)) }
+        #expect(obstacle("pos:\t0\nflags:\t0100001\nmnt_id:\t15\n") == nil)
+        #expect(obstacle("pos:\t0\nflags:\t02\n") == nil)
+        #expect(obstacle("pos:\t0\nflags:\t0100000\n") == "not writable")
+        #expect(obstacle("pos:\t0\nflags:\t02100001\n") == "bad file descriptor")
+        #expect(obstacle("") == "bad file descriptor")
+        #expect(CheckpointRequest.statusObstacle(nil) == "bad file descriptor")
+    }
+
     private func withDirectory(_ body: (FilePath) throws -> Void) throws {
         let path = FilePath("/tmp/skiff-checkpoint-\(UInt64.random(in: .min ... .max))")
         try makeDirectories(path)

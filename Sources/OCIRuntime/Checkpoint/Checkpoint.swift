@@ -6,6 +6,8 @@ extension RuntimeRoot {
     /// `checkpoint`: lets CRIU write the container's processes into images. Afterwards the container is gone, unless it was to
     /// be left running or only its memory was asked for. When this throws it runs as before.
     public func checkpoint(_ id: String, _ request: CheckpointRequest) throws {
+        // Before anything is opened, which could get that number.
+        try request.checkStatusDescriptor()
         let state = try load(id)
         let before = status(state)
         guard before == .running || before == .paused else {
@@ -18,7 +20,6 @@ extension RuntimeRoot {
         let program = try CRIUService.find(criu)
         let spec = try config(id)
         try ExternalNamespaces(spec: spec).check()
-        try request.checkStatusDescriptor()
         let images = try ImageDirectory(request, isDump: true)
         let group = ContainerGroup(state).cgroup
         try dump(state, spec, request, images, group, program) {

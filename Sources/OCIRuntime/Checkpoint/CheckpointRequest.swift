@@ -106,10 +106,18 @@ public struct CheckpointRequest: Sendable {
     /// Only a descriptor that was inherited and can be written to will do.
     func checkStatusDescriptor() throws {
         guard let number = statusDescriptor else { return }
+        // What cannot be read is not open.
         let facts = try? OwnedFD.open(FilePath("/proc/self/fdinfo/\(number)"), .readOnly).readAll(limit: 4096)
-        guard let facts else { throw RuntimeError("invalid --status-fd argument \(number): bad file descriptor") }
-        let flags = ProcessFile.value("flags", in: facts).flatMap { Int($0, radix: 8) } ?? 0
-        guard flags & 3 != 0 else { throw RuntimeError("invalid --status-fd argument \(number): not writable") }
+        if let obstacle = Self.statusObstacle(facts) { throw RuntimeError("invalid --status-fd argument \(number): \(obstacle)") }
+    }
+
+    /// By what procfs says of a descriptor. Everything that the runtime opens is closed by an exec, so that what was inherited
+    /// is what is not.
+    static func statusObstacle(_ facts: [UInt8]?) -> String? {
+        guard let facts, let flags = ProcessFile.value("flags", in: facts).flatMap({ Int($0, radix: 8) }), flags & 0o2000000 == 0 else {
+            return "bad file descriptor"
+        }
+        return flags & 3 == 0 ? "not writable" : nil
     }
 }
 
