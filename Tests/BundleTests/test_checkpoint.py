@@ -110,12 +110,22 @@ def test_a_program_counts_on_after_a_restore(bundle, criu, is_ours):
     assert bundle.left_behind() == []
 
     if is_ours:  # Images are data: rights come from the configuration.
+        def refused(changed):
+            bundle.write(changed)
+            done = bundle.quiet("restore", "--detach", "--image-path", images, bundle.id)
+            assert done.code == 1, done
+            reap(0)
+            assert bundle.left_behind() == []
+            return done.error
+
+        # The images say that the network was the host's.
+        linux = {**spec["linux"], "namespaces": [*spec["linux"]["namespaces"], {"type": "network"}]}
+        assert "the images do not fit the configuration: namespaces: net: process " in refused({**spec, "linux": linux})
         spec["process"]["capabilities"] = {kind: ["CAP_KILL"] for kind in ("bounding", "effective", "permitted")}
-        bundle.write(spec)
-        done = bundle.quiet("restore", "--detach", "--image-path", images, bundle.id)
-        assert done.code == 1 and "the images do not fit the configuration: process " in done.error, done
-        reap(0)
-        assert bundle.left_behind() == []
+        assert "the images do not fit the configuration: process " in refused(spec)
+        images.joinpath("inventory.img").chmod(0o666)
+        assert f"{images}/inventory.img: others than its owner may write there" in refused(spec)
+        images.joinpath("inventory.img").chmod(0o600)
     # Images that lack a part leave nothing, and the log tells why.
     (images / "pages-1.img").unlink()
     done = bundle.quiet("restore", "--detach", "--image-path", images, bundle.id)

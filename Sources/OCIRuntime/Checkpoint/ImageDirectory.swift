@@ -4,9 +4,10 @@ import SystemPackage
 
 /// The directory with CRIU's images, and the one for its log, which may be the same.
 ///
-/// Images hold the memory of processes, and what rights they have. So both directories have to belong to the caller or to
-/// root and to be closed to writers; then what is looked at here cannot be exchanged before CRIU comes to it. Links, which
-/// an archive may have brought, are refused among the images, and files that are written anew are removed before.
+/// Images hold the memory of processes, and what rights they have. So both directories and the images have to belong to the
+/// caller or to root and to be closed to other writers; then what is looked at here cannot be exchanged before CRIU comes to
+/// it. The same goes for the images of the dumps before. Links and what else is no file, which an archive may have brought,
+/// are refused among the images, and files that are written anew are removed before.
 final class ImageDirectory {
     private(set) var images: OwnedFD
     private(set) var work: OwnedFD
@@ -14,6 +15,8 @@ final class ImageDirectory {
     private let logPath: FilePath
 
     private static let descriptorsName: FileName = "descriptors.json"
+    /// Each has the one before it open, and so has CRIU.
+    private static let mostParents = 100
 
     /// Of a dump, which makes the directories where they are missing, or of a restore.
     init(_ request: CheckpointRequest, isDump: Bool) throws {
@@ -22,7 +25,7 @@ final class ImageDirectory {
         work = try request.workPath.map { try Self.open(FilePath($0), "work path", makes: true) } ?? images.duplicate()
         log = isDump ? "dump.log" : "restore.log"
         logPath = try realPath(of: work).appending(log.description)
-        try checkImages()
+        try Self.checkImages(images)
         if let parent = request.parentPath { try checkParent(parent) }
         for name in [log, isDump ? "stats-dump" : "stats-restore"] { try Self.removeFile(work, name) }
     }
@@ -36,12 +39,19 @@ final class ImageDirectory {
         } catch {
             throw refusal(error.errno.goText)
         }
-        let status = try fstat(directory)
-        guard status.uid == CurrentProcess.effectiveUserID || status.uid == 0 else {
-            throw refusal("it belongs to user \(status.uid), who could change what is restored")
-        }
-        guard status.permissions & 0o022 == 0 else { throw refusal("others than its owner may write there") }
+        if let obstacle = obstacle(try fstat(directory)) { throw refusal(obstacle) }
         return directory
+    }
+
+    /// Who else could change a file or directory; nil where nobody can.
+    private static func obstacle(_ status: FileMetadata) -> String? {
+        if let obstacle = ownerObstacle(status) { return obstacle }
+        return status.permissions & 0o022 == 0 ? nil : "others than its owner may write there"
+    }
+
+    private static func ownerObstacle(_ status: FileMetadata) -> String? {
+        if status.uid == CurrentProcess.effectiveUserID || status.uid == 0 { return nil }
+        return "it belongs to user \(status.uid), who could change what is restored"
     }
 
     /// The same directories in another mount namespace: CRIU mounts below its work directory, which has to be in its own.
@@ -58,25 +68,49 @@ final class ImageDirectory {
         return opened
     }
 
-    private func checkImages() throws {
-        for name in try namesInDirectory(images) {
-            guard let status = try fstatatIfExists(images, name) else { continue }
-            // CRIU's own link to the images of the dump before.
-            if status.kind == .symbolicLink, name == "parent" { continue }
-            guard status.kind != .symbolicLink else {
-                throw RuntimeError("\(try realPath(of: images).appending(name.description)) is a symbolic link, which no image is")
+    private static func checkImages(_ directory: borrowing OwnedFD, parents: Int = 0) throws {
+        var hasParent = false
+        for name in try namesInDirectory(directory) {
+            guard let status = try fstatatIfExists(directory, name) else { continue }
+            if name == "parent" {
+                hasParent = true
+            } else if let obstacle = obstacle(image: name, status) {
+                throw RuntimeError("\(try realPath(of: directory).appending(name.description)): \(obstacle)")
             }
         }
+        if !hasParent { return }
+        // CRIU's own link to the images of the dump before.
+        try checkParent("parent", of: directory, "\(try realPath(of: directory).appending("parent"))", parents: parents)
+    }
+
+    /// Why CRIU must not come across something among images; nil where it may. It does not enter directories.
+    private static func obstacle(image name: FileName, _ status: FileMetadata) -> String? {
+        switch status.kind {
+        case .directory: nil
+        case .regular: obstacle(status)
+        // Where pages come from later; who may write is who may ask.
+        case .socket where name == "lazy-pages.socket": ownerObstacle(status)
+        case .symbolicLink: "it is a symbolic link, which no image is"
+        default: "it is not a regular file, as every image is"
+        }
+    }
+
+    private static func checkParent(_ path: String, of directory: borrowing OwnedFD, _ what: String, parents: Int) throws {
+        guard parents < mostParents else { throw RuntimeError("\(what): there are more than \(mostParents) dumps before") }
+        let parent: OwnedFD
+        do {
+            parent = try OwnedFD.open(path, in: directory, [.readOnly, .directory])
+        } catch {
+            throw RuntimeError("\(what): \(error.errno.goText)")
+        }
+        if let obstacle = obstacle(try fstat(parent)) { throw RuntimeError("\(what): \(obstacle)") }
+        try checkImages(parent, parents: parents + 1)
     }
 
     /// runc's rules: a path relative to the images, where there is a directory.
     private func checkParent(_ parent: String) throws {
         if parent.hasPrefix("/") { throw RuntimeError("--parent-path must be relative") }
-        do {
-            _ = try OwnedFD.open(parent, in: images, [.path, .directory])
-        } catch {
-            throw RuntimeError("invalid --parent-path: \(parent): \(error.errno.goText)")
-        }
+        try Self.checkParent(parent, of: images, "invalid --parent-path: \(parent)", parents: 0)
     }
 
     private static func removeFile(_ directory: borrowing OwnedFD, _ name: FileName) throws {

@@ -104,14 +104,24 @@ private struct ContainerRestore {
                 try cgroup.enter(service.pid)
                 try putGroups(service.pid, &request)
             }
-            return try restore(service, request)
+            return try restore(service, request, try restoredNamespaces(service.pid))
         } catch let failure as CRIUFailure {
             service.end()
             throw directory.explain(failure, service)
         }
     }
 
-    private func restore(_ service: CRIUService, _ request: ProtobufMessage) throws -> Launched {
+    /// CRIU has a mount namespace of its own, in which the images could leave the processes.
+    private func restoredNamespaces(_ service: Int32) throws -> RestoredNamespaces {
+        RestoredNamespaces(
+            new: namespaces.new,
+            joined: try namespaces.joined.map { one in
+                (kind: one.kind, identity: try RestoredNamespaces.identity(of: one.namespace.fd))
+            },
+            outside: try RestoredNamespaces.all(of: "/proc/self") + RestoredNamespaces.all(of: "/proc/\(service)"))
+    }
+
+    private func restore(_ service: CRIUService, _ request: ProtobufMessage, _ expected: RestoredNamespaces) throws -> Launched {
         try service.check(version: images.neededVersion(spec))
         if images.lazyPages { try service.check(feature: 2, "LazyPages") }
         var terminal: HeldFD?
@@ -122,7 +132,7 @@ private struct ContainerRestore {
                 case "setup-namespaces": try prepare(notification.pid)
                 case "orphan-pts-master": terminal = notification.descriptor
                 case "post-restore": restored = (notification.pid, HeldFD(try openProcess(notification.pid)))
-                case "pre-resume": try checkRestored(restored?.pid ?? 0, service)
+                case "pre-resume": try checkRestored(restored?.pid ?? 0, service, expected)
                 default: break
                 }
             }
@@ -142,12 +152,12 @@ private struct ContainerRestore {
 
     /// The last moment before the processes run, who may be asked for by then. CRIU does not hear a refusal any more, so they
     /// are killed.
-    private func checkRestored(_ pid: Int32, _ service: CRIUService) throws {
+    private func checkRestored(_ pid: Int32, _ service: CRIUService, _ expected: RestoredNamespaces) throws {
         let group = creation.group.cgroup
         do {
             guard pid > 0 else { throw RuntimeError("criu did not tell the restored process") }
             let others = try group?.processes().filter { $0 != pid && $0 != service.pid } ?? []
-            try RestoreChecks(spec: spec, pid: pid, others: others).run()
+            try RestoreChecks(spec: spec, pid: pid, others: others, namespaces: expected, profile: images.lsmProfile).run()
             try creation.root.save(try creation.state(pid: pid, created: Timestamp.now().description))
         } catch {
             // The first error is the one to tell. In a namespace of their own the others die with the first one.

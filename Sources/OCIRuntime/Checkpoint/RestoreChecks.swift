@@ -10,6 +10,9 @@ struct RestoreChecks {
     let pid: Int32
     /// All others of the container's group.
     let others: [Int32]
+    let namespaces: RestoredNamespaces
+    /// The label that the caller wants in the place of the configuration's.
+    let profile: String?
 
     func run() throws {
         let root = try OwnedFD.open(FilePath("/proc/\(pid)/root"), [.path, .directory])
@@ -22,8 +25,12 @@ struct RestoreChecks {
             guard let place = try Self.open(path, root) else { continue }
             if try !isMasked(place) { throw refusal("maskedPaths: \(path) is not covered") }
         }
-        try checkRights(pid)
-        for other in others { try checkRights(other) }
+        let rights = RestoredRights(spec)
+        let labels = RestoredLabel.all(spec.process, profile: profile)
+        for process in [pid] + others {
+            let threads = try OwnedFD.open(FilePath("/proc/\(process)/task"), [.readOnly, .directory])
+            for thread in try namesInDirectory(threads) { try check(process, thread.description, rights, labels) }
+        }
     }
 
     private func refusal(_ text: String) -> RuntimeError {
@@ -45,24 +52,22 @@ struct RestoreChecks {
         return try isReadOnly(place) && namesInDirectory(try reopenDirectory(place)).isEmpty
     }
 
-    /// A process has no more rights than the configuration gives to the first one, and the same filter. One that somebody
-    /// has given more to (`exec --cap`) does not come back.
-    private func checkRights(_ process: Int32) throws {
-        let status = try OwnedFD.open(FilePath("/proc/\(process)/status"), .readOnly).readAll(limit: 65536)
-        func number(_ name: String, radix: Int = 10) -> UInt64 {
-            // What is not there is more than anybody has.
-            ProcessFile.value(name, in: status).flatMap { UInt64($0, radix: radix) } ?? .max
+    private func check(_ process: Int32, _ thread: String, _ rights: RestoredRights, _ labels: [RestoredLabel]) throws {
+        let who = thread == "\(process)" ? "process \(process)" : "thread \(thread) of process \(process)"
+        let directory = "/proc/\(process)/task/\(thread)"
+        let isFirst = process == pid
+        let status = try OwnedFD.open(FilePath("\(directory)/status"), .readOnly).readAll(limit: 65536)
+        if let obstacle = rights.obstacle(status, isFirst: isFirst) { throw refusal("\(who) \(obstacle)") }
+        for (name, kind) in Namespaces.names {
+            let found = try RestoredNamespaces.identity(directory, name)
+            if let obstacle = namespaces.obstacle(kind, found, isFirst: isFirst) {
+                throw refusal("namespaces: \(name): \(who) \(obstacle)")
+            }
         }
-        for name in ["CapBnd", "CapPrm", "CapInh", "CapAmb"] where number(name, radix: 16) & ~allowed != 0 {
-            throw refusal("process \(process) has capabilities (\(name)) that it does not give")
+        for label in labels {
+            // Without the module there is no such file, or it cannot be read: no label is a wrong one.
+            let text = try? OwnedFD.open(FilePath("\(directory)/\(label.file)"), .readOnly).readAll(limit: 4096)
+            guard let text, label.fits(text) else { throw refusal("\(who) does not have the \(label.module) label \(label.text)") }
         }
-        if spec.linux.seccomp != nil, number("Seccomp") != 2 { throw refusal("process \(process) has no seccomp filter") }
-        if process == pid, spec.process.noNewPrivileges, number("NoNewPrivs") != 1 { throw refusal("noNewPrivileges is not set") }
-    }
-
-    private var allowed: UInt64 {
-        let sets = spec.process.capabilities ?? RuntimeSpec.Capabilities()
-        let names = sets.bounding + sets.permitted + sets.effective + sets.inheritable + sets.ambient
-        return names.reduce(0) { mask, name in Capability(name: name).map { mask | 1 << UInt64($0.rawValue) } ?? mask }
     }
 }
