@@ -18,7 +18,9 @@ def state(cli, name, field="Status"):
 
 @pytest.fixture
 def box(engine):
-    engine.docker("run", "-d", "--name", "box", "busybox", "sh", "-c", "trap 'exit 143' TERM; sleep 600 & wait")
+    engine.docker("run", "-d", "--name", "box", "busybox", "sh", "-c", "trap 'exit 143' TERM; echo ready; sleep 600 & wait")
+    # A first process gets no signal that it has no trap for.
+    wait_for(lambda: engine.docker("logs", "box").out == "ready\n", "the trap")
     return "box"
 
 
