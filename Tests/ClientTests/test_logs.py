@@ -192,11 +192,13 @@ def test_older_files_are_packed_and_read_as_before(docker, engine, driver):
 
 
 def packed(docker, engine, script, size="8k"):
-    """A container that has filled its log and goes on; all of the log's older files are packed. The files, the newest first."""
+    """A container that has filled its log, up to a line `1000`, and goes on; all of the log's older files are packed. The files,
+    the newest first."""
     identity = docker("run", "-d", "--name", "talker", "--log-opt", f"max-size={size}", "--log-opt", "max-file=4", "--log-opt", "compress=true",
                       "busybox", "sh", "-c", f"{script}; exec sleep 600").line
     path = engine.data_root / f"containers/{identity}"
     names = [f"{identity}-json.log{end}" for end in ("", ".1.gz", ".2.gz", ".3.gz")]
+    wait_for(lambda: docker("logs", "--tail", "1", "talker").out == "1000\n", "all to be written")
     wait_for(lambda: sorted(file.name for file in path.glob("*json.log*")) == names, "all older files to be packed")
     return [path / name for name in names]
 
@@ -207,10 +209,10 @@ def logged(file):
 
 
 def test_packed_parts_of_one_endless_line_are_all_there(docker, engine):
-    files = packed(docker, engine, "head -c 1000000 /dev/zero | tr '\\0' x", size="100k")
-    kept = sum(len(text) for file in files for text in logged(file))
-    assert kept > 15 * 16384
-    assert docker("logs", "talker").out == "x" * kept
+    files = packed(docker, engine, "head -c 1000000 /dev/zero | tr '\\0' x; echo; echo 1000", size="100k")
+    kept = "".join(text for file in reversed(files) for text in logged(file))
+    assert len(kept) > 15 * 16384
+    assert docker("logs", "talker").out == kept
 
 
 def test_a_packed_file_that_is_damaged_is_shown_as_far_as_it_goes(docker, engine):
