@@ -296,8 +296,9 @@ def test_a_challenge_from_elsewhere_is_not_answered(cli, faulty, name):
         faulty.fault = ask
         cli("login", "-u", "ann", "--password-stdin", faulty.host, input="word")
         cli("pull", name, code=1)
-        faulty.fault = lambda request: request.reply(401, b"{}", {"WWW-Authenticate": 'Bearer realm="http://tokens.invalid/token",service="x"'}) or True
-        cli("pull", name, code=1)
+        if cli.name == "docker":  # What cannot be reached is tried again for half a minute.
+            faulty.fault = lambda request: request.reply(401, b"{}", {"WWW-Authenticate": 'Bearer realm="http://tokens.invalid/token",service="x"'}) or True
+            cli("pull", name, code=1)
         cli("logout", faulty.host)
         assert all("Authorization" not in headers for _, _, headers in elsewhere.requests)
     finally:
