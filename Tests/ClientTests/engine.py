@@ -126,6 +126,9 @@ class Engine:
     def commands(self):
         return {"docker": self.docker, "skiff": self.skiff}
 
+    def layers(self):
+        return sorted(path.name for path in (self.data_root / "layers").iterdir())
+
     def tail(self, lines=30):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 

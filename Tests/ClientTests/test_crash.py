@@ -178,7 +178,7 @@ def test_killed_during_build_leaves_nothing(mortal, context):
     mortal.docker("build", "-t", "built", directory)
     took = time.monotonic() - took
     forget(mortal)
-    quiet, layers = Census.take(mortal), layers_of(mortal)
+    quiet, layers = Census.take(mortal), mortal.layers()
     for moment in moments(6, took):
         strike(mortal, moment, "build", "-t", "built", directory)
         mortal.start()
@@ -186,17 +186,13 @@ def test_killed_during_build_leaves_nothing(mortal, context):
         assert mortal.docker("run", "--rm", "built", "sh", "-c", "cat /a; wc -c < /b").out == "a\n300000\n"
         forget(mortal)
     quiet.assert_same(mortal)
-    assert layers_of(mortal) == layers
+    assert mortal.layers() == layers
 
 
 def forget(engine):
     engine.docker("rmi", "-f", "built", code=None)
     engine.docker("image", "prune", "-f")
     engine.docker("builder", "prune", "-af")
-
-
-def layers_of(engine):
-    return sorted(path.name for path in (engine.data_root / "layers").iterdir())
 
 
 def strike(engine, moment, *command):

@@ -322,13 +322,9 @@ def loaded(before):
     before.assert_nothing_new(of=engine)
 
 
-def layers_of(engine):
-    return sorted(path.name for path in (engine.data_root / "layers").iterdir())
-
-
 def test_nothing_is_lost_by_an_engine_that_is_killed_again_and_again(loaded):
     loaded.docker("run", "--rm", "busybox", "true")
-    quiet, layers = Census.take(loaded), layers_of(loaded)
+    quiet, layers = Census.take(loaded), loaded.layers()
     load = Load(loaded, seed=os.environ.get("SKIFF_KILL_SEED") or random.randrange(1 << 32))
     print(f"seed {load.seed}")
     load.run()
@@ -342,4 +338,4 @@ def test_nothing_is_lost_by_an_engine_that_is_killed_again_and_again(loaded):
     loaded.docker("image", "prune", "-f")
     loaded.docker("builder", "prune", "-af")
     quiet.assert_same(loaded)
-    assert layers_of(loaded) == layers
+    assert loaded.layers() == layers

@@ -32,11 +32,5 @@ struct NotedVolumes: Sendable {
     }
 
     /// They belong to their container, or are gone.
-    func forget() throws(SystemError) {
-        do {
-            try unlink(file)
-        } catch  where error.errno == .noSuchFileOrDirectory {
-            return
-        }
-    }
+    func forget() throws(SystemError) { try unlinkIfExists(file) }
 }

@@ -81,12 +81,3 @@ struct ReadyLayer {
         return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
     }
 }
-
-/// Removes a file; no error when somebody else was faster.
-func unlinkIfExists(_ path: FilePath) throws(SystemError) {
-    do {
-        try unlink(path)
-    } catch {
-        guard error.errno == .noSuchFileOrDirectory else { throw error }
-    }
-}

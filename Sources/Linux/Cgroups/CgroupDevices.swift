@@ -11,7 +11,8 @@ extension Cgroup {
             let allow = try OwnedFD.open(try file(.devices, "devices.allow"), .writeOnly)
             let deny = try OwnedFD.open(try file(.devices, "devices.deny"), .writeOnly)
             for rule in rules {
-                if rule.allow { try Self.write(rule.text, to: allow) } else { try Self.write(rule.text, to: deny) }
+                let text = rule.text
+                if rule.allow { try Self.write(text, to: allow, subject: text) } else { try Self.write(text, to: deny, subject: text) }
             }
         case .two(let directory):
             try DeviceFilter(rules: rules).attach(to: directory)

@@ -5,18 +5,13 @@ import SystemPackage
 // Control files hold one short text each; the kernel takes a value in one write or refuses it.
 extension Cgroup {
     static func write(_ value: String, to file: FilePath) throws(SystemError) {
-        do throws(SystemError) {
-            try write(value, to: try OwnedFD.open(file, .writeOnly))
-        } catch {
-            throw SystemError(errno: error.errno, call: error.call, subject: file.string)
-        }
+        try write(value, to: try OwnedFD.open(file, .writeOnly), subject: file.string)
     }
 
-    /// An error says the value instead of the file.
-    static func write(_ value: String, to file: borrowing OwnedFD) throws(SystemError) {
-        var text = value
+    static func write(_ value: String, to file: borrowing OwnedFD, subject: String) throws(SystemError) {
+        var value = value
         let raw = file.raw
-        try check("write", value) { text.withUTF8 { Glibc.write(raw, $0.baseAddress, $0.count) } }
+        try check("write", subject) { value.withUTF8 { Glibc.write(raw, $0.baseAddress, $0.count) } }
     }
 
     /// The text without its last line break.

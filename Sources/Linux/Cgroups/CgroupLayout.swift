@@ -7,24 +7,6 @@ enum CgroupController: String, Sendable, CaseIterable {
     case cpu, cpuacct, cpuset, memory, devices, freezer, pids, blkio, hugetlb, rdma
     case networkClass = "net_cls"
     case networkPriority = "net_prio"
-
-    /// Those with the processors and the memory first.
-    var order: Int {
-        switch self {
-        case .cpu: 0
-        case .cpuacct: 1
-        case .cpuset: 2
-        case .memory: 3
-        case .devices: 4
-        case .freezer: 5
-        case .pids: 6
-        case .blkio: 7
-        case .hugetlb: 8
-        case .rdma: 9
-        case .networkClass: 10
-        case .networkPriority: 11
-        }
-    }
 }
 
 /// A directory for each controller that has one. They are few: a list is looked through sooner than a table is made.
@@ -52,9 +34,10 @@ struct ControllerDirectories: Sendable, Equatable {
         }
         set {
             var changed: [Entry] = []
-            for entry in entries where entry.controller.order < controller.order { changed.append(entry) }
-            if let newValue { changed.append(Entry(controller: controller, directory: newValue)) }
-            for entry in entries where entry.controller.order > controller.order { changed.append(entry) }
+            for candidate in CgroupController.allCases {
+                guard let directory = candidate == controller ? newValue : self[candidate] else { continue }
+                changed.append(Entry(controller: candidate, directory: directory))
+            }
             entries = changed
             directories = []
             for entry in entries where !directories.contains(entry.directory) { directories.append(entry.directory) }

@@ -71,6 +71,15 @@ public func makeDirectories(_ path: FilePath, mode: UInt32 = 0o700) throws(Syste
     }
 }
 
+/// Removes a file; no error when there is none, or somebody else was faster.
+public func unlinkIfExists(_ path: FilePath) throws(SystemError) {
+    do {
+        try unlink(path)
+    } catch {
+        guard error.errno == .noSuchFileOrDirectory else { throw error }
+    }
+}
+
 /// 16 digits, small letters.
 public func hexadecimal(_ number: UInt64) -> String {
     var digits: [UInt8] = []

@@ -39,12 +39,15 @@ public struct Inotify: ~Copyable, Sendable {
 
 /// Waits until a descriptor can be written, at most `milliseconds`. False when time ran out.
 public func pollWritable(_ raw: Int32, milliseconds: Int32) throws(SystemError) -> Bool {
-    var entry = pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)
-    return try check("poll") { poll(&entry, 1, milliseconds) } > 0
+    try pollOne(raw, POLLOUT, milliseconds)
 }
 
 /// Waits until a descriptor can be read, at most `milliseconds`. False when time ran out.
 public func pollReadable(_ raw: Int32, milliseconds: Int32) throws(SystemError) -> Bool {
-    var entry = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
+    try pollOne(raw, POLLIN, milliseconds)
+}
+
+private func pollOne(_ raw: Int32, _ events: Int32, _ milliseconds: Int32) throws(SystemError) -> Bool {
+    var entry = pollfd(fd: raw, events: Int16(events), revents: 0)
     return try check("poll") { poll(&entry, 1, milliseconds) } > 0
 }

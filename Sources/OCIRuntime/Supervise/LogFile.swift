@@ -57,7 +57,7 @@ struct LogFile: ~Copyable {
         if files > 1 {
             for number in (1..<files - 1).reversed() { try moveOn(number) }
             try move(path, older(1))
-            if compression != nil { try removeIfThere(packed(older(1))) }
+            if compression != nil { try unlinkIfExists(packed(older(1))) }
         } else {
             try unlink(path)
         }
@@ -71,22 +71,14 @@ struct LogFile: ~Copyable {
         let isThere = try move(older(number), older(number + 1))
         guard compression != nil else { return }
         if isThere {
-            try removeIfThere(packed(older(number)))
-            try removeIfThere(packed(older(number + 1)))
+            try unlinkIfExists(packed(older(number)))
+            try unlinkIfExists(packed(older(number + 1)))
         } else if try move(packed(older(number)), packed(older(number + 1))) {
-            try removeIfThere(older(number + 1))
+            try unlinkIfExists(older(number + 1))
         }
     }
 
     private func packed(_ path: FilePath) -> FilePath { FilePath("\(path).gz") }
-
-    private func removeIfThere(_ path: FilePath) throws(SystemError) {
-        do {
-            try unlink(path)
-        } catch  where error.errno == .noSuchFileOrDirectory {
-            return
-        }
-    }
 
     private func older(_ number: Int) -> FilePath { FilePath("\(path).\(number)") }
 

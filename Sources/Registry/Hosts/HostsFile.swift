@@ -75,7 +75,7 @@ struct HostsFile: Sendable, Equatable {
                 let place = directory.appending(folder)
                 let file = place.appending(name)
                 do {
-                    guard try statIfExists(file) else { continue }
+                    guard try lstatIfExists(file) != nil else { continue }
                     let bytes = try OwnedFD.open(file, .readOnly).readAll(limit: largest)
                     return try HostsFile(bytes, domain: domain, place: place)
                 } catch {
@@ -85,8 +85,6 @@ struct HostsFile: Sendable, Equatable {
         }
         return nil
     }
-
-    private static func statIfExists(_ file: FilePath) throws -> Bool { try lstatIfExists(file) != nil }
 
     init(_ bytes: [UInt8], domain: String, place: FilePath) throws {
         guard case .object(let members) = try TOML.parse(bytes) else { return }

@@ -50,13 +50,7 @@ public struct BlobStore: Sendable {
     }
 
     /// Removes a blob; no error when there is none.
-    public func delete(_ digest: Digest) throws {
-        do {
-            try unlink(path(digest))
-        } catch  where error.errno == .noSuchFileOrDirectory {
-            return
-        }
-    }
+    public func delete(_ digest: Digest) throws { try unlinkIfExists(path(digest)) }
 
     /// All blobs. Files with other names are none.
     public func all() throws -> [Digest] {
