@@ -107,7 +107,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "CWithoutBacktrace"),
         .target(name: "CArguments"),
-        .target(name: "CEarlyShield"),
+        .target(name: "CEarlyShield", dependencies: ["CLinux"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),

@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "raw_call.h"
+
 // `ProgramFile.shield` makes the program execute itself once more, from a read-only mount of its file. This does the same
 // before Swift's library begins, whose first steps touch a hundred pages and would all be done twice; on x86-64 before the
 // C library as well, which asks the processor what it can: each such question leaves a virtual machine. It decides nothing:
@@ -19,19 +21,6 @@
 #endif
 #ifndef MOUNT_ATTR_RDONLY
 #define MOUNT_ATTR_RDONLY 1
-#endif
-
-#if defined(__x86_64__)
-/// Nothing of the C library works yet, neither `errno` nor its functions.
-static long call(long number, long a, long b, long c, long d, long e) {
-    long result;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
-    return result;
-}
-#else
-#define call(number, a, b, c, d, e) syscall(number, a, b, c, d, e)
 #endif
 
 static int is_same(const char *one, const char *other) {
@@ -49,22 +38,22 @@ static int starts_processes(char **argv) {
 
 static void shield_early(long argc, char **argv, char **envp) {
     if (argc < 2 || !starts_processes(argv + 1)) return;
-    long file = call(SYS_openat, AT_FDCWD, (long)"/proc/self/exe", O_PATH | O_CLOEXEC, 0, 0);
+    long file = clinux_raw_call(SYS_openat, AT_FDCWD, (long)"/proc/self/exe", O_PATH | O_CLOEXEC, 0, 0);
     if (file < 0) return;
     struct statfs status;
-    if (call(SYS_fstatfs, file, (long)&status, 0, 0, 0) == 0 && !(status.f_flags & 1 /* ST_RDONLY */)) {
-        long mount = call(SYS_open_tree, file, (long)"", AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC, 0, 0);
+    if (clinux_raw_call(SYS_fstatfs, file, (long)&status, 0, 0, 0) == 0 && !(status.f_flags & 1 /* ST_RDONLY */)) {
+        long mount = clinux_raw_call(SYS_open_tree, file, (long)"", AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC, 0, 0);
         struct mount_attr attributes;
         attributes.attr_set = MOUNT_ATTR_RDONLY;
         attributes.attr_clr = attributes.propagation = attributes.userns_fd = 0;
         if (mount >= 0) {
-            if (call(SYS_mount_setattr, mount, (long)"", AT_EMPTY_PATH, (long)&attributes, sizeof attributes) == 0) {
-                call(SYS_execveat, mount, (long)"", (long)argv, (long)envp, AT_EMPTY_PATH);
+            if (clinux_raw_call(SYS_mount_setattr, mount, (long)"", AT_EMPTY_PATH, (long)&attributes, sizeof attributes) == 0) {
+                clinux_raw_call(SYS_execveat, mount, (long)"", (long)argv, (long)envp, AT_EMPTY_PATH);
             }
-            call(SYS_close, mount, 0, 0, 0, 0);
+            clinux_raw_call(SYS_close, mount, 0, 0, 0, 0);
         }
     }
-    call(SYS_close, file, 0, 0, 0, 0);
+    clinux_raw_call(SYS_close, file, 0, 0, 0, 0);
 }
 
 #if defined(__x86_64__)

@@ -37,6 +37,23 @@ struct NamespaceTests {
         }
     }
 
+    @Test("a network namespace is made beside the caller, once, and leaves no task")
+    func network() throws {
+        let own = try NetworkNamespace.current()
+        let children = try Self.children()
+        let ahead = try #require(NetworkNamespaceAhead())
+        let made = try #require(ahead.take())
+        #expect(try !NetworkNamespace.areSame(made.raw, own.raw))
+        #expect(ahead.take() == nil)
+        // Not taken: it goes with the object.
+        do { _ = try #require(NetworkNamespaceAhead()) }
+        #expect(try Self.children() == children)
+    }
+
+    private static func children() throws -> [UInt8] {
+        try OwnedFD.open("/proc/thread-self/children", .readOnly).readAll(limit: 4096)
+    }
+
     private static let names = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"]
 
     private static func words(_ line: String) -> [String] { line.split(whereSeparator: \.isWhitespace).map(String.init) }

@@ -6,9 +6,11 @@
 #include "pidfd.h"
 #include "mount.h"
 #include "process.h"
+#include "raw_call.h"
 #include "capabilities.h"
 #include "events.h"
 #include "filters.h"
+#include "network_namespace.h"
 #include "scheduling.h"
 #include "spawn.h"
 

@@ -5,20 +5,43 @@ public import SystemPackage
 /// Replaces a file so that a reader sees either the old or the new content, whole. With `sync` the new content is on
 /// disk when the call returns; without it a power cut may bring back the old one.
 public func writeAtomically(_ bytes: [UInt8], to path: FilePath, mode: UInt32 = 0o600, sync: Bool) throws(SystemError) {
-    let (directory, name) = path.place
-    let temporary = directory.appending(".\(name)-\(hexadecimal(.random(in: .min ... .max)))")
-    do {
-        let file = try OwnedFD.open(temporary, [.writeOnly, .create, .exclusive, .noFollow], mode: mode)
-        try fchmod(file, mode: mode)
-        try file.writeAll(bytes)
-        if sync { try file.sync() }
-        try rename(temporary, to: path)
-    } catch {
-        // The first error is the one to tell; the name is ours alone, and a left-over is swept at the next start.
-        try? unlink(temporary)
-        throw error
+    try NewContent(bytes, of: path, mode: mode, sync: sync).putInPlace()
+    if sync { try syncDirectory(path.place.directory) }
+}
+
+/// What a file is to hold, written beside it under another name, for whoever has time before it may be seen.
+public struct NewContent {
+    private let path: FilePath
+    private let temporary: FilePath
+
+    /// Writes it. With `sync` it is on disk then.
+    public init(_ bytes: [UInt8], of path: FilePath, mode: UInt32 = 0o600, sync: Bool) throws(SystemError) {
+        let (directory, name) = path.place
+        self.path = path
+        temporary = directory.appending(".\(name)-\(hexadecimal(.random(in: .min ... .max)))")
+        do {
+            let file = try OwnedFD.open(temporary, [.writeOnly, .create, .exclusive, .noFollow], mode: mode)
+            try fchmod(file, mode: mode)
+            try file.writeAll(bytes)
+            if sync { try file.sync() }
+        } catch {
+            discard()
+            throw error
+        }
     }
-    if sync { try syncDirectory(directory) }
+
+    /// From now on a reader of the file sees it.
+    public func putInPlace() throws(SystemError) {
+        do {
+            try rename(temporary, to: path)
+        } catch {
+            discard()
+            throw error
+        }
+    }
+
+    /// The first error is the one to tell; the name is ours alone, and a left-over is swept at the next start.
+    private func discard() { try? unlink(temporary) }
 }
 
 extension FilePath {

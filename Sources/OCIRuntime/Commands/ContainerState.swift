@@ -185,9 +185,11 @@ public struct RuntimeRoot: Sendable {
         try SeccompCache.read(bytes, filters: path.appending("@seccomp"))
     }
 
-    func save(_ state: ContainerState) throws {
-        try writeAtomically(
-            state.json().serialized(), to: directory(state.id).appending("state.json"), mode: 0o600, sync: false)
+    func save(_ state: ContainerState) throws { try write(state).putInPlace() }
+
+    /// Written, but not yet to be seen by other commands.
+    func write(_ state: ContainerState) throws(SystemError) -> NewContent {
+        try NewContent(state.json().serialized(), of: directory(state.id).appending("state.json"), mode: 0o600, sync: false)
     }
 
     /// What the kernel says of a container.

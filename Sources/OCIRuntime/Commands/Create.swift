@@ -9,6 +9,7 @@ struct ContainerCreation {
     let bundle: FilePath
     let spec: RuntimeSpec
     private let filter: KnownFilter?
+    private let network: NetworkNamespaceAhead?
     let directory: FilePath
     let group: ContainerGroup
 
@@ -17,6 +18,7 @@ struct ContainerCreation {
         try RuntimeRoot.check(id)
         let bytes = try Self.readConfig(bundle, request.configuration)
         var (spec, filter) = try root.read(bytes)
+        network = spec.beginNetworkNamespace()
         if request.listenDescriptors > 0 {
             // The first process of the container is 1 as it sees itself.
             spec.process.env += ["LISTEN_FDS=\(request.listenDescriptors)", "LISTEN_PID=1"]
@@ -60,13 +62,13 @@ struct ContainerCreation {
             newKeyring: request.newKeyring)
         options.keepsOldRoot = request.keepsOldRoot
         options.filter = filter
-        var launched = try launchContainer(spec, options)
+        var launched = try launchContainer(spec, options, network: network)
         do {
             // While the process is at work.
-            let state = try state(pid: launched.pid, created: created)
+            let state = try root.write(try state(pid: launched.pid, created: created))
             try launched.waitUntilReady()
             try group.hold(launched.pid)
-            try root.save(state)
+            try state.putInPlace()
             try request.deliver(&launched, as: "standard")
         } catch {
             launched.abandon()

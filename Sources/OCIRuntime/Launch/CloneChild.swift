@@ -11,6 +11,8 @@ struct CloneRequest {
     var joining: (() throws -> Void)?
     /// What that process has to do before nobody may look into it any more, itself included.
     var beforeJoining: () throws -> Void = {}
+    /// Becomes the new network namespace, where one is wanted and this succeeds.
+    var network: NetworkNamespaceAhead?
 }
 
 /// Clones and runs `body` in the child. What it throws travels to the parent.
@@ -21,12 +23,19 @@ func cloneChild(
     if let directory = try options.cgroup?.directoryFD() { cgroupDirectory = HeldFD(directory) }
     if let joining = request.joining { return try cloneBehind(joining, request, cgroupDirectory, options, body) }
     let pair = try Channel.Pair()
+    var network: HeldFD?
+    if let made = request.network?.take() { network = HeldFD(made) }
+    let namespaces = network == nil ? request.namespaces : request.namespaces.subtracting(.network)
     let side = try inPidNamespace(request.pidNamespace) { () throws(SystemError) in
-        try cloneProcess(request.namespaces, cgroupDirectory: cgroupDirectory?.fd.raw)
+        try cloneProcess(namespaces, cgroupDirectory: cgroupDirectory?.fd.raw)
     }
     switch consume side {
     case .parent(let pid, let pidfd): return Launched(pid: pid, pidfd: pidfd, channel: pair.takeParent())
-    case .child: runChild(pair.takeChild(), body)
+    case .child:
+        runChild(pair.takeChild()) { [network] channel in
+            if let network { try Namespaces.network.join(network.fd) }
+            try body(channel)
+        }
     }
 }
 

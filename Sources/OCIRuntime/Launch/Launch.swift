@@ -4,11 +4,14 @@ import SystemPackage
 
 /// Clones the first process of a container. It sets everything up and then waits to be released. Hooks that belong
 /// before that have run when this returns.
-/// Only for programs with one thread. When this throws, nothing is left but the cgroup, which is the caller's.
-public func launchContainer(_ spec: RuntimeSpec, _ options: LaunchOptions) throws -> Launched {
+/// Only for programs with one thread. When this throws, nothing is left but the cgroup, which is the caller's. `network` is what
+/// `RuntimeSpec.beginNetworkNamespace` answered.
+public func launchContainer(_ spec: RuntimeSpec, _ options: LaunchOptions, network: NetworkNamespaceAhead? = nil) throws -> Launched {
     let plan = try ContainerPlan(spec, options)
     let rdt = try spec.linux.intelRdt.map { try ResourceDirectory($0, id: options.id) }
-    var launched = try cloneChild(plan.cloneRequest, options) { channel in
+    var request = plan.cloneRequest
+    request.network = network
+    var launched = try cloneChild(request, options) { channel in
         try ContainerInit(plan: plan).run(channel)
     }
     launched.listener = plan.listener
@@ -40,6 +43,16 @@ private func runHooks(_ plan: ContainerPlan, _ launched: inout Launched) throws 
     try HookRun(.prestart, of: plan.spec).runAll(state)
     try HookRun(.createRuntime, of: plan.spec).runAll(state)
     try launched.begin()
+}
+
+extension RuntimeSpec {
+    /// Begins to make the network namespace, if there is to be a new one, beside what comes before the clone. Not with other
+    /// users, who have to own it.
+    func beginNetworkNamespace() -> NetworkNamespaceAhead? {
+        let isNew = linux.namespaces.contains { $0.type == .network && $0.path == nil }
+        guard isNew, !linux.namespaces.contains(where: { $0.type == .user }) else { return nil }
+        return NetworkNamespaceAhead()
+    }
 }
 
 extension ContainerPlan {

@@ -58,6 +58,7 @@ extension Supervisor {
         // Whoever holds a detached mount keeps its file system busy.
         let mounts = options.mountFDs.map { HeldFD(OwnedFD(adopting: $0)) }
         defer { withExtendedLifetime(mounts) {} }
+        let network = spec.beginNetworkNamespace()
         var launch = launch
         ownsProcesses = spec.linux.namespaces.contains { $0.type == .pid && $0.path == nil }
         if let path = spec.linux.cgroupsPath, !path.isEmpty {
@@ -65,7 +66,7 @@ extension Supervisor {
         }
         launch.cgroup = cgroup
         state = SupervisedState(spec: spec, options: options, cgroup: cgroup)
-        return try OCIRuntime.launchContainer(spec, launch)
+        return try OCIRuntime.launchContainer(spec, launch, network: network)
     }
 
     private func launchExec(
