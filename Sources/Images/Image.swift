@@ -4,9 +4,7 @@ public import OCI
 public struct Image: Sendable, Equatable {
     /// The digest of `configBytes`.
     public let id: Digest
-    public let config: ImageConfig
-    /// The configuration exactly as it came, with whatever we do not understand.
-    public let configBytes: [UInt8]
+    let document: StoredConfig
     /// Diff ids, base first.
     public let layers: [Digest]
     /// The sizes of the files in all layers.
@@ -15,8 +13,26 @@ public struct Image: Sendable, Equatable {
     /// RFC 3339: when a container or a build last began with it; nil when none has.
     public let lastUsed: String?
 
+    public var config: ImageConfig { document.value }
+    /// The configuration exactly as it came, with whatever we do not understand.
+    public var configBytes: [UInt8] { document.bytes }
     /// RFC 3339, as the configuration says.
-    public var created: String? { config.created }
+    public var created: String? { document.value.created }
+    /// As the configuration says.
+    public var labels: [String: String] { document.value.config?.labels ?? [:] }
+}
+
+/// A configuration as it came, and as we read it. An object, since thousands of images are handed on at once.
+final class StoredConfig: Sendable, Equatable {
+    let bytes: [UInt8]
+    let value: ImageConfig
+
+    init(_ bytes: [UInt8]) throws {
+        self.bytes = bytes
+        value = try decodeDocument(ImageConfig.self, from: bytes, "image configuration")
+    }
+
+    static func == (one: StoredConfig, other: StoredConfig) -> Bool { one === other || one.bytes == other.bytes }
 }
 
 /// What went away with `ImageStore.remove` and `prune`, and how much room that made on disk.

@@ -29,6 +29,8 @@ public final class ImageStore: Sendable {
     let records: ImageRecords
     private let damaged: FilePath
     private let known = Mutex<[Digest: KnownImage]>([:])
+    /// As they were listed last, and the state of the database then.
+    private let listed = Mutex<(state: Int, images: [Image])?>(nil)
     /// Held while a configuration and its row come or go together.
     private let changes = Mutex<Void>(())
 
@@ -73,8 +75,11 @@ public final class ImageStore: Sendable {
 
     /// All images, the newest in the store first. One whose configuration cannot be read is left out, and logged.
     public func list() async throws -> [Image] {
-        try await blocking {
-            try self.records.all().compactMap { record in
+        let state = records.state
+        if let known = listed.withLock({ $0?.state == state ? $0?.images : nil }) { return known }
+        return try await blocking {
+            let records = try self.records.all()
+            let images: [Image] = records.compactMap { record in
                 do {
                     return try self.load(record)
                 } catch {
@@ -83,6 +88,9 @@ public final class ImageStore: Sendable {
                     return nil
                 }
             }
+            // Whatever was committed since then comes with another number, so that at worst the list is made once more.
+            if images.count == records.count { self.listed.withLock { $0 = (state, images) } }
+            return images
         }
     }
 
@@ -207,11 +215,9 @@ public final class ImageStore: Sendable {
     private func load(_ record: ImageRecord) throws -> Image {
         let earlier = known.withLock { $0[record.id] }
         if let earlier, earlier.record == record { return earlier.image }
-        let config =
-            try earlier.map { ($0.image.config, $0.image.configBytes) }
-            ?? { stored in (stored.value, stored.bytes) }(StoredConfig(blobs.read(record.id, limit: Limits.documentBytes)))
+        let document = try earlier?.image.document ?? StoredConfig(blobs.read(record.id, limit: Limits.documentBytes))
         let image = Image(
-            id: record.id, config: config.0, configBytes: config.1, layers: record.layers, size: record.size,
+            id: record.id, document: document, layers: record.layers, size: record.size,
             references: try record.references.map { try Reference($0) }, lastUsed: record.used)
         known.withLock { $0[record.id] = KnownImage(record: record, image: image) }
         return image
@@ -221,17 +227,6 @@ public final class ImageStore: Sendable {
 private struct KnownImage: Sendable {
     let record: ImageRecord
     let image: Image
-}
-
-/// A configuration as it came, and as we read it.
-private struct StoredConfig: Sendable {
-    let bytes: [UInt8]
-    let value: ImageConfig
-
-    init(_ bytes: [UInt8]) throws {
-        self.bytes = bytes
-        value = try decodeDocument(ImageConfig.self, from: bytes, "image configuration")
-    }
 }
 
 /// Bounds on what an archive may make us hold in memory.

@@ -18,8 +18,8 @@ extension ContainerEngine {
             let created = image.created ?? ""
             return filters.any("dangling") { ["true", "1"].contains($0) == image.references.isEmpty }
                 && filters.any("reference") { pattern in image.references.contains { ReferencePattern.matches(pattern, $0) } }
-                && filters.matches(labels: image.config.config?.labels ?? [:])
-                && !filters.excludes(labels: image.config.config?.labels ?? [:]) && image.isCreated(before: until)
+                && filters.matches(labels: image.labels) && !filters.excludes(labels: image.labels)
+                && image.isCreated(before: until)
                 && bounds.before.map { created < $0 } ?? true && bounds.since.map { created > $0 } ?? true
         }.map { image in
             // Who asks for names sees those, not the image's others.
@@ -38,7 +38,7 @@ extension ContainerEngine {
         summary.Created = image.created.flatMap { Timestamp(rfc3339: $0) }?.seconds ?? 0
         summary.Size = image.size
         summary.SharedSize = -1
-        summary.Labels = image.config.config?.labels ?? [:]
+        summary.Labels = image.labels
         summary.Containers = -1
         return summary
     }

@@ -1,6 +1,7 @@
 import Blocking
 import GRDB
 import Linux
+import Synchronization
 public import SystemPackage
 
 /// The one SQLite file with everything the engine has to remember. Safe to use from anywhere; a call waits without
@@ -11,6 +12,7 @@ public import SystemPackage
 /// synced: what was acknowledged stays, and no row comes back whose files were removed.
 public final class Database: Sendable {
     let pool: DatabasePool
+    private let commits = CommitCount()
 
     /// Opens the file, makes it when missing, and brings its tables up to date.
     public static func open(_ path: FilePath) async throws -> Database {
@@ -26,6 +28,7 @@ public final class Database: Sendable {
         }
         pool = try DatabasePool(path: path.string, configuration: configuration)
         try Schema.migrator.migrate(pool)
+        pool.add(transactionObserver: commits, extent: .databaseLifetime)
     }
 
     /// Closes all connections; every later call fails.
@@ -37,11 +40,24 @@ public final class Database: Sendable {
     public var volumes: VolumeRecords { VolumeRecords(pool: pool) }
     public var networks: NetworkRecords { NetworkRecords(pool: pool) }
     public var endpoints: EndpointRecords { EndpointRecords(pool: pool) }
-    public var images: ImageRecords { ImageRecords(pool: pool) }
+    public var images: ImageRecords { ImageRecords(pool: pool, commits: commits) }
     public var layers: LayerRecords { LayerRecords(pool: pool) }
     public var buildCache: BuildCacheRecords { BuildCacheRecords(pool: pool) }
     public var cacheMounts: CacheMountRecords { CacheMountRecords(pool: pool) }
     public var transfers: TransferRecords { TransferRecords(pool: pool) }
+}
+
+/// How many transactions there have been. Each counts before its writer goes on.
+final class CommitCount: TransactionObserver, Sendable {
+    private let count = Atomic(0)
+
+    var value: Int { count.load(ordering: .acquiring) }
+
+    // Of tables without row ids SQLite tells nothing.
+    func observes(eventsOfKind kind: DatabaseEventKind) -> Bool { false }
+    func databaseDidChange(with event: DatabaseEvent) {}
+    func databaseDidCommit(_ database: GRDB.Database) { count.add(1, ordering: .acquiringAndReleasing) }
+    func databaseDidRollback(_ database: GRDB.Database) {}
 }
 
 extension DatabasePool {

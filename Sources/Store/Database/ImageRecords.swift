@@ -17,6 +17,10 @@ public struct ImageRecord: Sendable, Equatable {
 /// The images, their names and their layers. The calls may block; use them in `blocking { }`.
 public struct ImageRecords: Sendable {
     let pool: DatabasePool
+    let commits: CommitCount
+
+    /// Another number after each change of the database. Does not block.
+    public var state: Int { commits.value }
 
     /// Adds an image if it is not there, and gives it names, which other images lose.
     /// `StoreError.layerMissing` when one of its layers is not in the store. Synced.

@@ -7,10 +7,11 @@ enum ImageName {
 
     /// Name and tag, or name and digest. A colon before the last slash belongs to the port of a registry.
     static func split(_ name: String) -> (name: String, tag: String) {
-        if let at = name.lastIndex(of: "@") {
-            return (String(name[..<at]), String(name[name.index(after: at)...]))
+        let bytes = name.utf8
+        if let at = bytes.lastIndex(of: UInt8(ascii: "@")) {
+            return (String(name[..<at]), String(name[bytes.index(after: at)...]))
         }
-        guard let colon = name.lastIndex(of: ":"), !name[colon...].contains("/") else { return (name, "") }
-        return (String(name[..<colon]), String(name[name.index(after: colon)...]))
+        guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")), !bytes[colon...].contains(UInt8(ascii: "/")) else { return (name, "") }
+        return (String(name[..<colon]), String(name[bytes.index(after: colon)...]))
     }
 }

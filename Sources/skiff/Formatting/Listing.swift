@@ -25,7 +25,7 @@ struct Listing: Sendable {
         let header = TemplateValue.object(
             headers.map { name, title in (name, Self.header(name, title)) })
         let lines = [header] + rows
-        return Table.layOut(try lines.map { try Self.render(template, $0).components(separatedBy: "\t") })
+        return Table.layOut(try lines.map { try Self.render(template, $0).cells })
     }
 
     /// `.Label "x"` stands in the header as its argument's last part.
@@ -58,7 +58,8 @@ struct Listing: Sendable {
 }
 
 extension String {
-    fileprivate func components(separatedBy separator: Character) -> [String] {
-        split(separator: separator, omittingEmptySubsequences: false).map(String.init)
+    /// What stands between tabs.
+    fileprivate var cells: [String] {
+        utf8.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false).map { String(Substring($0)) }
     }
 }
