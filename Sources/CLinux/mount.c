@@ -54,3 +54,10 @@ int clinux_is_mount_point(int directory, const char *path) {
     if (statx(directory, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &facts) != 0) return -1;
     return (facts.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
+
+int clinux_mount_id(int directory, const char *path, uint64_t *id) {
+    struct statx facts;
+    if (statx(directory, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_MNT_ID, &facts) != 0) return -1;
+    *id = facts.stx_mnt_id;
+    return (facts.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}

@@ -192,6 +192,12 @@ public struct ContainerUpdateRequest: Codable, Sendable, Equatable {
     public var Env: [String]?
     /// Names of variables to take away.
     public var EnvRemoved: [String]?
+    /// Mounts that come to those that are.
+    public var Mounts: [Mount]?
+    /// Destinations of mounts to take away.
+    public var MountsRemoved: [String]?
+    /// Also when they are in use: whoever has something in them open keeps it.
+    public var MountsRemovedLazily: Bool?
 
     public init() {}
 }

@@ -25,6 +25,7 @@ enum Main {
             Supervise.main(Array(arguments.dropFirst()))
         }
         LogHelper.main(arguments)
+        MountChange.main(arguments)
         endProcess(run(arguments))
     }
 

@@ -25,6 +25,9 @@ int clinux_mount_setattr(int directory, const char *path, unsigned flags, uint64
                          uint64_t propagation, uint64_t user_namespace);
 /// Whether a name is a mount point, without following a link: statx(2). 1, 0, or -1 with `errno`.
 int clinux_is_mount_point(int directory, const char *path);
+/// The number of the mount that a name, or with an empty name the descriptor itself, lies in: statx(2). 1 when it is where
+/// that mount begins, 0, or -1 with `errno`.
+int clinux_mount_id(int directory, const char *path, uint64_t *id);
 /// pivot_root(2), which the C library does not wrap.
 int clinux_pivot_root(const char *new_root, const char *put_old);
 

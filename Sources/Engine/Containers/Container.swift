@@ -36,6 +36,8 @@ actor Container {
         didSet { listed = nil }
     }
     var lastUpdate: Task<[String], any Error>?
+    /// A change of the mounts that is under way; a start waits for it.
+    var mountsWork: Task<Void, any Error>?
     /// The last writing of the row: the next one comes after it, and so does the row's removal.
     private var lastSave: Task<Void, any Error>?
     var restartDelay = RestartBackOff()

@@ -76,7 +76,7 @@ struct ContainerMounts {
         return mounts
     }
 
-    private func userMount(_ mount: ResolvedMount) throws -> RuntimeSpec.Mount {
+    func userMount(_ mount: ResolvedMount) throws -> RuntimeSpec.Mount {
         switch mount.kind {
         case .tmpfs:
             let standard = ["noexec", "nosuid", "nodev"].filter { !mount.options.contains(String($0.dropFirst(2))) }

@@ -132,8 +132,10 @@ extension Container {
     }
 
     /// The same for the container's volumes: `mount` and `unmount`.
-    func publishVolumes(_ action: String) {
-        for mount in record.mounts where mount.kind == .volume {
+    func publishVolumes(_ action: String) { publishVolumes(action, record.mounts) }
+
+    func publishVolumes(_ action: String, _ mounts: [ResolvedMount]) {
+        for mount in mounts where mount.kind == .volume {
             var attributes = ["container": id]
             if action == "mount" {
                 attributes.merge([

@@ -56,6 +56,7 @@ extension Container {
     private func launch(_ undo: inout UndoStack) async throws -> RunningContainer {
         let context = context
         let directory = paths.runtime
+        _ = await mountsWork?.result  // Its failure was its caller's.
         // What a crash may have left under this name.
         try await blocking {
             try removeTree(directory)

@@ -31,6 +31,7 @@ extension Container {
         }
         changed.setPorts(try portChange().hostConfig)
         let described = try DescriptionChange(update)
+        let mounts = try MountsChange(update)
         var normalized = try HostConfigCheck(host: context.host).normalized(changed)
         try ContainerCreate.checkRestart(normalized, record.config)
         var warnings = try await KernelSupport().adapt(&normalized)
@@ -38,15 +39,20 @@ extension Container {
         await startSettled()
         let ports = try portChange()
         normalized.setPorts(ports.hostConfig)
+        normalized = mounts.applied(to: normalized)
         let (old, oldConfig) = (record.hostConfig, record.config)
         var undo = UndoStack()
         do {
             let opened = try await change(ports, &undo)
             try await change(rates: normalized, &undo)
             try await change(limits: normalized, &undo)
+            try await change(mounts, &undo)
             record.hostConfig = normalized
+            record.config.Volumes = mounts.applied(to: record.config.Volumes)
             if described.apply(to: &record.config), phase.isLive { warnings.append(DescriptionChange.warning) }
             try await save()
+            // The volumes made for them belong to the container.
+            if !mounts.isEmpty { try await blocking { [paths] in try NotedVolumes(in: paths.data).forget() } }
             publish("update", ports.eventAttributes(opened: opened))
         } catch {
             await undo.run(logger)

@@ -104,7 +104,8 @@ struct MountResolution {
         }
     }
 
-    private func resolve(_ mount: DockerAPI.Mount) async throws -> ResolvedMount {
+    /// One of `--mount`.
+    func resolve(_ mount: DockerAPI.Mount) async throws -> ResolvedMount {
         let kind = mount.`Type` ?? ""
         guard let target = mount.Target, !target.isEmpty else {
             throw EngineError(.invalidArgument, "invalid mount config for type \"\(kind)\": field Target must not be empty")

@@ -91,6 +91,11 @@ public actor VolumeStore {
         for name in users.keys.sorted() where users[name]?.remove(user) != nil { await unmount(name, logger) }
     }
 
+    /// The user needs one of its volumes no more.
+    func release(_ name: String, by user: String, _ logger: Logger) async {
+        if users[name]?.remove(user) != nil { await unmount(name, logger) }
+    }
+
     /// When the engine starts and all users are known: what an earlier life left mounted goes.
     func releaseUnused(_ logger: Logger) async {
         for name in mounted where users[name]?.isEmpty ?? true { await unmount(name, logger) }

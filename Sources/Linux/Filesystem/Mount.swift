@@ -102,6 +102,29 @@ public enum Mount {
         try check("umount", path) { umount2(path, Int32(MNT_DETACH)) }
     }
 
+    /// The same where the host's procfs is out of sight: `descriptors` is its `/proc/self/fd`, where the process stands afterwards.
+    public static func detach(_ mount: borrowing OwnedFD, by descriptors: borrowing OwnedFD) throws(SystemError) {
+        try Identity.changeDirectory(descriptors)
+        let name = "\(mount.raw)"
+        try check("umount", name) { umount2(name, Int32(MNT_DETACH)) }
+    }
+
+    /// Takes the mount on a name in a directory out of the tree. `EBUSY` when it is in use, unless `lazily`: then it is gone from
+    /// the tree at once, and stays for those who have it open. The process stands in the directory afterwards.
+    public static func detach(_ name: String, in directory: borrowing OwnedFD, lazily: Bool) throws(SystemError) {
+        try Identity.changeDirectory(directory)
+        try check("umount", name) { umount2(name, (lazily ? Int32(MNT_DETACH) : 0) | umountNoFollow) }
+    }
+
+    /// The number of the mount that a place lies in, as `mountinfo` has it, and whether it begins there. A name is of something
+    /// in the directory, without one it is the descriptor's own place.
+    public static func number(of place: borrowing OwnedFD, _ name: String = "") throws(SystemError) -> (number: UInt64, isItsRoot: Bool) {
+        let raw = place.raw
+        var number: UInt64 = 0
+        let isRoot = try check("statx", name) { clinux_mount_id(raw, name, &number) }
+        return (number, isRoot == 1)
+    }
+
     private static func openTree(_ directory: Int32, _ path: String, flags: UInt32) throws(SystemError) -> OwnedFD {
         let wanted = flags | UInt32(bitPattern: O_CLOEXEC)
         return OwnedFD(adopting: try check("open_tree", path) { clinux_open_tree(directory, path, wanted) })

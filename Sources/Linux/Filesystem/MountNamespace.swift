@@ -34,33 +34,12 @@ public struct MountNamespace: ~Copyable {
 
     /// Where something is mounted at or below a path, the last mounted first; of the namespace of the whole process.
     public static func mountPoints(below path: FilePath) throws(SystemError) -> [FilePath] {
-        let bytes = try OwnedFD.open("/proc/self/mountinfo", .readOnly).readAll(limit: 16 << 20)
-        let points = bytes.split(separator: UInt8(ascii: "\n")).compactMap { line -> FilePath? in
-            let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
-            guard fields.count == 6 else { return nil }
-            let point = FilePath(unescaped(fields[4]))
-            return point.starts(with: path) ? point : nil
-        }
-        return points.reversed()
+        let file = try OwnedFD.open("/proc/self/mountinfo", .readOnly)
+        return try MountedPlace.all(file).map(\.path).filter { $0.starts(with: path) }.reversed()
     }
 
     /// Takes away all that is mounted at or below a path, so that what lies under it can be removed alone.
     public static func detachAll(below path: FilePath) throws(SystemError) {
         for point in try mountPoints(below: path) { try Mount.detach(point) }
-    }
-
-    /// Blanks and the like stand there as `\040`.
-    private static func unescaped(_ bytes: ArraySlice<UInt8>) -> String {
-        var result: [UInt8] = []
-        var rest = bytes
-        while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "\\"), let code = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8) {
-                result.append(code)
-                rest = rest.dropFirst(3)
-            } else {
-                result.append(byte)
-            }
-        }
-        return String(decoding: result, as: UTF8.self)
     }
 }

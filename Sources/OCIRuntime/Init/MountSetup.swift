@@ -4,19 +4,36 @@ import SystemPackage
 
 /// Makes the mounts of the configuration, in order, inside the root.
 struct MountSetup {
-    let plan: ContainerPlan
-    let sources: HostSources
+    private let mounts: [HostSources.PlannedMount]
+    /// Of the files that the container's file systems show.
+    private let label: String?
+    /// The container's own.
+    private let cgroup: Cgroup?
+
+    init(plan: ContainerPlan, sources: HostSources) {
+        mounts = sources.mounts
+        label = plan.spec.linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 }
+        cgroup = plan.options.cgroup
+    }
+
+    /// For mounts that come to a container that runs.
+    init() {
+        (mounts, label, cgroup) = ([], nil, nil)
+    }
 
     func makeAll(in root: borrowing OwnedFD) throws {
-        for planned in sources.mounts {
+        for planned in mounts {
             do {
                 try make(planned, root: root)
             } catch let error as SystemError {
-                let source = planned.mount.source ?? planned.mount.type ?? ""
-                throw LaunchError(
-                    message: "error mounting \"\(source)\" to rootfs at \"\(planned.mount.destination)\": \(error)")
+                throw Self.failure(planned, error)
             }
         }
+    }
+
+    static func failure(_ planned: HostSources.PlannedMount, _ error: SystemError) -> LaunchError {
+        let source = planned.mount.source ?? planned.mount.type ?? ""
+        return LaunchError(message: "error mounting \"\(source)\" to rootfs at \"\(planned.mount.destination)\": \(error)")
     }
 
     private func make(_ planned: HostSources.PlannedMount, root: borrowing OwnedFD) throws {
@@ -27,7 +44,8 @@ struct MountSetup {
             let target =
                 planned.sourceIsDirectory
                 ? try MountTarget.directory(destination, root: root) : try MountTarget.file(destination, root: root)
-            return try Mount.attach(source.fd, to: target)
+            try attach(planned, to: target)
+            return
         }
         switch planned.mount.type {
         case "cgroup", "cgroup2": try makeCgroup(planned, root: root)
@@ -36,19 +54,29 @@ struct MountSetup {
             try attachNew(planned, data: planned.options.data, to: target)
         case "tmpfs":
             try Self.checkInsideProc(destination)
-            let target = try MountTarget.directory(destination, root: root)
-            var data = planned.options.data
-            if !data.contains(where: { $0.hasPrefix("mode=") }) {
-                data.append("mode=\(String(try fstat(target).permissions, radix: 8))")
-            }
-            try attachNew(planned, data: data, to: target)
+            try attach(planned, to: try MountTarget.directory(destination, root: root))
         default:
             try Self.checkInsideProc(destination)
             try attachNew(planned, data: planned.options.data, to: try MountTarget.directory(destination, root: root))
         }
     }
 
-    private func attachNew(_ planned: HostSources.PlannedMount, data: [String], to target: borrowing OwnedFD) throws {
+    /// Puts a bind, a mount that is there already, or a new tmpfs onto a place. The root of what lies there then.
+    @discardableResult
+    func attach(_ planned: HostSources.PlannedMount, to target: borrowing OwnedFD) throws -> HeldFD {
+        if let source = planned.source {
+            try Mount.attach(source.fd, to: target)
+            return source
+        }
+        var data = planned.options.data
+        if !data.contains(where: { $0.hasPrefix("mode=") }) {
+            data.append("mode=\(String(try fstat(target).permissions, radix: 8))")
+        }
+        return HeldFD(try attachNew(planned, data: data, to: target))
+    }
+
+    @discardableResult
+    private func attachNew(_ planned: HostSources.PlannedMount, data: [String], to target: borrowing OwnedFD) throws -> OwnedFD {
         let (mount, options) = (planned.mount, planned.options)
         let type = mount.type ?? "none"
         // Some file systems do not know options of theirs that only the old way of mounting needs.
@@ -68,9 +96,10 @@ struct MountSetup {
         }
         for wanted in options.propagations { try Mount.setAttributes(made, propagation: wanted.kind) }
         try Mount.attach(made, to: target)
-        if type == "mqueue", let label = plan.mountLabel {
+        if type == "mqueue", let label {
             try fsetxattr(try reopenDirectory(made), attribute: "security.selinux", value: Array(label.utf8) + [0])
         }
+        return made
     }
 
     private static func isVirtual(_ type: String) -> Bool {
@@ -82,7 +111,7 @@ struct MountSetup {
 
     /// File systems of the kernel have labels of their own.
     private func label(for type: String) -> String? {
-        ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"].contains(type) ? nil : plan.mountLabel
+        ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"].contains(type) ? nil : label
     }
 
     /// `remount` with `bind` changes the mount at the destination, without it the whole file system.
@@ -107,7 +136,7 @@ struct MountSetup {
         let target = try MountTarget.directory(planned.mount.destination, root: root)
         if let whole = planned.cgroups.first, whole.name.isEmpty {
             // Groups that are not the container's are there to be looked at.
-            let isForeign = plan.options.cgroup == nil
+            let isForeign = cgroup == nil
             try Mount.setAttributes(
                 whole.source.fd, set: isForeign ? attributes.union(.readOnly) : attributes,
                 propagation: isForeign ? .slave : .isPrivate, recursive: isForeign)
@@ -122,7 +151,7 @@ struct MountSetup {
             try Mount.setAttributes(source.fd, set: attributes, propagation: .isPrivate)
             try Mount.attach(source.fd, to: try openat(top, name, [.path, .directory]))
         }
-        if case .hierarchies(_, let links)? = plan.options.cgroup?.view {
+        if case .hierarchies(_, let links)? = cgroup?.view {
             for (name, target) in links { try symlinkat(Array(target.utf8), top, try FileName(name)) }
         }
         if attributes.contains(.readOnly) { try Mount.setAttributes(top, set: .readOnly) }
@@ -130,7 +159,7 @@ struct MountSetup {
 
     /// Nothing may cover files of procfs except those that tell of resources (lxcfs does so) and two harmless switches.
     /// Over procfs as a whole there may be a procfs.
-    private static func checkInsideProc(_ destination: String, source: HeldFD? = nil) throws {
+    static func checkInsideProc(_ destination: String, source: HeldFD? = nil) throws {
         let path = FilePath(destination).lexicallyNormalized().string
         guard path == "/proc" || path.hasPrefix("/proc/"), !coverable.contains(path) else { return }
         if path == "/proc", let source, try FileSystemKind(of: source.fd) == .proc, try fstat(source.fd).inode == 1 { return }
@@ -141,9 +170,4 @@ struct MountSetup {
         "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime",
         "/proc/loadavg", "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
     ]
-}
-
-extension ContainerPlan {
-    /// Of the files that the container's file systems show.
-    var mountLabel: String? { spec.linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 } }
 }

@@ -53,6 +53,25 @@ final class HostSources {
         self.devices = devices
     }
 
+    /// Binds, mounts that are there already and new tmpfs, for a container that runs.
+    static func plan(_ mounts: [RuntimeSpec.Mount], detached: [Int32]) throws -> [PlannedMount] {
+        var options = LaunchOptions(id: "", stdio: .terminal)
+        options.mounts = detached
+        let mappings = MappingNamespaces()
+        return try mounts.map { mount in
+            let parsed = try MountOptions(mount, hasOwnUsers: false)
+            if mount.type == LaunchOptions.detachedMountType { return try planDetached(mount, parsed, options) }
+            guard parsed.isBind || mount.type == "tmpfs", !parsed.isRemount else {
+                throw LaunchError(message: "invalid mount \(mount.destination): type \(mount.type ?? "") is for the start of a container")
+            }
+            guard parsed.isBind else {
+                return PlannedMount(mount: mount, options: parsed, source: nil, sourceIsDirectory: true, cgroups: [])
+            }
+            let users = parsed.mapping == .none ? nil : try mappings.namespace(mount.uidMappings, mount.gidMappings)
+            return try planBind(mount, parsed, users, options)
+        }
+    }
+
     private static func openRoot(_ spec: RuntimeSpec, _ options: LaunchOptions) throws -> HeldFD {
         if let given = options.rootMount { return HeldFD(try OwnedFD.duplicating(given)) }
         let path = options.bundle.pushing(FilePath(spec.root.path))

@@ -103,10 +103,14 @@ extension Command {
             guard !$0.hasPrefix("=") else { throw FlagValueError("invalid environment variable: \($0)") }
         }
         let envRemoval = Flag<[String]>.list("env-rm", "Take an environment variable away")
+        let unmount = Flag<[String]>.list("mount-rm", as: "target", "Take a mount away")
+        let lazily = Flag<Bool>.toggle("mount-rm-lazy", "Take mounts away also when they are in use")
         return Command(
             name: "update", usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-            summary: "Change limits, published ports, labels and environment of containers", arguments: .atLeast(1),
-            flags: HostFlags.limits + [restart, ContainerFlags.publish, unpublish, label, labelRemoval, env, envRemoval]
+            summary: "Change limits, published ports, mounts, labels and environment of containers", arguments: .atLeast(1),
+            flags: HostFlags.limits + [
+                restart, ContainerFlags.publish, unpublish, ContainerFlags.mount, unmount, lazily, label, labelRemoval, env, envRemoval,
+            ]
         ) { call in
             var request = ContainerUpdateRequest()
             request.Memory = call[HostFlags.memory]
@@ -133,6 +137,11 @@ extension Command {
             let variables = EnvironmentList.resolve(call[env], environment: call.program.environment)
             if !variables.isEmpty { request.Env = variables }
             if !call[envRemoval].isEmpty { request.EnvRemoved = call[envRemoval] }
+            if !call[ContainerFlags.mount].isEmpty {
+                request.Mounts = try call[ContainerFlags.mount].map { try MountFlag.parse($0, workingDirectory: call.program.workingDirectory) }
+            }
+            if !call[unmount].isEmpty { request.MountsRemoved = call[unmount] }
+            if call[lazily] { request.MountsRemovedLazily = true }
             let body = try EngineClient.json(request)
             return try await call.program.forEach(call.arguments) { name in
                 let answer = try await call.program.engine.get(

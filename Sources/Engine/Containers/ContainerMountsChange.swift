@@ -1,0 +1,91 @@
+import Blocking
+import DockerAPI
+import Linux
+import OCI
+
+extension Container {
+    /// Mounts come and go: of a running container at once, of another one at its next start.
+    func change(_ change: MountsChange, _ undo: inout UndoStack) async throws {
+        guard !change.isEmpty else { return }
+        let leaving = try change.leaving(from: record.mounts)
+        let notes = NotedVolumes(in: paths.data)
+        undo.add("remove the volumes made") { [volumes] in
+            for name in try await blocking({ try notes.names() }) where await volumes.exists(name) { try await volumes.remove(name) }
+            try await blocking { try notes.forget() }
+        }
+        let resolution = MountResolution(volumes: volumes, images: context.images, registry: registry, notes: notes)
+        var coming: [ResolvedMount] = []
+        for mount in change.coming { coming.append(try await resolution.resolve(mount)) }
+        coming.sort { $0.destination < $1.destination }
+        try MountsChange.check(coming, with: record.mounts)
+        try await CopyUp(context: context, volumes: volumes).fill(coming, layers: try layers)
+        try await exchange(leaving, for: coming, lazily: change.lazily)
+        undo.add("take the change of the mounts back") { [coming] in try await self.exchange(coming, for: leaving, lazily: true) }
+    }
+
+    private func exchange(_ leaving: [ResolvedMount], for coming: [ResolvedMount], lazily: Bool) async throws {
+        // From here on a start waits, and takes what is in the row then.
+        while case .starting = phase { await startSettled() }
+        let work = Task { try await exchangeNow(leaving, for: coming, lazily: lazily) }
+        mountsWork = work
+        defer { mountsWork = nil }
+        try await work.value
+    }
+
+    private func exchangeNow(_ leaving: [ResolvedMount], for coming: [ResolvedMount], lazily: Bool) async throws {
+        let before = record.mounts
+        // The row has them before they are there, and until they are gone: so nobody takes a volume from under the container.
+        record.mounts = (before + coming).sorted { $0.destination < $1.destination }
+        do {
+            if !coming.isEmpty { try await save() }
+            if let process = phase.process { try await exchangeLive(leaving, for: coming, process, lazily: lazily) }
+        } catch {
+            record.mounts = before
+            if !coming.isEmpty { await saveOrReport() }
+            throw error
+        }
+        record.mounts.removeAll { leaving.contains($0) }
+    }
+
+    private func exchangeLive(
+        _ leaving: [ResolvedMount], for coming: [ResolvedMount], _ process: RunningContainer, lazily: Bool
+    ) async throws {
+        do {
+            for mount in coming where mount.kind == .volume { try await volumes.use(mount.name, by: id) }
+            let made = try await MadeMounts.make(coming, images: context.images)
+            let planned = try await planned(coming, made, process)
+            let live = LiveMounts(runtime: context.runtime, pid: process.pid, id: id)
+            try await blocking { try live.change(coming: planned, made: made.all.map(\.mount), leaving: leaving, lazily: lazily) }
+        } catch {
+            await releaseUnless(coming, keptBy: record.mounts.filter { !coming.contains($0) })
+            // Its end came first: then the next start does as the row says.
+            guard phase.process?.pid == process.pid else { return }
+            throw error
+        }
+        await releaseUnless(leaving, keptBy: record.mounts.filter { !leaving.contains($0) })
+        publishVolumes("unmount", leaving)
+        publishVolumes("mount", coming)
+    }
+
+    /// As the runtime takes them.
+    private func planned(_ coming: [ResolvedMount], _ made: MadeMounts, _ process: RunningContainer) async throws -> [RuntimeSpec.Mount] {
+        let (record, paths, program) = (record, paths, context.paths.runtime)
+        return try await blocking {
+            var mounts = ContainerMounts(
+                record: record, paths: paths, privileged: record.hostConfig.Privileged == true, runtime: program, made: made.numbers)
+            let others = try mounts.make().map(\.destination).filter { path in !coming.contains { $0.destination == path } }
+            try MountsChange.checkCovers(coming, over: others)
+            if coming.contains(where: { $0.ownerMapping != nil }) {
+                let identity = try UserLookup(root: try ContainerRoot.open(pid: process.pid)).identity(record.config.User ?? "")
+                mounts.user = .init(user: identity.uid, group: identity.gid)
+            }
+            return try coming.map(mounts.userMount)
+        }
+    }
+
+    private func releaseUnless(_ mounts: [ResolvedMount], keptBy others: [ResolvedMount]) async {
+        for mount in mounts where mount.kind == .volume && !others.contains(where: { $0.name == mount.name }) {
+            await volumes.release(mount.name, by: id, logger)
+        }
+    }
+}
