@@ -63,6 +63,25 @@ struct JSONTests {
         #expect(throws: JSONError.self) { try JSONValue.parse(Array("[1,2]".utf8), limits: .init(bytes: 4)) }
     }
 
+    @Test("of a list of objects members can be left out, and of others only names be read")
+    func selection() throws {
+        func select(_ text: String) throws(JSONError) -> String {
+            let value = try JSONValue.parse(Array(text.utf8), unwanted: ["no", "none"], namesOnly: ["names"])
+            return String(decoding: value.serialized(), as: UTF8.self)
+        }
+        let whole =
+            #"[ {"no" : {"a":[1,"]\"",{}]} , "keep":{"no":1,"names":{"x":{"y":1}}},"names":{"n":{"a":{"b":[2]},"c":"}"},"m":3,"e":{}},"none":-1.5e3},{"no":"}"}, {"nope":1,"no":null}]"#
+        #expect(
+            try select(whole) == #"[{"keep":{"no":1,"names":{"x":{"y":1}}},"names":{"n":{"a":null,"c":null},"m":3,"e":{}}},{},{"nope":1}]"#)
+        #expect(try select(#"{"no":1}"#) == #"{"no":1}"#)
+        for count in 0..<whole.utf8.count {
+            #expect(throws: JSONError.self) { try select(String(decoding: Array(whole.utf8)[..<count], as: UTF8.self)) }
+        }
+        for text in [#"[{"no":}]"#, #"[{"no":1 2}]"#, #"[{"no":,"a":1}]"#, #"[{"no" 1}]"#, #"[{"names":{"a"}}]"#] {
+            #expect(throws: JSONError.self) { try select(text) }
+        }
+    }
+
     @Test("no truncation of a document makes the reader fail in any other way than by its error")
     func truncation() throws {
         let text = Array(#"{"a":[1,-2.5e3,"x\u00e9\n",{"b":null,"c":[true,false]}]}"#.utf8)

@@ -3,10 +3,18 @@ struct JSONParser {
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
     private var depthLeft: Int
+    /// Members of the elements of a list that nobody wants, by name, and those of whose own members only the names are wanted.
+    private let unwanted: [[UInt8]]
+    private let namesOnly: [[UInt8]]
+    private let elementDepth: Int
 
-    init(_ bytes: UnsafeBufferPointer<UInt8>, depth: Int) {
+    init(_ bytes: UnsafeBufferPointer<UInt8>, depth: Int, unwanted: [String] = [], namesOnly: [String] = []) {
         self.bytes = bytes
         depthLeft = depth
+        // A list, and in it objects.
+        elementDepth = depth - 2
+        self.unwanted = unwanted.map { Array($0.utf8) }
+        self.namesOnly = namesOnly.map { Array($0.utf8) }
     }
 
     mutating func document() throws(JSONError) -> JSONValue {
@@ -48,6 +56,13 @@ struct JSONParser {
         while true {
             skipSpace()
             guard peek() == UInt8(ascii: "\"") else { throw failure("expected a member name") }
+            if depthLeft == elementDepth, isNext(in: unwanted) {
+                try skipMember()
+                if take(UInt8(ascii: "}")) { return .object(members) }
+                guard take(UInt8(ascii: ",")) else { throw failure("expected a comma or }") }
+                continue
+            }
+            let wantsNames = depthLeft == elementDepth && isNext(in: namesOnly)
             let key = try string()
             // A set only where comparing with each earlier name would cost more.
             if members.count == 16 { large = Set(members.map(\.0)) }
@@ -55,11 +70,101 @@ struct JSONParser {
             guard !repeated else { throw failure("repeated member \(key)") }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw failure("expected a colon") }
-            members.append((key, try value()))
+            members.append((key, wantsNames ? try names(inside: 2) : try value()))
             skipSpace()
             if take(UInt8(ascii: "}")) { return .object(members) }
             guard take(UInt8(ascii: ",")) else { throw failure("expected a comma or }") }
         }
+    }
+
+    // MARK: What is passed over
+
+    /// Whether the member that begins here has one of these names, which have no escapes.
+    private func isNext(in names: [[UInt8]]) -> Bool {
+        for name in names {
+            let end = position + 1 + name.count
+            guard end < bytes.count, bytes[end] == UInt8(ascii: "\"") else { continue }
+            var offset = 0
+            while offset < name.count, bytes[position + 1 + offset] == name[offset] { offset += 1 }
+            if offset == name.count { return true }
+        }
+        return false
+    }
+
+    private mutating func skipMember() throws(JSONError) {
+        try skipString()
+        skipSpace()
+        guard take(UInt8(ascii: ":")) else { throw failure("expected a colon") }
+        try skipValue()
+        skipSpace()
+    }
+
+    /// The names of the members of an object, so many objects deep, with null for what they are; another value as it is.
+    private mutating func names(inside levels: Int) throws(JSONError) -> JSONValue {
+        skipSpace()
+        guard peek() == UInt8(ascii: "{") else { return try value() }
+        position += 1
+        var members: [(String, JSONValue)] = []
+        skipSpace()
+        if take(UInt8(ascii: "}")) { return .object([]) }
+        while true {
+            skipSpace()
+            guard peek() == UInt8(ascii: "\"") else { throw failure("expected a member name") }
+            let key = try string()
+            skipSpace()
+            guard take(UInt8(ascii: ":")) else { throw failure("expected a colon") }
+            if levels > 1 {
+                members.append((key, try names(inside: levels - 1)))
+            } else {
+                try skipValue()
+                members.append((key, .null))
+            }
+            skipSpace()
+            if take(UInt8(ascii: "}")) { return .object(members) }
+            guard take(UInt8(ascii: ",")) else { throw failure("expected a comma or }") }
+        }
+    }
+
+    /// Passes over a value of a document that is believed to be one: only its brackets and strings are looked at.
+    private mutating func skipValue() throws(JSONError) {
+        var open = 0
+        while true {
+            skipSpace()
+            switch peek() {
+            case nil: throw failure("unexpected end")
+            case UInt8(ascii: "\""): try skipString()
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                position += 1
+                open += 1
+                continue
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                guard open > 0 else { throw failure("unexpected character") }
+                position += 1
+                open -= 1
+            case UInt8(ascii: ","), UInt8(ascii: ":"):
+                guard open > 0 else { throw failure("unexpected character") }
+                position += 1
+                continue
+            default: while let byte = peek(), !Self.endsWord(byte) { position += 1 }
+            }
+            if open == 0 { return }
+        }
+    }
+
+    private static func endsWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: "]"), UInt8(ascii: ":"), UInt8(ascii: "\""), 0x20, 0x0A, 0x0D, 0x09: true
+        default: false
+        }
+    }
+
+    private mutating func skipString() throws(JSONError) {
+        position += 1
+        while let byte = peek() {
+            position += byte == UInt8(ascii: "\\") ? 2 : 1
+            if byte == UInt8(ascii: "\"") { return }
+        }
+        throw failure("unterminated string")
     }
 
     private mutating func array() throws(JSONError) -> JSONValue {

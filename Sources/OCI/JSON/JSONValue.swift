@@ -45,12 +45,17 @@ public enum JSONValue: Sendable {
 
     /// Reads one document and nothing after it. Strict: no comments, no trailing commas, no repeated member names, only
     /// valid UTF-8.
-    public static func parse(_ bytes: [UInt8], limits: Limits = Limits()) throws(JSONError) -> JSONValue {
+    ///
+    /// Of a list of objects it can leave out `unwanted` members, and of `namesOnly` read no more than the names of the members of
+    /// their members. What is passed over so is not checked: for lists of an engine, which are long.
+    public static func parse(
+        _ bytes: [UInt8], limits: Limits = Limits(), unwanted: [String] = [], namesOnly: [String] = []
+    ) throws(JSONError) -> JSONValue {
         guard bytes.count <= limits.bytes else {
             throw JSONError("document of \(bytes.count) bytes is larger than \(limits.bytes)")
         }
         let result: Result<JSONValue, JSONError> = bytes.withUnsafeBufferPointer { buffer in
-            var parser = JSONParser(buffer, depth: limits.depth)
+            var parser = JSONParser(buffer, depth: limits.depth, unwanted: unwanted, namesOnly: namesOnly)
             do throws(JSONError) { return .success(try parser.document()) } catch { return .failure(error) }
         }
         return try result.get()

@@ -74,7 +74,7 @@ private enum DiskUsageText {
             format: "",
             usual: "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.VirtualSize}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}")
         text += "\nContainers space usage:\n\n"
-        text += try ContainerRows(truncates: true, showsSize: true).listing(usage.Containers ?? []).render(
+        text += try ContainerRows(truncates: true, showsSize: true, isUsual: true).listing(usage.Containers ?? []).render(
             format: "", usual: "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}")
         text += "\nLocal Volumes space usage:\n\n"
         let volumes = (usage.Volumes ?? []).map { volume in
