@@ -95,6 +95,12 @@ struct ByteQueue {
         bytes.append(contentsOf: new)
     }
 
+    /// Forgets what waits, up to the first such byte and with it.
+    mutating func drop(through byte: UInt8) {
+        start = bytes[start...].firstIndex(of: byte).map { $0 + 1 } ?? bytes.count
+        if isEmpty { self = ByteQueue() }
+    }
+
     /// Hands out what waits until `take` takes nothing; it says how much it took.
     mutating func drain<E: Error>(_ take: (UnsafeRawBufferPointer) throws(E) -> Int) throws(E) {
         while !isEmpty {

@@ -34,17 +34,35 @@ final class DirectLog: LogDestination {
 }
 
 /// A process that writes the file, so that nobody here waits for the disk. What it does not take waits in memory; what has no
-/// room there is lost, as whoever chooses this accepts (`mode=non-blocking`).
+/// room there is lost, as whoever chooses this accepts (`mode=non-blocking`). When the process has died another one is started,
+/// with what waits here; what the dead one had taken is lost.
 final class BufferedLog: LogDestination {
-    private let socket: OwnedFD
+    private let path: FilePath
+    private let limits: LogFile.Limits?
     private let most: Int
+    private var socket: HeldFD
+    /// The one before, which may still be watched.
+    private var former: HeldFD?
     private var queue = ByteQueue()
+    /// Part of an entry was sent, and its rest waits.
+    private var isInsideEntry = false
+    private var nextStart: Int64 = 0
+
+    /// A process that cannot do its work is not started again and again.
+    private static let pause: Int64 = 1000
 
     /// How long the last entries of a container may take.
     private static let patience: Int32 = 10_000
 
-    /// Starts the process.
-    convenience init(_ path: FilePath, _ limits: LogFile.Limits?, most: Int) throws(SystemError) {
+    /// Starts the process, unless one is there already at the other end of `opened`.
+    init(_ path: FilePath, _ limits: LogFile.Limits?, most: Int, _ opened: consuming OwnedFD?) throws(SystemError) {
+        self.path = path
+        self.limits = limits
+        self.most = most
+        if let opened { socket = HeldFD(opened) } else { socket = try Self.start(path, limits) }
+    }
+
+    private static func start(_ path: FilePath, _ limits: LogFile.Limits?) throws(SystemError) -> HeldFD {
         let (ours, theirs) = try SocketPair().take()
         let null = try OwnedFD.open("/dev/null", .readWrite)
         var arguments = [LogProcess.command, path.string]
@@ -52,13 +70,17 @@ final class BufferedLog: LogDestination {
         _ = try spawn(
             "/proc/self/exe", named: "skiff-runtime", arguments: arguments, environment: [], descriptors: [theirs.raw, null.raw, 2])
         withExtendedLifetime(theirs) {}
-        self.init(try ours.duplicate(), most: most)
+        return HeldFD(try ours.duplicate())
     }
 
-    /// Of a process that is there.
-    init(_ socket: consuming OwnedFD, most: Int) {
-        self.socket = socket
-        self.most = most
+    private func startAnew() throws(SystemError) {
+        nextStart = monotonicMilliseconds() + Self.pause
+        let next = try Self.start(path, limits)
+        Supervisor.report("the process that writes the log has ended; another one goes on")
+        (former, socket) = (socket, next)
+        // The new one knows nothing of the first part.
+        if isInsideEntry { queue.drop(through: UInt8(ascii: "\n")) }
+        isInsideEntry = false
     }
 
     func write(_ entries: [UInt8]) throws(SystemError) {
@@ -78,11 +100,25 @@ final class BufferedLog: LogDestination {
     private static let piece = 2048
 
     func flush() throws(SystemError) {
-        do {
-            try queue.drain { (bytes) throws(SystemError) in try socket.sendAvailable(bytes) }
+        do throws(SystemError) {
+            do throws(SystemError) {
+                try send()
+            } catch {
+                guard error.errno == .brokenPipe || error.errno == .connectionReset, monotonicMilliseconds() >= nextStart else { throw error }
+                try startAnew()
+                try send()
+            }
         } catch {
             queue = ByteQueue()
             throw error
+        }
+    }
+
+    private func send() throws(SystemError) {
+        try queue.drain { (bytes) throws(SystemError) in
+            let sent = try socket.fd.sendAvailable(bytes)
+            if sent > 0 { isInsideEntry = bytes[sent - 1] != UInt8(ascii: "\n") }
+            return sent
         }
     }
 
@@ -90,17 +126,17 @@ final class BufferedLog: LogDestination {
         let end = monotonicMilliseconds() + Int64(Self.patience)
         try flush()
         while !queue.isEmpty, monotonicMilliseconds() < end {
-            _ = try pollWritable(socket.raw, milliseconds: 100)
+            _ = try pollWritable(socket.fd.raw, milliseconds: 100)
             try flush()
         }
-        try socket.shutdownSending()
+        try socket.fd.shutdownSending()
         // It ends its side when everything is written.
-        _ = try pollReadable(socket.raw, milliseconds: Int32(clamping: max(0, end - monotonicMilliseconds())))
+        _ = try pollReadable(socket.fd.raw, milliseconds: Int32(clamping: max(0, end - monotonicMilliseconds())))
     }
 
     var isIdle: Bool { queue.isEmpty }
-    var rawFD: Int32 { socket.raw }
-    var waitingFD: Int32? { queue.isEmpty ? nil : socket.raw }
+    var rawFD: Int32 { socket.fd.raw }
+    var waitingFD: Int32? { queue.isEmpty ? nil : socket.fd.raw }
 }
 
 /// The process that writes the file of a `BufferedLog`. It gets entries on standard input, a line each.

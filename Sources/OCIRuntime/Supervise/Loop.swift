@@ -83,7 +83,8 @@ extension Supervisor {
         }
         let waiting = log?.destination.waitingFD
         if waiting != watchesLog {
-            if let waiting { try epoll.add(waiting, .writable, token: Token.log) } else if let watchesLog { try epoll.remove(watchesLog) }
+            if let watchesLog { try epoll.remove(watchesLog) }
+            if let waiting { try epoll.add(waiting, .writable, token: Token.log) }
             watchesLog = waiting
         }
         for connection in connections {

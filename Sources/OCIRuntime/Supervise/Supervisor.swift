@@ -102,8 +102,7 @@ final class Supervisor {
 
     private static func destination(_ path: FilePath, _ options: SuperviseOptions, _ opened: consuming OwnedFD?) throws -> any LogDestination {
         guard let most = options.logBuffer else { return DirectLog(try LogFile(path, options.logLimits, opened)) }
-        if let opened { return BufferedLog(opened, most: most) }
-        return try BufferedLog(path, options.logLimits, most: most)
+        return try BufferedLog(path, options.logLimits, most: most, opened)
     }
 
     private static func text(_ name: String, _ options: SuperviseOptions) throws -> String {
