@@ -144,7 +144,10 @@ final class HijackBytesHandler: ChannelDuplexHandler {
             if inputClosedBeforeHijack { state.deliver?(nil) }
         case .measured(_, let rest):
             state.mode = .head(ByteBuffer())
-            if rest.readableBytes > 0 { receive(rest, context: context) }
+            if rest.readableBytes > 0 {
+                receive(rest, context: context)
+                context.fireChannelReadComplete()
+            }
             if inputClosedBeforeHijack { context.close(promise: nil) }
         case .passing:
             state.mode = .head(ByteBuffer())
