@@ -18,6 +18,8 @@ public final class ContainerEngine: Sendable {
     public let volumes: VolumeStore
     public let events: EventHub
     public let images: ImageStore
+    /// The sockets that containers have of the API, each when it is made, for one server to serve.
+    public let scopedListeners: AsyncStream<ScopedListener>
     let builds: Build
     let cacheMounts: CacheMounts
     let deposits = BuildDeposits()
@@ -39,10 +41,13 @@ public final class ContainerEngine: Sendable {
             root: paths.dataRoot, database: database, concurrentDownloads: registries.concurrentDownloads,
             concurrentUploads: registries.concurrentUploads, logger: logger)
         events = EventHub()
+        let (listeners, continuation) = AsyncStream<ScopedListener>.makeStream()
+        scopedListeners = listeners
         context = EngineContext(
             paths: paths, database: database, images: images, registries: Registries(registries, group: eventLoops),
             networks: Networks(database: database, logger: logger, configuration: network), events: events,
-            reaper: SupervisorReaper(), runtime: try SealedProgram(paths.runtime), eventLoops: eventLoops, logger: logger, host: try HostFacts.read())
+            reaper: SupervisorReaper(), runtime: try SealedProgram(paths.runtime), eventLoops: eventLoops,
+            scopedListeners: continuation, logger: logger, host: try HostFacts.read())
         volumes = try await VolumeStore(root: paths.volumes, database: database, events: events)
         identity = try await EngineIdentity.load(paths.dataRoot)
         cacheLimit = try BuildCacheLimit(buildCacheLimit, dataRoot: paths.dataRoot, logger: logger)

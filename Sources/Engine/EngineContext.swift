@@ -18,6 +18,8 @@ struct EngineContext: Sendable {
     /// `skiff-runtime`, which supervises every process.
     let runtime: SealedProgram
     let eventLoops: any EventLoopGroup
+    /// Takes the sockets that containers get.
+    let scopedListeners: AsyncStream<ScopedListener>.Continuation
     let logger: Logger
     /// Carries the seccomp profile and everything else that is the same for all containers.
     let host: HostFacts

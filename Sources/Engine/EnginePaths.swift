@@ -50,6 +50,8 @@ struct ContainerPaths: Sendable {
     var hosts: FilePath { data.appending("hosts") }
     var hostname: FilePath { data.appending("hostname") }
     var resolvConf: FilePath { data.appending("resolv.conf") }
+    /// Of the engine's API, for the container itself.
+    var apiSocket: FilePath { runtime.appending("api.sock") }
     var executions: FilePath { runtime.appending("exec") }
 
     func exec(_ id: String) -> FilePath { executions.appending(id) }

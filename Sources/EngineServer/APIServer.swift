@@ -3,6 +3,7 @@ public import Logging
 import NIOCore
 import NIOHTTP1
 public import NIOPosix
+import Synchronization
 
 /// The Engine API on sockets.
 public struct APIServer: Sendable {
@@ -26,8 +27,35 @@ public struct APIServer: Sendable {
         identity = ServerIdentity(version: ContainerEngine.programVersion)
     }
 
-    /// Serves a place until the task is cancelled. `ready` is called once it listens.
-    public func serve(_ place: ListenerPlace, ready: @Sendable () -> Void) async throws {
+    /// Serves the sockets that containers have, as they come and go, until the task is cancelled.
+    public func serve(_ listeners: AsyncStream<ScopedListener>) async {
+        await withDiscardingTaskGroup { tasks in
+            for await listener in listeners { tasks.addTask { await serve(listener) } }
+        }
+    }
+
+    private func serve(_ listener: ScopedListener) async {
+        do {
+            let place = ListenerPlace.socket(try listener.descriptor())
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await serve(place, scope: listener.scope) {} }
+                group.addTask { for await _ in listener.ended {} }
+                try await group.next()
+                group.cancelAll()
+            }
+        } catch is CancellationError {
+            // The container or the engine ends.
+        } catch {
+            logger.warning("a container's socket of the API is not served", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Of one container: each takes a descriptor of the engine's.
+    private static let mostScopedConnections = 64
+
+    /// Serves a place until the task is cancelled. `ready` is called once it listens. With a scope only what that allows is
+    /// answered, on a limited number of connections.
+    public func serve(_ place: ListenerPlace, scope: APIScope? = nil, ready: @Sendable () -> Void) async throws {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -46,11 +74,19 @@ public struct APIServer: Sendable {
         ready()
         try await server.executeThenClose { connections in
             try await withThrowingDiscardingTaskGroup { tasks in
+                let open = OpenConnections(most: scope == nil ? .max : Self.mostScopedConnections)
                 for try await connection in connections {
+                    guard open.begin() else {
+                        // It is refused; what closing it says is nobody's business.
+                        tasks.addTask { try? await connection.executeThenClose { _, _ in } }
+                        continue
+                    }
                     tasks.addTask {
                         await Connection(
-                            channel: connection, router: router, identity: identity, refusesBrowsers: isOpen, names: names, logger: logger
+                            channel: connection, router: router, identity: identity, refusesBrowsers: isOpen, names: names, scope: scope,
+                            logger: logger
                         ).serve()
+                        open.end()
                     }
                 }
             }
@@ -72,4 +108,25 @@ public struct APIServer: Sendable {
         return try NIOAsyncChannel(
             wrappingChannelSynchronously: channel)
     }
+}
+
+/// Counts the connections of a socket.
+private final class OpenConnections: Sendable {
+    private let most: Int
+    private let open = Mutex(0)
+
+    init(most: Int) {
+        self.most = most
+    }
+
+    /// False when there are enough.
+    func begin() -> Bool {
+        open.withLock { open in
+            guard open < most else { return false }
+            open += 1
+            return true
+        }
+    }
+
+    func end() { open.withLock { $0 -= 1 } }
 }

@@ -111,7 +111,7 @@ struct Main: ParsableCommand {
             paths: paths, network: network,
             registries: try registryOptions.configuration(file: configFile), buildCacheLimit: try cacheLimit(), eventLoops: group, logger: logger)
         let server = APIServer(engine: engine, group: group, logger: logger)
-        try await listen(signals, server, sockets.places, logger)
+        try await listen(signals, server, sockets.places, engine.scopedListeners, logger)
         try sockets.remove()
         try await engine.close()
         withExtendedLifetime(lock) {}
@@ -125,7 +125,11 @@ struct Main: ParsableCommand {
     }
 
     /// Until SIGTERM or SIGINT.
-    private func listen(_ signals: SignalQueue, _ server: APIServer, _ places: [ListenerPlace], _ logger: Logger) async throws {
+    private func listen(
+        _ signals: SignalQueue, _ server: APIServer, _ places: [ListenerPlace], _ scoped: AsyncStream<ScopedListener>, _ logger: Logger
+    )
+        async throws
+    {
         let ready = readyFd
         let opening = Opening(places.count)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -139,6 +143,7 @@ struct Main: ParsableCommand {
                     }
                 }
             }
+            group.addTask { await server.serve(scoped) }
             group.addTask {
                 let signal = try await signals.next()
                 logger.info("ending; containers go on", metadata: ["signal": "\(signal?.description ?? "")"])

@@ -8,9 +8,11 @@ struct MountChangeTests {
     @Test("what comes, what goes, and by which descriptors")
     func words() throws {
         let request = try MountChange.Request([
-            "--namespace-fd", "3", "--mount-fd", "4", "--mount-fd", "5", "--remove", "/a", "-", "--remove", "/b", "12:34", "--lazily",
+            "--namespace-fd", "3", "--root-fd", "6", "--mount-fd", "4", "--mount-fd", "5", "--remove", "/a", "-", "--remove", "/b", "12:34",
+            "--lazily",
         ])
         #expect(request.namespaceFD == 3)
+        #expect(request.rootFD == 6)
         #expect(request.mountFDs == [4, 5])
         #expect(request.removals.map(\.path) == ["/a", "/b"])
         #expect(request.removals[0].source == nil)

@@ -36,6 +36,8 @@ actor Container {
         didSet { listed = nil }
     }
     var lastUpdate: Task<[String], any Error>?
+    /// The container's own socket of the API, while it runs.
+    var apiListener: ScopedListener?
     /// A change of the mounts that is under way; a start waits for it.
     var mountsWork: Task<Void, any Error>?
     /// The last writing of the row: the next one comes after it, and so does the row's removal.

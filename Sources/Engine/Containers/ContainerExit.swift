@@ -115,6 +115,7 @@ extension Container {
         if exit == nil { await removeCgroup() }
         let removing = record.hostConfig.AutoRemove == true
         if !removing { await saveOrReport() }
+        closeAPISocket()
         await removeRuntimeDirectory()
         await volumes.release(by: id, logger)
         // Only now may a new start begin: nothing of this life is touched below.

@@ -5,7 +5,7 @@ import SystemPackage
 
 /// The mounts of a container: Docker's own, the engine's files, then what the user asked for.
 struct ContainerMounts {
-    let record: ContainerRecord
+    var record: ContainerRecord
     let paths: ContainerPaths
     let privileged: Bool
     let runtime: FilePath
@@ -84,6 +84,10 @@ struct ContainerMounts {
             return RuntimeSpec.Mount(
                 destination: mount.destination, type: "tmpfs", source: "tmpfs",
                 options: standard + mount.options.filter { $0 != "exec" && $0 != "suid" && $0 != "dev" } + access)
+        case .engineSocket:
+            return RuntimeSpec.Mount(
+                destination: mount.destination, type: "bind", source: paths.apiSocket.string,
+                options: ["bind", "rprivate", "nosuid", "nodev", "noexec"] + (mount.readOnly ? ["ro"] : []))
         case .bind, .volume, .image:
             let number = made[mount.destination]
             var planned = RuntimeSpec.Mount(

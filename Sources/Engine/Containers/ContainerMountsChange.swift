@@ -52,17 +52,22 @@ extension Container {
     ) async throws {
         do {
             for mount in coming where mount.kind == .volume { try await volumes.use(mount.name, by: id) }
+            if apiListener == nil { try await openAPISocket() }
             let made = try await MadeMounts.make(coming, images: context.images)
             let planned = try await planned(coming, made, process)
-            let live = LiveMounts(runtime: context.runtime, pid: process.pid, id: id)
+            let live = LiveMounts(runtime: context.runtime, pid: process.pid, id: id, paths: paths)
             try await blocking { try live.change(coming: planned, made: made.all.map(\.mount), leaving: leaving, lazily: lazily) }
         } catch {
-            await releaseUnless(coming, keptBy: record.mounts.filter { !coming.contains($0) })
+            let kept = record.mounts.filter { !coming.contains($0) }
+            await releaseUnless(coming, keptBy: kept)
+            if !kept.contains(where: { $0.kind == .engineSocket }) { closeAPISocket() }
             // Its end came first: then the next start does as the row says.
             guard phase.process?.pid == process.pid else { return }
             throw error
         }
-        await releaseUnless(leaving, keptBy: record.mounts.filter { !leaving.contains($0) })
+        let kept = record.mounts.filter { !leaving.contains($0) }
+        await releaseUnless(leaving, keptBy: kept)
+        if !kept.contains(where: { $0.kind == .engineSocket }) { closeAPISocket() }
         publishVolumes("unmount", leaving)
         publishVolumes("mount", coming)
     }
@@ -73,8 +78,10 @@ extension Container {
         return try await blocking {
             var mounts = ContainerMounts(
                 record: record, paths: paths, privileged: record.hostConfig.Privileged == true, runtime: program, made: made.numbers)
-            let others = try mounts.make().map(\.destination).filter { path in !coming.contains { $0.destination == path } }
-            try MountsChange.checkCovers(coming, over: others)
+            var bare = mounts
+            bare.record.mounts = []
+            let others = record.mounts.filter { !coming.contains($0) }.map(\.destination)
+            try MountsChange.checkCovers(coming, over: try bare.make().map(\.destination) + others)
             if coming.contains(where: { $0.ownerMapping != nil }) {
                 let identity = try UserLookup(root: try ContainerRoot.open(pid: process.pid)).identity(record.config.User ?? "")
                 mounts.user = .init(user: identity.uid, group: identity.gid)

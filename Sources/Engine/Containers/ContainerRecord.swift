@@ -92,6 +92,8 @@ struct ResolvedMount: Codable, Sendable, Equatable {
         case tmpfs
         /// The files of an image, read-only.
         case image
+        /// The container's own socket of the API; `source` is its scope.
+        case engineSocket = "engine-socket"
     }
 
     /// How a read-only mount treats what is mounted below it.

@@ -63,6 +63,8 @@ extension Container {
             try makeDirectories(directory)
         }
         undo.add("remove \(directory)") { try await blocking { try removeTree(directory) } }
+        undo.add("close the socket of the API") { await self.closeAPISocket() }
+        try await openAPISocket()
         undo.add("release the volumes") { [volumes, id, logger] in await volumes.release(by: id, logger) }
         for mount in record.mounts where mount.kind == .volume { try await volumes.use(mount.name, by: id) }
         async let made = MadeMounts.make(record.mounts, images: context.images)

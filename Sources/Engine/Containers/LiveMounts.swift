@@ -8,13 +8,26 @@ struct LiveMounts: Sendable {
     /// The container's first process.
     let pid: Int32
     let id: String
+    let paths: ContainerPaths
 
     /// Links and file systems of the container's own can keep a look-up waiting.
     private static let patience: Int32 = 15_000
 
     /// All of it, or nothing. Blocks. `made` are mounts that those that come name by their number.
     func change(coming: [RuntimeSpec.Mount], made: [SharedFD], leaving: [ResolvedMount], lazily: Bool) throws {
-        let namespace = try namespace()
+        var arguments = leaving.flatMap { ["--remove", $0.destination, identity(of: $0)] }
+        if lazily { arguments.append("--lazily") }
+        try Self.change(runtime, SharedFD(try namespace()), root: nil, coming: coming, made: made, arguments)
+    }
+
+    /// Puts mounts into a mount namespace, below a root that stands there. Blocks.
+    static func add(_ coming: [RuntimeSpec.Mount], made: [SharedFD], to namespace: SharedFD, root: SharedFD, by runtime: SealedProgram) throws {
+        try change(runtime, namespace, root: root, coming: coming, made: made, [])
+    }
+
+    private static func change(
+        _ runtime: SealedProgram, _ namespace: SharedFD, root: SharedFD?, coming: [RuntimeSpec.Mount], made: [SharedFD], _ changes: [String]
+    ) throws {
         let input = try memoryFile("mounts")
         try input.writeAll(RuntimeSpec(mounts: coming).json().serialized())
         try input.rewind()
@@ -22,15 +35,17 @@ struct LiveMounts: Sendable {
         let null = try OwnedFD.open("/dev/null", .readWrite)
         var descriptors = [input.raw, output.raw, null.raw, namespace.raw]
         var arguments = ["change-mounts", "--namespace-fd", "3"]
+        if let root {
+            arguments += ["--root-fd", "\(descriptors.count)"]
+            descriptors.append(root.raw)
+        }
         for mount in made {
             arguments += ["--mount-fd", "\(descriptors.count)"]
             descriptors.append(mount.raw)
         }
-        for mount in leaving { arguments += ["--remove", mount.destination, Self.identity(of: mount)] }
-        if lazily { arguments.append("--lazily") }
-        let process = try runtime.spawn(arguments: arguments, environment: [], descriptors: descriptors)
-        withExtendedLifetime(made) {}
-        let status = try Self.wait(for: process)
+        let process = try runtime.spawn(arguments: arguments + changes, environment: [], descriptors: descriptors)
+        withExtendedLifetime((namespace, root, made)) {}
+        let status = try wait(for: process)
         guard status != .exited(0) else { return }
         try output.rewind()
         let reason = String(decoding: try output.readAll(limit: 64 << 10), as: UTF8.self)
@@ -45,10 +60,15 @@ struct LiveMounts: Sendable {
     }
 
     /// Device and inode of a mount's source, by which it is known again; `-` where there is none.
-    private static func identity(of mount: ResolvedMount) -> String {
-        guard mount.kind == .bind || mount.kind == .volume else { return "-" }
+    private func identity(of mount: ResolvedMount) -> String {
+        let path: FilePath
+        switch mount.kind {
+        case .bind, .volume: path = FilePath(mount.source)
+        case .engineSocket: path = paths.apiSocket
+        case .tmpfs, .image: return "-"
+        }
         // A source that is gone is not known, and then the place has to be the right one.
-        guard let source = try? OwnedFD.open(FilePath(mount.source), .path),
+        guard let source = try? OwnedFD.open(path, .path),
             let place = try? mount.subpath.map({ try PathInRoot.open($0, root: source, flags: .path) }) ?? source.duplicate(),
             let status = try? fstat(place)
         else { return "-" }

@@ -32,7 +32,7 @@ struct MadeMounts: Sendable {
     /// nil where a path will do.
     private static func make(_ mount: ResolvedMount, _ images: ImageStore) async throws -> SharedFD? {
         switch mount.kind {
-        case .tmpfs, .bind: return nil
+        case .tmpfs, .bind, .engineSocket: return nil
         case .volume:
             guard let subpath = mount.subpath else { return nil }
             return try await blocking {

@@ -153,7 +153,13 @@ extension Container {
                 await endedWhileAway(exit)
                 return false
             }
-            let state = try await blocking { try SupervisorState.read(directory) }
+            let state: SupervisorState
+            do {
+                state = try await blocking { try SupervisorState.read(directory) }
+            } catch {
+                connection.close()
+                throw error
+            }
             let process = RunningContainer(pid: state.pid, supervisor: connection, supervisorPID: nil)
             if record.state.status == .paused { phase = .paused(process) } else { phase = .running(process) }
             if record.state.status != .paused { record.state.status = .running }
@@ -161,6 +167,8 @@ extension Container {
             if record.state.startedAt == SavedState.never { record.state.startedAt = Timestamp.now().description }
             for mount in record.mounts where mount.kind == .volume { try await volumes.use(mount.name, by: id) }
             watch(process)
+            // Nobody waits for what a container puts in the way.
+            Task { await renewAPISocket(process) }
             await restoreExecutions()
             startHealthMonitor(isNewLife: false)
             return true

@@ -56,7 +56,8 @@ struct MountResolution {
         let parts = text.split(separator: ":", maxSplits: 1)
         let readOnly = parts.count > 1 && parts[1] == "ro"
         let other = try await registry.find(String(parts.first ?? ""))
-        return await other.record.mounts.map {
+        // A socket of the API is its container's alone.
+        return await other.record.mounts.filter { $0.kind != .engineSocket }.map {
             var mount = $0
             mount.anonymous = false
             mount.readOnly = mount.readOnly || readOnly
@@ -127,6 +128,14 @@ struct MountResolution {
             if let mode = mount.TmpfsOptions?.Mode, mode > 0 { resolved.options.append("mode=" + String(mode, radix: 8)) }
             resolved.options += try Self.tmpfsOptions(mount)
         case "image": try await resolveImage(mount, &resolved)
+        case "engine-socket":
+            guard let scope = APIScope(rawValue: mount.Source ?? "") else {
+                throw EngineError(
+                    .invalidArgument,
+                    "invalid mount config for type \"engine-socket\": the source has to be a scope: \(APIScope.allCases.map(\.rawValue).joined(separator: ", "))"
+                )
+            }
+            (resolved.kind, resolved.source) = (.engineSocket, scope.rawValue)
         default:
             throw EngineError(.invalidArgument, "invalid mount config for type \"\(kind)\": mount type unknown: \"\(kind)\"")
         }

@@ -3,6 +3,7 @@ import Engine
 import Logging
 import NIOCore
 import NIOHTTP1
+import Synchronization
 
 /// Serves the requests of one connection, one after the other.
 struct Connection: Sendable {
@@ -13,9 +14,13 @@ struct Connection: Sendable {
     var refusesBrowsers = false
     /// Besides addresses, what a request may call this machine; nil: anything.
     var names: [String]?
+    /// What may be asked for here; nil: everything.
+    var scope: APIScope?
     let logger: Logger
+    private let departure = Departure()
 
     func serve() async {
+        channel.channel.closeFuture.whenComplete { [departure] _ in departure.happens() }
         do {
             try await channel.executeThenClose { inbound, _ in
                 let parts = InboundParts(inbound)
@@ -73,12 +78,15 @@ struct Connection: Sendable {
             throw EngineError(.forbidden, "this engine is not called \(host): use its address")
         }
         if request.method == .OPTIONS { return .status(.ok) }
-        guard let (handler, parameters) = router.find(request.method, request.path) else {
+        guard let route = router.find(request.method, request.path) else {
             throw EngineError(.notFound, "page not found")
         }
         var request = request
-        request.parameters = parameters
-        return try await handler(request)
+        request.parameters = route.parameters
+        switch scope {
+        case nil: return try await route.handler(request)
+        case .readOnly: return try await ReadOnlyScope.answer(request, route)
+        }
     }
 
     private static func hostName(_ host: String) -> String {
@@ -91,7 +99,8 @@ struct Connection: Sendable {
     /// Runs the work in a task that is cancelled when the connection closes.
     private func untilClientLeaves<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
         let task = Task(operation: work)
-        channel.channel.closeFuture.whenComplete { _ in task.cancel() }
+        departure.ends { task.cancel() }
+        defer { departure.ends(nil) }
         return try await withTaskCancellationHandler {
             try await task.value
         } onCancel: {
@@ -170,6 +179,28 @@ struct Connection: Sendable {
 
     private func writePart(_ part: HTTPServerResponsePart) async throws {
         try await channel.channel.writeAndFlush(part).get()
+    }
+}
+
+/// What ends with the connection: the work for the request of the moment. A connection may bring any number of requests, and
+/// nothing of those that are answered stays.
+private final class Departure: Sendable {
+    private let state = Mutex<(hasHappened: Bool, work: (@Sendable () -> Void)?)>((false, nil))
+
+    func ends(_ work: (@Sendable () -> Void)?) {
+        let isLate = state.withLock { state in
+            state.work = work
+            return state.hasHappened
+        }
+        if isLate { work?() }
+    }
+
+    func happens() {
+        let work = state.withLock { state in
+            state.hasHappened = true
+            return state.work
+        }
+        work?()
     }
 }
 

@@ -15,6 +15,8 @@ struct Request {
     let body: RequestBody
     /// What the placeholders of the route stand for.
     var parameters: [String: String] = [:]
+    /// Who asks may not see what may be a secret.
+    var hidesSecrets = false
 
     func parameter(_ name: String) -> String { parameters[name] ?? "" }
 

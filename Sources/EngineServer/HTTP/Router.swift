@@ -8,21 +8,33 @@ struct Router: Sendable {
 
     private struct Route: Sendable {
         let method: HTTPMethod
+        let pattern: String
         let segments: [Substring]
         let handler: Handler
+    }
+
+    /// The route of a request.
+    struct Match {
+        /// As it was registered.
+        let pattern: String
+        let handler: Handler
+        /// What its placeholders stand for.
+        let parameters: [String: String]
     }
 
     private var routes: [Route] = []
 
     mutating func on(_ method: HTTPMethod, _ pattern: String, _ handler: @escaping Handler) {
-        routes.append(Route(method: method, segments: Self.split(pattern), handler: handler))
+        routes.append(Route(method: method, pattern: pattern, segments: Self.split(pattern), handler: handler))
     }
 
-    /// The first route that fits, with what its placeholders stand for.
-    func find(_ method: HTTPMethod, _ path: String) -> (handler: Handler, parameters: [String: String])? {
+    /// The first route that fits.
+    func find(_ method: HTTPMethod, _ path: String) -> Match? {
         let segments = Self.split(path)
         for route in routes where route.method == method {
-            if let parameters = Self.match(route.segments[...], segments[...]) { return (route.handler, parameters) }
+            if let parameters = Self.match(route.segments[...], segments[...]) {
+                return Match(pattern: route.pattern, handler: route.handler, parameters: parameters)
+            }
         }
         return nil
     }

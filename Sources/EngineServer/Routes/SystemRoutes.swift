@@ -65,13 +65,14 @@ struct SystemRoutes {
             let since = try TimeParameter.parse(request.query["since"])
             let until = try TimeParameter.parse(request.query["until"])
             let filter = try EventFilter(try request.query.filters())
+            let hidesSecrets = request.hidesSecrets
             return .stream("application/json") { writer in
                 let (history, live) = engine.events.subscribe(since: since)
                 for event in history where filter.matches(event) && !Self.isLater(event, until) {
-                    try await writer.writeLine(event)
+                    try await writer.writeLine(hidesSecrets ? event.withoutCommand : event)
                 }
                 try await Self.follow(live, until: until) { event in
-                    if filter.matches(event) { try await writer.writeLine(event) }
+                    if filter.matches(event) { try await writer.writeLine(hidesSecrets ? event.withoutCommand : event) }
                 }
             }
         }

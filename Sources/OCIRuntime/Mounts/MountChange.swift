@@ -8,6 +8,7 @@ import SystemPackage
 ///     descriptor 0              a configuration, of which only `mounts` counts: what comes, in order
 ///     descriptor 1              takes the reason of a failure
 ///     --namespace-fd N          the container's mount namespace
+///     --root-fd N               where paths begin, in place of the namespace's root
 ///     --mount-fd N              mounts that are there already, which the configuration names by their place in this list
 ///     --remove PATH IDENTITY    what goes, after all that comes; see `RunningMounts.Removal`
 ///     --lazily                  also when it is in use
@@ -34,6 +35,7 @@ public enum MountChange {
 
     struct Request {
         var namespaceFD: Int32 = -1
+        var rootFD: Int32?
         var mountFDs: [Int32] = []
         var removals: [RunningMounts.Removal] = []
         var lazily = false
@@ -52,6 +54,7 @@ public enum MountChange {
             while let option = rest.popFirst() {
                 switch option {
                 case "--namespace-fd": namespaceFD = try number(option)
+                case "--root-fd": rootFD = try number(option)
                 case "--mount-fd": mountFDs.append(try number(option))
                 case "--remove":
                     let path = try value(option)
@@ -73,7 +76,7 @@ public enum MountChange {
         let coming = try HostSources.plan(spec.mounts, detached: request.mountFDs)
         let namespace = try InheritedSocket.adopt(request.namespaceFD)
         Identity.setUmask(0)
-        let mounts = try RunningMounts(joining: namespace)
+        let mounts = try RunningMounts(joining: namespace, root: try request.rootFD.map { try HeldFD(InheritedSocket.adopt($0)) })
         var added: [HeldFD] = []
         var removed: [RunningMounts.Removed] = []
         do {

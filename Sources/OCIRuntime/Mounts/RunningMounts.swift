@@ -50,8 +50,8 @@ struct RunningMounts: ~Copyable {
         let copy: HeldFD?
     }
 
-    /// The process stays in the namespace.
-    init(joining namespace: borrowing OwnedFD) throws {
+    /// The process stays in the namespace. `root` is a directory there in place of the namespace's own root.
+    init(joining namespace: borrowing OwnedFD, root given: HeldFD?) throws {
         let process = try OwnedFD.open("/proc/self", [.path, .directory])
         let descriptors = try OwnedFD.open("/proc/self/fd", [.path, .directory])
         let own = try fstat(try OwnedFD.open("/proc/self/ns/mnt", .readOnly))
@@ -59,7 +59,7 @@ struct RunningMounts: ~Copyable {
             throw LaunchError(message: "the container has no mount namespace of its own any more")
         }
         try Namespaces.mount.join(namespace)
-        root = try OwnedFD.open("/", [.path, .directory])
+        root = try given?.fd.duplicate() ?? OwnedFD.open("/", [.path, .directory])
         self.process = process
         self.descriptors = descriptors
     }

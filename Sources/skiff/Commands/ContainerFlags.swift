@@ -17,6 +17,8 @@ enum ContainerFlags {
     static let mount = Flag<[String]>.list("mount", as: "mount", "Mount something, described by key=value pairs") {
         _ = try MountFlag.parse($0, workingDirectory: "/")
     }
+    static let apiSocket = Flag<String>.text(
+        "api-socket", "Give the container a socket of the engine at /var/run/docker.sock, for what the scope allows: read-only")
     static let volumesFrom = Flag<[String]>.list("volumes-from", "Mount the volumes of another container")
     static let volumeDriver = Flag<String>.text("volume-driver", "Driver of the volumes that the container makes")
     static let publish = Flag<[String]>.list("publish", short: "p", "Publish a port of the container on the host")
@@ -66,7 +68,7 @@ enum ContainerFlags {
 
     static var all: [any FlagDefinition] {
         [
-            attach, name, interactive, tty, remove, env, envFile, volume, mount, volumesFrom, volumeDriver, publish,
+            attach, name, interactive, tty, remove, env, envFile, volume, mount, apiSocket, volumesFrom, volumeDriver, publish,
             publishAll, expose, workdir, user, entrypoint, hostname, domainname, label, labelFile, annotation, platform,
             pull, quiet, cidfile, readOnly, tmpfs, initProcess, stopSignal, stopTimeout, restart, logDriver, logOption,
             runtime, storageOption, link,

@@ -73,7 +73,14 @@ struct ContainerRequest {
             case .bind(let bind): host.Binds = (host.Binds ?? []) + [bind]
             }
         }
-        let mounts = try call[ContainerFlags.mount].map { try MountFlag.parse($0, workingDirectory: workingDirectory) }
+        var mounts = try call[ContainerFlags.mount].map { try MountFlag.parse($0, workingDirectory: workingDirectory) }
+        if !call[ContainerFlags.apiSocket].isEmpty {
+            var socket = Mount()
+            socket.`Type` = "engine-socket"
+            socket.Source = call[ContainerFlags.apiSocket]
+            socket.Target = "/var/run/docker.sock"
+            mounts.append(socket)
+        }
         if !mounts.isEmpty { host.Mounts = mounts }
         for text in call[ContainerFlags.tmpfs] {
             let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
