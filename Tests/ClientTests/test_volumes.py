@@ -109,6 +109,19 @@ def test_a_bind_belongs_to_the_user_of_the_container(cli, owned):
     assert cli("run", "--rm", "-v", f"{owned}:/m:ro", "busybox", "stat", "-c", "%u", "/m").line == "5000"
 
 
+def test_files_are_copied_to_their_owners(skiff, owned, tmp_path):
+    """`cp` into a container that does not run shows owners as its processes would see them."""
+    skiff("create", "--name", "box", "-u", "1234", "--mount", f"type=bind,src={owned},dst=/m,idmap", "-v", "plain:/m/plain", "busybox", "sleep", "600")
+    (tmp_path / "new").write_text("new")
+    os.chown(tmp_path / "new", 1234, 0)
+    skiff("cp", "-a", tmp_path / "new", "box:/m/new")
+    assert owner(owned / "new")[0] == 5000
+    skiff("cp", "-a", "box:/m/new", tmp_path / "back")
+    assert owner(tmp_path / "back")[0] == 1234
+    skiff("cp", tmp_path / "new", "box:/m/plain/new")
+    assert not (owned / "plain" / "new").exists()
+
+
 def test_nobody_becomes_root_on_disk(skiff, owned):
     """Who can put a link of his own in the place of the source would have root's files written by the user of a container."""
     os.chown(owned, 0, 0)

@@ -1,4 +1,5 @@
 import Blocking
+import DockerAPI
 import Images
 import Linux
 import OCI
@@ -39,7 +40,7 @@ struct StoppedRoot {
 
     func assemble() async throws -> ContainerRoot {
         let root = try await container.mountRoot()
-        let mounts = await container.record.mounts.filter { $0.kind != .tmpfs }
+        let mounts = await container.record.mounts.filter { $0.kind != .tmpfs && $0.kind != .engineSocket }
         guard !mounts.isEmpty else { return ContainerRoot(root) }
         // Options of a volume are looked up only while it is in use.
         let user = "files-\(makeID())"
@@ -49,13 +50,35 @@ struct StoppedRoot {
             let made = try await MadeMounts.make(mounts, images: container.context.images)
             let parts = mounts.map { mount in Part(mount: mount, made: made.all.first { $0.destination == mount.destination }?.mount) }
             let place = container.paths.data
-            let namespace = try await onThrowawayThread { try Self.assemble(root, parts, at: place) }
+            // From the first one on that shows other owners they are put in by the runtime, which can make such a mount.
+            let plain = parts.prefix { $0.mount.ownerMapping == nil }
+            let namespace = try await onThrowawayThread { try Self.assemble(root, Array(plain), at: place) }
+            let rest = Array(parts[plain.endIndex...])
+            if !rest.isEmpty { try await add(rest, made, to: namespace, root) }
             // The namespace has mounts of its own by now.
             await volumes.release(by: user, logger)
             return ContainerRoot(root, namespace: namespace)
         } catch {
             await volumes.release(by: user, logger)
             throw error
+        }
+    }
+
+    private func add(_ parts: [Part], _ made: MadeMounts, to namespace: SharedFD, _ root: SharedFD) async throws {
+        let (record, paths, context) = await (container.record, container.paths, container.context)
+        try await blocking {
+            let identity = try root.withOwned { try UserLookup(root: $0).identity(record.config.User ?? "") }
+            let planner = ContainerMounts(
+                record: record, paths: paths, privileged: false, runtime: context.paths.runtime, made: made.numbers,
+                user: .init(user: identity.uid, group: identity.gid))
+            let planned = try parts.compactMap { part -> RuntimeSpec.Mount? in
+                // As above: its start will say so.
+                guard try part.made != nil || lstatIfExists(FilePath(part.mount.source)) != nil else { return nil }
+                var mount = try planner.userMount(part.mount)
+                mount.options = mount.options.filter { !["shared", "rshared", "slave", "rslave", "private"].contains($0) } + ["rprivate"]
+                return mount
+            }
+            try LiveMounts.add(planned, made: made.all.map(\.mount), to: namespace, root: root, by: context.runtime)
         }
     }
 
