@@ -6,7 +6,7 @@ DESTDIR  ?=
 BUILD     = .build/$(CONFIG)
 PROGRAMS  = skiff skiffd skiff-runtime
 
-BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libisal-dev libzstd-dev pkg-config binutils
+BUILD_PACKAGES = libc6-dev libstdc++-12-dev libsqlite3-dev zlib1g-dev libisal-dev libzstd-dev libbz2-dev liblzma-dev pkg-config binutils
 DEMO_PACKAGES  = $(BUILD_PACKAGES) debootstrap curl
 TEST_PACKAGES  = $(DEMO_PACKAGES) busybox-static docker-compose groff-base iproute2 iptables nftables python3 python3-venv python3-pip e2fsprogs runc criu strace uidmap \
                  skopeo podman umoci docker-registry openssl apache2-utils

@@ -111,6 +111,8 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CBzip2", providers: [.apt(["libbz2-dev"])]),
+        .systemLibrary(name: "CLzma", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
         module("OCI", [], settings: strict + apart),
         module("BuildContext", []),
         // Level 1
@@ -119,7 +121,7 @@ let package = Package(
         // Apart from Linux, so that the runtime links neither the concurrency library nor Dispatch.
         module("Blocking", ["Linux", "CLinux", system]),
         // Level 2
-        module("Archive", ["Linux", "CISAL", "CZlib", "CZstd", system]),
+        module("Archive", ["Linux", "CBzip2", "CISAL", "CLzma", "CZlib", "CZstd", system]),
         module("Store", ["Blocking", "Linux", "OCI", grdb, crypto, system]),
         module("OCIRuntime", ["Linux", "OCI", "CZlib", system], settings: strict + apart),
         // Level 3
@@ -163,7 +165,7 @@ let package = Package(
             link: ["-static-executable"] + lean + leaner + entry, settings: strict + apart),
         // Tests
         tests("OCITests", ["OCI"]),
-        tests("ArchiveTests", ["Archive", "Linux", system]),
+        tests("ArchiveTests", ["Archive", "CBzip2", "CLzma", "Linux", system]),
         tests("StoreTests", ["Blocking", "Store", "Linux", "OCI", system]),
         tests("RegistryTests", ["Registry", "OCI", nioCore, nioPosix, nioHTTP1, system]),
         tests("ImagesTests", ["Images", "OCI"]),

@@ -1,4 +1,6 @@
 import Archive
+import CBzip2
+import CLzma
 import Linux
 import SystemPackage
 
@@ -67,6 +69,19 @@ func compress(_ bytes: [UInt8], _ compression: Compression) throws -> [UInt8] {
         let zstd = try ZstdSink(sink)
         try bytes.withUnsafeBytes { try zstd.write($0) }
         try zstd.finish()
+    case .bzip2:
+        var (packed, count) = ([CChar](repeating: 0, count: bytes.count + 1024), UInt32(bytes.count + 1024))
+        var plain = bytes.map { CChar(bitPattern: $0) }
+        guard BZ2_bzBuffToBuffCompress(&packed, &count, &plain, UInt32(plain.count), 1, 0, 0) == BZ_OK else {
+            throw ArchiveError.malformed("cannot pack")
+        }
+        return packed.prefix(Int(count)).map { UInt8(bitPattern: $0) }
+    case .xz:
+        var (packed, count) = ([UInt8](repeating: 0, count: bytes.count + 1024), 0)
+        guard lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, nil, bytes, bytes.count, &packed, &count, packed.count) == LZMA_OK else {
+            throw ArchiveError.malformed("cannot pack")
+        }
+        return Array(packed.prefix(count))
     }
     return sink.bytes
 }

@@ -4,16 +4,42 @@ import Testing
 @Suite struct CodecTests {
     private let text = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
 
-    @Test("compressed bytes come back, recognised by themselves", arguments: [Compression.none, .gzip, .zstd])
+    @Test("compressed bytes come back, recognised by themselves", arguments: [Compression.none, .gzip, .zstd, .bzip2, .xz])
     func roundTrip(_ compression: Compression) throws {
         let packed = try compress(text, compression)
         #expect(try decompressing(MemorySource(packed)).readAll(limit: 1 << 20) == text)
     }
 
-    @Test("several members or frames are one stream", arguments: [Compression.gzip, .zstd])
+    @Test("several members or frames are one stream", arguments: [Compression.gzip, .zstd, .bzip2, .xz])
     func members(_ compression: Compression) throws {
         let packed = try compress(text, compression) + compress(text, compression)
         #expect(try decompressing(MemorySource(packed)).readAll(limit: 1 << 20) == text + text)
+    }
+
+    @Test("zeros that fill up a block may follow, anything else may not", arguments: [Compression.gzip, .bzip2, .xz])
+    func padding(_ compression: Compression) throws {
+        let packed = try compress(text, compression)
+        let padded = packed + [UInt8](repeating: 0, count: 512)
+        #expect(try decompressing(MemorySource(padded)).readAll(limit: 1 << 20) == text)
+        #expect(throws: ArchiveError.self) { try decompressing(MemorySource(packed + [1, 2, 3, 4])).readAll(limit: 1 << 20) }
+    }
+
+    @Test("what only begins like bzip2 is not packed")
+    func nameLikeBzip2() throws {
+        let plain = Array("BZh9-is-a-name".utf8)
+        #expect(try decompressing(MemorySource(plain)).readAll(limit: 100) == plain)
+    }
+
+    @Test("xz that wants more memory than it gets is refused")
+    func hungry() throws {
+        // The header of `xz --lzma2=dict=1GiB` and the beginning of its block.
+        let packed: [UInt8] = [
+            0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00, 0x00, 0x04, 0xe6, 0xd6, 0xb4, 0x46, 0x02, 0x00, 0x21, 0x01, 0x24, 0x00, 0x00, 0x00, 0x5e, 0x1f,
+            0xc7, 0xf9, 0xe4, 0x93, 0xdf, 0x00, 0x6f, 0x5d, 0x00, 0x00, 0x6f, 0xfd, 0xff, 0xff, 0xa3, 0xb7,
+        ]
+        #expect(throws: ArchiveError.tooLarge("xz: more than 134217728 bytes of memory")) {
+            try decompressing(MemorySource(packed)).readAll(limit: 100)
+        }
     }
 
     @Test("the same bytes are packed in the same way")
@@ -21,7 +47,7 @@ import Testing
         #expect(try compress(text, .gzip) == compress(text, .gzip))
     }
 
-    @Test("a stream that ends early or is damaged is an error", arguments: [Compression.gzip, .zstd])
+    @Test("a stream that ends early or is damaged is an error", arguments: [Compression.gzip, .zstd, .bzip2, .xz])
     func damage(_ compression: Compression) throws {
         let packed = try compress(text, compression)
         #expect(throws: ArchiveError.self) {
@@ -32,7 +58,7 @@ import Testing
         #expect(throws: ArchiveError.self) { try decompressing(MemorySource(broken)).readAll(limit: 1 << 20) }
     }
 
-    @Test("a bomb is stopped by its ratio", arguments: [Compression.gzip, .zstd])
+    @Test("a bomb is stopped by its ratio", arguments: [Compression.gzip, .zstd, .bzip2, .xz])
     func bomb(_ compression: Compression) throws {
         let packed = try compress([UInt8](repeating: 0, count: 4 << 20), compression)
         var limits = ArchiveLimits()

@@ -35,10 +35,6 @@ struct ArchiveSource {
     /// Whether the first block is the header of a tar entry, packed or not.
     private static func isTar(_ source: any ByteSource) throws -> Bool {
         let packed = BufferedSource(source)
-        let start = Array(try packed.peek(6))
-        if start.starts(with: Array("BZh".utf8)) || start == [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00] {
-            throw BuildError.failed("ADD cannot unpack bzip2 and xz archives yet; COPY copies them as they are")
-        }
         let block: [UInt8]
         do {
             let unpacked = BufferedSource(try decompressing(packed))
