@@ -44,11 +44,12 @@ struct TreeCopy {
         let (parent, name) = try prepare(destination)
         let file = try replace(parent.fd, name, destination)
         try copyContent(source, to: file)
+        // A change of owner takes capabilities away.
+        try finish(file, metadata)
         for attribute in try fxattrs(source)
         where attribute.name == "security.capability" || attribute.name.hasPrefix("user.") {
             try fsetxattr(file, attribute: attribute.name, value: attribute.value)
         }
-        try finish(file, metadata)
     }
 
     /// Writes a file from memory, for a here-document.
@@ -136,9 +137,11 @@ struct TreeCopy {
                 if try !walk.includesItself(inTree: inTree, inSource: item.path) && !hasAnything(child, inTree, item.path) {
                     continue
                 }
-                try makeDirectory(item, from: source, in: directory, path)
+                try makeDirectory(item, in: directory, path)
                 let made = try openat(directory, item.name, [.path, .directory, .noFollow])
                 try copyChildren(of: child, inTree: inTree, inSource: item.path, to: made, path)
+                // Whoever writes into a directory changes its time.
+                try finish(item, from: source, in: directory)
             default:
                 try copyItem(item, from: source, to: directory, path)
             }
@@ -156,10 +159,8 @@ struct TreeCopy {
         return false
     }
 
-    /// One that exists is left as it is.
-    private func makeDirectory(
-        _ item: TreeWalk.Item, from source: borrowing OwnedFD, in directory: borrowing OwnedFD, _ path: String
-    ) throws {
+    /// One that exists keeps what is in it.
+    private func makeDirectory(_ item: TreeWalk.Item, in directory: borrowing OwnedFD, _ path: String) throws {
         if let existing = try fstatatIfExists(directory, item.name) {
             guard existing.kind == .directory else {
                 throw BuildError.failed("COPY failed: cannot copy to non-directory: \(path)")
@@ -167,7 +168,6 @@ struct TreeCopy {
             return
         }
         try mkdirat(directory, item.name, mode: 0o700)
-        try finish(item, from: source, in: directory)
     }
 
     mutating func copyItem(

@@ -85,8 +85,8 @@ struct ConfigStep {
 
     private mutating func addVolumes(_ words: [String], _ expand: Expander) throws(BuildError) {
         var paths: [String] = []
-        for word in words { paths += try expand.words(word) }
-        if paths.isEmpty { throw .invalid("VOLUME specified can not be an empty string") }
+        for word in words { paths.append(try expand.word(word)) }
+        if paths.isEmpty || paths.contains("") { throw .invalid("VOLUME specified can not be an empty string") }
         state.container.volumes = (state.container.volumes ?? []).union(paths)
         comment = "VOLUME [\(paths.joined(separator: " "))]"
     }
