@@ -105,8 +105,8 @@ def test_a_relative_working_directory_is_refused(cli):
 
 
 @pytest.mark.parametrize("user, shown", [
-    ("alice", "uid=1234(alice) gid=1234(alice) groups=44(video),50(staff)"),
-    ("alice:video", "uid=1234(alice) gid=44(video)"),
+    ("alice", "uid=1234(alice) gid=1234(alice) groups=44(video),50(staff),1234(alice)"),
+    ("alice:video", "uid=1234(alice) gid=44(video) groups=44(video)"),
     ("1234", "uid=1234(alice) gid=1234(alice)"),
     ("77:88", "uid=77 gid=88"),
     ("nobody", "uid=65534(nobody) gid=65534(nogroup)"),

@@ -62,6 +62,15 @@ struct UserLookupTests {
         #expect(throws: EngineError.self) { try users.identity("5:staff") }
         #expect(throws: EngineError.self) { try users.identity("alice:") }
         let bob = try UserLookup(passwd: "bob:x:7:8::/:\nbob:x:0:0::/:\n", group: "staff:x:4294967296:bob\nreal:x:9:bob,bob\n").identity("bob")
-        #expect(bob.uid == 7 && bob.gid == 8 && bob.groups == [9])
+        #expect(bob.uid == 7 && bob.gid == 8 && bob.groups == [8, 9])
+    }
+
+    @Test("the group itself is among the groups, once and first: who gives it up gains nothing")
+    func ownGroup() throws {
+        let users = UserLookup(passwd: "bob:x:7:8::/:\n", group: "own:x:8:bob\nreal:x:9:bob\n")
+        #expect(try users.identity("bob").groups == [8, 9])
+        #expect(try users.identity("bob:own").groups == [8])
+        #expect(try users.identity("5:6", additionalGroups: ["own", "6"]).groups == [6, 8])
+        #expect(try users.identity("").groups == [0])
     }
 }

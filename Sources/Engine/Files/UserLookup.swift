@@ -40,6 +40,9 @@ struct UserLookup {
             identity.gid = UInt32(entry[3]) ?? 0
             identity.groups = memberships(String(entry[0]))
         }
+        // A program that gives its group up must not gain by it where the group is what is forbidden something.
+        identity.groups.removeAll { $0 == identity.gid }
+        identity.groups.insert(identity.gid, at: 0)
         for name in additionalGroups {
             let gid = try groupID(name)
             if !identity.groups.contains(gid) { identity.groups.append(gid) }
