@@ -46,6 +46,9 @@ public struct BuildRequest: Sendable {
     public var limits: BuildLimits
     /// Gives the image that `FROM` or `COPY --from` names; nil: the one in the store.
     public var findImage: (@Sendable (String) async throws -> Image)?
+    /// Lets the user look around in the state before a step that has failed: the step given is a shell there. Returns when
+    /// the shell has ended and nothing of it is left. nil: nobody asked for it.
+    public var openShell: (@Sendable (_ shell: RunStep, _ failure: any Error) async throws -> Void)?
     /// Leaves out everything but the final id, as `docker build -q`.
     public var quiet: Bool
 

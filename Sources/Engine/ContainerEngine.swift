@@ -23,6 +23,7 @@ public final class ContainerEngine: Sendable {
     let builds: Build
     let cacheMounts: CacheMounts
     let deposits = BuildDeposits()
+    let shells = BuildShells()
     let cacheLimit: BuildCacheLimit
     let identity: String
 

@@ -64,7 +64,7 @@ extension BuildRun {
     }
 
     /// The image's environment, and `ARG`s of other names.
-    private func environment(_ state: ImageState) -> [String] {
+    func environment(_ state: ImageState) -> [String] {
         let known = state.environment
         let added = arguments.visible.filter { known[$0.key] == nil }.map { "\($0.key)=\($0.value)" }
         return (state.container.env ?? []) + added.sorted()

@@ -24,7 +24,7 @@ extension BuildRun {
             try Task.checkCancellation()
             place = self.place(index, number)
             await sayStep(step.text)
-            try await perform(step, on: &state, stage: index)
+            try await attempt(step, on: &state, stage: index)
             await sayID(state)
         }
         finished[index] = FinishedStage(state: state, arguments: arguments.ofStage)
@@ -93,7 +93,7 @@ extension BuildRun {
             for instruction in file.instructions {
                 let step = try InstructionCheck.step(instruction)
                 if case .onBuild = step.kind { throw BuildError.invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed") }
-                try await perform(step, on: &state, stage: stage)
+                try await attempt(step, on: &state, stage: stage)
                 await sayID(state)
             }
         }
@@ -101,7 +101,7 @@ extension BuildRun {
 
     // MARK: Steps
 
-    private mutating func perform(_ step: Step, on state: inout ImageState, stage: Int) async throws {
+    mutating func perform(_ step: Step, on state: inout ImageState, stage: Int) async throws {
         do {
             let expand = expander(state)
             if let change = try ConfigStep(step.kind, on: state, text: step.text, expand: expand) {

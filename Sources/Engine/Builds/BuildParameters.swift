@@ -25,6 +25,8 @@ public struct BuildParameters: Sendable {
     public var squashes = false
     /// Tells why a step had to be done.
     public var explainsCache = false
+    /// Waits for the client with a shell where a step has failed.
+    public var opensShell = false
     /// Asks the registries for base images that are here, too.
     public var pulls = false
     /// What is shown to registries.

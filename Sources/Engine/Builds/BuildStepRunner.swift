@@ -4,6 +4,7 @@ import DockerAPI
 import FoundationEssentials
 import Images
 import Linux
+import Logging
 import NIOCore
 import Networking
 import OCI
@@ -15,13 +16,29 @@ struct BuildStepRunner: StepRunner {
     let context: EngineContext
     let registry: ContainerRegistry
 
+    /// Who listens to a command.
+    private enum Audience {
+        case output(@Sendable (BuildOutput) async -> Void)
+        /// Somebody at a terminal, who types as well.
+        case visitor(BuildShell.Visitor, BuildShell)
+    }
+
     func run(_ step: RunStep, output: @escaping @Sendable (BuildOutput) async -> Void) async throws -> Int32 {
+        try await run(step, for: .output(output))
+    }
+
+    /// Runs the step on the terminal of whoever comes for the shell, as soon as somebody has come.
+    func run(_ step: RunStep, in shell: BuildShell) async throws -> Int32 {
+        try await run(step, for: .visitor(try await shell.visitor(), shell))
+    }
+
+    private func run(_ step: RunStep, for audience: Audience) async throws -> Int32 {
         let paths = ContainerPaths(
             id: step.id, data: context.paths.temporary.appending("step-\(step.id)"),
             runtime: context.paths.runtimeBuilds.appending(step.id))
         var undo = UndoStack()
         do {
-            let code = try await run(step, paths, &undo, output)
+            let code = try await run(step, paths, &undo, audience)
             await undo.run(context.logger)
             return code
         } catch {
@@ -31,7 +48,7 @@ struct BuildStepRunner: StepRunner {
     }
 
     private func run(
-        _ step: RunStep, _ paths: ContainerPaths, _ undo: inout UndoStack, _ output: @escaping @Sendable (BuildOutput) async -> Void
+        _ step: RunStep, _ paths: ContainerPaths, _ undo: inout UndoStack, _ audience: Audience
     ) async throws -> Int32 {
         let context = context
         try await blocking {
@@ -41,6 +58,13 @@ struct BuildStepRunner: StepRunner {
             try await blocking { for directory in [paths.data, paths.runtime] { try removeTree(directory) } }
         }
         var record = try await self.record(step)
+        var arguments = ["--id", step.id]
+        if case .visitor(let visitor, _) = audience {
+            record.config.Tty = true
+            record.config.OpenStdin = true
+            record.hostConfig.ConsoleSize = [Int(visitor.rows), Int(visitor.columns)]
+            arguments.append("--stdin")
+        }
         let root = try await blocking {
             SharedFD(try context.images.layers.mount(layers: step.layers, upper: step.upper, work: step.work))
         }
@@ -52,7 +76,7 @@ struct BuildStepRunner: StepRunner {
         let detached = try await detachedMounts(step, paths, &undo)
         try await configure(record, paths, root, Self.mounts(of: step))
         let launched = try await SupervisorLaunch(context: context).run(
-            directory: paths.runtime, arguments: ["--id", step.id], root: root, mounts: detached)
+            directory: paths.runtime, arguments: arguments, root: root, mounts: detached)
         undo.add("end the step") { [reaper = context.reaper] in
             launched.supervisor.close()
             await reaper.add(launched.supervisorPID)
@@ -60,7 +84,10 @@ struct BuildStepRunner: StepRunner {
         do {
             for endpoint in record.endpoints { try await context.networks.connect(endpoint, pid: launched.pid) }
             if !record.endpoints.isEmpty { try await context.networks.serveNames(containerID: step.id, pid: launched.pid) }
-            return try await follow(launched.supervisor, paths, output)
+            switch audience {
+            case .output(let output): return try await follow(launched.supervisor, paths, output)
+            case .visitor(let visitor, let shell): return try await converse(launched.supervisor, paths, visitor, shell)
+            }
         } catch {
             throw Self.describe(await launched.supervisor.failure(behind: error))
         }
@@ -143,10 +170,39 @@ struct BuildStepRunner: StepRunner {
             try Task.checkCancellation()
             return code
         } onCancel: {
-            Task {
-                // When this fails the supervisor is gone, and the command with it.
-                try? await control.send(.signal, ByteBuffer(integer: UInt32(Signal.kill.rawValue)))
+            Task { await Self.kill(control) }
+        }
+    }
+
+    private static func kill(_ control: SupervisorConnection) async {
+        // When this fails the supervisor is gone, and the command with it.
+        try? await control.send(.signal, ByteBuffer(integer: UInt32(Signal.kill.rawValue)))
+    }
+
+    /// Joins the command with a client at its terminal. It ends when the client goes, whichever way.
+    private func converse(_ control: SupervisorConnection, _ paths: ContainerPaths, _ visitor: BuildShell.Visitor, _ shell: BuildShell)
+        async throws -> Int32
+    {
+        var options = AttachOptions()
+        (options.stdin, options.stdout, options.stderr) = (true, true, true)
+        let attached = try await Container.openAttach(directory: paths.runtime, flags: options.flags, group: context.eventLoops)
+        defer { attached.close() }
+        try await control.send(.start)
+        shell.runs(under: control)
+        let session = AttachSession(
+            client: visitor.stream, supervisor: attached, terminal: true, stdin: true, closesStdin: false, detachKeys: try DetachKeys(nil))
+        return try await withTaskCancellationHandler {
+            do {
+                if case .detached = try await session.run() { await Self.kill(control) }
+            } catch {
+                await Self.kill(control)
+                context.logger.debug("the client of a build's shell is gone", metadata: ["error": "\(error)"])
             }
+            let code = try await exitCode(control)
+            try Task.checkCancellation()
+            return code
+        } onCancel: {
+            Task { await Self.kill(control) }
         }
     }
 

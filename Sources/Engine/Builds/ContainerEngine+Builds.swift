@@ -27,6 +27,7 @@ extension ContainerEngine {
             request.explainsCache = parameters.explainsCache
             request.agents = try Self.agents(parameters.agents)
             request.findImage = baseImages(parameters, send)
+            if parameters.opensShell { request.openShell = { [self] shell, failure in try await openShell(shell, failure, send) } }
             guard parameters.call == "build" else {
                 try await tell(parameters.call, request, send)
                 return await undo.run(context.logger)

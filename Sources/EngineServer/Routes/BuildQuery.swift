@@ -22,6 +22,7 @@ struct BuildQuery {
         parameters.call = (query["call"] ?? "").isEmpty ? "build" : query["call"] ?? ""
         parameters.squashes = query.flag("squash")
         parameters.explainsCache = query.flag("explaincache")
+        parameters.opensShell = query.flag("debug")
         parameters.quiet = query.flag("q")
         parameters.target = (query["target"] ?? "").isEmpty ? nil : query["target"]
         parameters.secretsID = (query["secrets"] ?? "").isEmpty ? nil : query["secrets"]

@@ -37,6 +37,16 @@ struct BuildRoutes {
             wanted.filters = try request.query.filters()
             return try .json(await engine.pruneBuildCache(wanted))
         }
+        router.on(.POST, "/build/shells/{id}/attach") { request in
+            let size = try ContainerRoutes.size(request)
+            let join = try engine.joinBuildShell(request.parameter("id"), rows: size.rows, columns: size.columns)
+            return .hijack(terminal: true, version: request.version) { await join($0) }
+        }
+        router.on(.POST, "/build/shells/{id}/resize") { request in
+            let size = try ContainerRoutes.size(request)
+            try await engine.resizeBuildShell(request.parameter("id"), rows: size.rows, columns: size.columns)
+            return .status(.ok)
+        }
         router.on(.POST, "/build") { request in
             var parameters = try BuildQuery(request.query).parameters
             parameters.auth = try request.registryAuth()

@@ -10,6 +10,8 @@ struct Command: Sendable {
     var stopsAtFirstArgument = false
     /// The command handles SIGINT and the like by itself.
     var takesSignals = false
+    /// A flag with which the command takes signals itself.
+    var signalFlag: Flag<Bool>?
     /// What a failure before or in the engine is reported as.
     var failureCode: Int32 = 1
     /// Whether the command speaks to an engine; the others work also when it is not clear which one is meant.

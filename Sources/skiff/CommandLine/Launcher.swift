@@ -83,7 +83,7 @@ public struct Launcher: Sendable {
 
     private func execute(_ command: Command, _ path: String, _ parsed: FlagParser.Parsed, _ global: FlagValues) -> Int32 {
         do {
-            let signals = command.takesSignals ? try SignalQueue(ProxiedSignals.all) : nil
+            let signals = command.takesSignals || command.signalFlag.map { parsed.values[$0] } == true ? try SignalQueue(ProxiedSignals.all) : nil
             var environment = environment
             if !global[GlobalFlags.config].isEmpty { environment["DOCKER_CONFIG"] = global[GlobalFlags.config] }
             let config = loadConfig(environment)

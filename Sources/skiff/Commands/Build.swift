@@ -36,6 +36,7 @@ enum BuildFlags {
     static let load = Flag<Bool>.toggle("load", "Keep the image in the engine, as it always is")
     static let explain = Flag<Bool>.toggle("explain-cache", "Tell of each step that is done why it could not come from the cache")
     static let verify = Flag<Bool>.toggle("verify", "Build twice and compare; tells the first file that differs")
+    static let debug = Flag<Bool>.toggle("debug", "When a step fails, open a shell in the state before it")
     static let check = Flag<Bool>.toggle("check", "Look at the Dockerfile and build nothing")
     static let call = Flag<String>.text("call", initially: "build", "What to do: build, check, outline or targets")
     static let ulimit = HostFlags.ulimit
@@ -63,7 +64,7 @@ enum BuildFlags {
     static var all: [any FlagDefinition] {
         [
             tag, file, argument, label, target, platform, noCache, noCacheFilter, pull, quiet, progress, network, idFile,
-            metadataFile, secret, ssh, context, output, push, load, check, call, explain, verify, squash,
+            metadataFile, secret, ssh, context, output, push, load, check, call, explain, verify, squash, debug,
         ] + limits + refused + granted
     }
 }
@@ -72,8 +73,12 @@ extension Command {
     static func build() -> Command {
         Command(
             name: "build", usage: "[OPTIONS] PATH | URL | -", summary: "Build an image from a Dockerfile", arguments: .exactly(1),
-            flags: BuildFlags.all
-        ) { call in try await ImageBuild(call).run() }
+            flags: BuildFlags.all, signalFlag: BuildFlags.debug
+        ) { call in
+            let build = try ImageBuild(call)
+            guard let shell = build.shell else { return try await build.run() }
+            return try await shell.during { try await build.run() }
+        }
     }
 }
 
@@ -82,6 +87,7 @@ struct ImageBuild {
     let call: Invocation
     private let outputs: [OutputFlag]
     private let progress: BuildDisplay.Style
+    let shell: FailedStepShell?
 
     init(_ call: Invocation) throws {
         self.call = call
@@ -96,6 +102,7 @@ struct ImageBuild {
             outputs.append(OutputFlag(kind: .registry, pushes: true))
         }
         self.outputs = outputs
+        shell = call[BuildFlags.debug] ? try FailedStepShell(program: call.program) : nil
         progress = try BuildDisplay.Style(call[BuildFlags.quiet] ? "quiet" : call[BuildFlags.progress])
     }
 
@@ -124,7 +131,7 @@ struct ImageBuild {
     }
 
     private func send(_ request: EngineRequest) async throws -> BuildDisplay.Outcome {
-        let display = BuildDisplay(style: progress, stream: isStreaming ? .error : .output)
+        let display = BuildDisplay(style: progress, stream: isStreaming ? .error : .output, shell: shell)
         do {
             return try await call.program.engine.open(request) { try await display.show($0) }
         } catch {
@@ -201,6 +208,7 @@ struct ImageBuild {
         var query = [("rm", "1"), ("networkmode", call[BuildFlags.network])]
         if !isSecond { query += tags.map { ("t", $0) } }
         if call[BuildFlags.squash] { query.append(("squash", "1")) }
+        if shell != nil { query.append(("debug", "1")) }
         if call[BuildFlags.explain] { query.append(("explaincache", "1")) }
         if action != "build" { query.append(("call", action)) }
         if call[BuildFlags.noCache] || isSecond { query.append(("nocache", "1")) }

@@ -39,6 +39,7 @@ struct BuildDisplay: Sendable {
     let style: Style
     /// Where it is shown: not where the result itself goes.
     var stream = StandardStream.output
+    var shell: FailedStepShell?
 
     private static let shownLines = 20
 
@@ -57,6 +58,10 @@ struct BuildDisplay: Sendable {
             if let count = message.aux?.Warnings { outcome.warnings = count }
             if let error = message.errorDetail?.message ?? message.error {
                 throw failure(error, code: message.errorDetail?.code, step: step, said: said)
+            }
+            if let id = message.aux?.Shell, let shell {
+                if let text = message.status { try StandardStream.error.write(text + "\n") }
+                return try await shell.open(id)
             }
             guard let text = message.stream ?? message.status.map({ $0 + "\n" }) else { return }
             if text.hasPrefix("Step ") {
