@@ -96,11 +96,12 @@ struct PlanTests {
 
     @Test("a here-document is the script, or the shell reads it itself")
     func heredocs() throws {
-        let plan = try plan("FROM a\nRUN <<EOF\none\ntwo\nEOF\nRUN cat <<EOF > /x\nbody\nEOF\n")
+        let plan = try plan("FROM a\nRUN <<EOF\none\ntwo\nEOF\nRUN cat <<EOF > /x\nbody\nEOF\nRUN <<-EOF sh -e\n\tbody\n\tEOF\n")
         #expect(
             plan.stages[0].steps.map(\.kind) == [
                 .run(RunCommand(form: .shell("one\ntwo\n"))),
                 .run(RunCommand(form: .shell("cat <<EOF > /x\nbody\nEOF"))),
+                .run(RunCommand(form: .shell("<<-EOF sh -e\nbody\nEOF"))),
             ])
     }
 

@@ -118,9 +118,10 @@ enum InstructionCheck {
     /// In the container's own `/dev`, which is memory and in no image.
     private static let scriptDirectory = "/dev/pipes/"
 
-    /// A here-document that is all there is. Others the shell reads itself.
+    /// A here-document that is all there is. Others the shell reads itself, as in `<<EOF bash`.
     private static func script(_ command: String, _ heredocs: [Heredoc]) -> String? {
-        heredocs.count == 1 && Heredoc(word: command) != nil ? heredocs[0].content : nil
+        let isAlone = Words.split(command, escape: "\\").count == 1 && Heredoc(word: command) != nil
+        return heredocs.count == 1 && isAlone ? heredocs[0].content : nil
     }
 
     // MARK: COPY and ADD
