@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "alpine $(id -un) $PWD"

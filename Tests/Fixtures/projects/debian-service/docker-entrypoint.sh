@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "service $1 $(id -un) $(ls)"

@@ -1,0 +1,3 @@
+import sys
+
+print("manage", *sys.argv[1:])

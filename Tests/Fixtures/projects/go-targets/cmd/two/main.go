@@ -1,0 +1,9 @@
+package main
+
+import (
+	"fmt"
+
+	"example.org/app/add"
+)
+
+func main() { fmt.Println("two", add.Add(1, 1)) }

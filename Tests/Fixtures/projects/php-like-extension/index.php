@@ -1,0 +1,1 @@
+<?php echo "php ", ini_get("precision"), file_exists("README.md") ? " readme" : "", "\n";

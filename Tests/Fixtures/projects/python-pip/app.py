@@ -1,0 +1,3 @@
+import idna, os
+
+print("pip", idna.__version__, os.getuid())

@@ -1,0 +1,5 @@
+import sys
+
+import idna
+
+print("pipenv", idna.__version__, *sys.argv[1:])

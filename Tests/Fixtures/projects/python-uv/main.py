@@ -1,0 +1,4 @@
+import idna
+import sys
+
+print("uv", idna.__version__, sys.prefix)

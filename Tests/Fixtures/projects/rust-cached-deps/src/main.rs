@@ -1,0 +1,3 @@
+fn main() {
+    println!("rust {}", env!("CARGO_PKG_VERSION"));
+}
