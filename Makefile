@@ -23,7 +23,7 @@ help:
 	@echo 'make demo     bootstrap a base image, build Examples/hello-app, serve it, show it, clean up'
 	@echo 'make test     every test: units, the real kernel, the real docker client'
 	@echo 'make test-long  the same, with races of a minute each, every failure of a start, and fifty pulls killed'
-	@echo 'make bench    start times, images and networks beside those of docker, podman, runc and crun; 1,000 containers'
+	@echo 'make bench    start times, images, builds and networks beside those of docker, podman, runc and crun; 1,000 containers'
 	@echo 'make fuzz     feed the readers of config.json, netlink, DNS, archives and images with what a fuzzer makes up (TIME=60 seconds)'
 	@echo 'make lint     formatting, and whether the documents name files that exist'
 	@echo 'make install  programs, systemd units, completions and manual pages (PREFIX, DESTDIR)'
@@ -54,6 +54,7 @@ bench: deps-BENCH_PACKAGES
 	@scripts/bench bin
 	@scripts/bench-images bin
 	@scripts/bench-network bin
+	@scripts/bench-builds bin
 	@scripts/bench-density bin
 
 # SECONDS of fuzzing for each of the readers: make fuzz TIME=3600
