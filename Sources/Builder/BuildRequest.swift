@@ -24,6 +24,8 @@ public struct BuildRequest: Sendable {
     public var namedContexts: [String: NamedContext] = [:]
     /// The unpacked context. It belongs to this build alone: nobody writes to it meanwhile.
     public var contextDirectory: FilePath
+    /// The context is the user's own directory instead: it is only read, and what is copied is looked at twice.
+    public var isContextBorrowed = false
     public var tags: [Reference]
     /// Values for `ARG`; a name without a value is declared by the client but set nowhere.
     public var buildArgs: [String: String?]

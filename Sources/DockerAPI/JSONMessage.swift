@@ -40,6 +40,8 @@ public struct JSONMessage: Codable, Sendable, Equatable {
         public var Warnings: Int?
         /// The image that a build has come to was there before it.
         public var Reused: Bool?
+        /// The context that the client named cannot be read where it is: the build has to be asked for again, with its archive.
+        public var SendContext: Bool?
         /// A step has failed, and the build waits for its client with a shell of this id.
         public var Shell: String?
 

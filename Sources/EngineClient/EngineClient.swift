@@ -16,6 +16,13 @@ public final class EngineClient: Sendable {
     public static let apiVersion = "1.50"
 
     public let address: EngineAddress
+
+    /// Whether the engine seems to be on the client's machine: a socket may still lead elsewhere.
+    public var isOnThisMachine: Bool {
+        if case .unix = address { return settings.dial == nil }
+        return false
+    }
+
     /// Made, with its thread, when the first connection needs it.
     private let eventLoops = Mutex<MultiThreadedEventLoopGroup?>(nil)
     private let version: Mutex<String>

@@ -11,6 +11,8 @@ struct SourceTree: Sendable {
     var ignored: IgnorePatterns?
     /// Owners count only where files come from a stage or an image.
     var keepsOwners: Bool
+    /// Somebody may write to it meanwhile, and nobody may here.
+    var isBorrowed = false
 
     /// What `COPY` copies: one thing, found.
     struct Entry: Sendable {

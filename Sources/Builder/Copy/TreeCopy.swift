@@ -35,7 +35,9 @@ struct TreeCopy {
     /// Copies a file under a path; the directories in front of it are made when they are missing.
     mutating func copyFile(_ entry: SourceTree.Entry, to destination: String) throws {
         let place = try walk.tree.open(entry.path)
-        let metadata = try fstat(place)
+        var metadata = try fstat(place)
+        // As in an archive that a client sends.
+        if walk.tree.isBorrowed { metadata.modified.nanoseconds = 0 }
         guard metadata.kind == .regular else {
             throw BuildError.failed("COPY failed: \(entry.path) is not a file or a directory")
         }

@@ -34,8 +34,9 @@ struct TreeWalk {
         }
         var items: [Item] = []
         for name in try namesInDirectory(directory).sorted() {
-            let metadata = try fstatat(directory, name)
+            var metadata = try fstatat(directory, name)
             if metadata.kind == .socket || metadata.isWhiteout { continue }
+            if tree.isBorrowed { guard Self.wouldBeSent(&metadata) else { continue } }
             let path = Self.join(inSource, name.description)
             let isDirectory = metadata.kind == .directory
             let isIn =
@@ -44,6 +45,12 @@ struct TreeWalk {
             if isIn { items.append(Item(name: name, metadata: metadata, path: path)) }
         }
         return items
+    }
+
+    /// Makes of a thing what it is in an archive that a client sends.
+    private static func wouldBeSent(_ metadata: inout FileMetadata) -> Bool {
+        metadata.modified.nanoseconds = 0
+        return ![.characterDevice, .blockDevice, .fifo].contains(metadata.kind)
     }
 
     private func takes(_ path: String, _ isDirectory: Bool, _ rules: IgnorePatterns?) -> Bool {

@@ -45,13 +45,22 @@ extension BuildRun {
     /// Before anything reads the contexts: what commands will see of them is all that is there.
     func pruneContexts() async throws {
         let hasMounts = needed.contains { stage in
-            plan.stages[stage].steps.contains { if case .run(let command) = $0.kind { !command.mounts.isEmpty } else { false } }
+            plan.stages[stage].steps.contains { step in
+                guard case .run(let command) = step.kind else { return false }
+                return command.mounts.contains { !context.isBorrowed || Self.mayShowContext($0) }
+            }
         }
         guard hasMounts else { return }
         try await prunedContexts.prune(context)
         for (_, named) in request.namedContexts {
             if case .directory = named { try await prunedContexts.prune(try await tree(of: named)) }
         }
+    }
+
+    /// Whether a mount, whose variables are not known yet, may be a bind of the context.
+    private static func mayShowContext(_ mount: String) -> Bool {
+        let options = mount.lowercased().split(separator: ",")
+        return !options.contains { ["type=cache", "type=tmpfs", "type=secret", "type=ssh"].contains($0) || $0.hasPrefix("from=") }
     }
 
     /// - Parameter agents: how many sockets of agents come before
@@ -91,6 +100,7 @@ actor PrunedContexts {
     private var begun: [FilePath: Task<Void, any Error>] = [:]
 
     func prune(_ tree: SourceTree) async throws {
+        if tree.isBorrowed { throw BuildError.contextIsBorrowed }
         guard let directory = tree.directory, let ignored = tree.ignored else { return }
         if let begun = begun[directory] { return try await begun.value }
         let root = tree.root

@@ -18,7 +18,9 @@ struct ContextFiles {
             (dockerfile, path) = try Self.dockerfile(name, root)
         }
         if dockerfile.isEmpty { throw BuildError.invalid("the Dockerfile (\(path ?? "Dockerfile")) cannot be empty") }
-        tree = SourceTree(root: root, directory: request.contextDirectory, ignored: try Self.ignored(path, root), keepsOwners: false)
+        tree = SourceTree(
+            root: root, directory: request.contextDirectory, ignored: try Self.ignored(path, root), keepsOwners: false,
+            isBorrowed: request.isContextBorrowed)
     }
 
     private static func dockerfile(_ name: String, _ root: OpenDirectory) throws -> ([UInt8], String) {

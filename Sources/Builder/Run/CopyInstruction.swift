@@ -32,6 +32,10 @@ extension BuildRun {
                     let root = try scratch.root(isLinked ? [] : layers, store)
                     let names = isLinked ? OpenDirectory(try store.mount(layers: layers, upper: nil, work: nil)) : root
                     try job.write(found, items, to: root, names: names, stop)
+                    // What is kept under a digest has to be what has it.
+                    if job.tree.isBorrowed, try job.find(stop).digest != found.digest {
+                        throw BuildError.failed("\(job.keyword) failed: files of the context were changed while they were copied")
+                    }
                 }
             }
         }

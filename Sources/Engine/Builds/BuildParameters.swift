@@ -8,6 +8,10 @@ public struct BuildParameters: Sendable {
     public var agents: [String: String] = [:]
     /// Where the engine gets the context; empty: it comes with the request.
     public var remote = ""
+    /// A directory on this machine that is the context, and what `LocalContext` says of it; empty: the context comes with the
+    /// request.
+    public var contextFolder = ""
+    public var contextIdentity = ""
     /// By name: `deposit:ID`, `docker-image://REFERENCE`, or an address of the web or of Git.
     public var namedContexts: [String: String] = [:]
     public var buildArguments: [String: String?] = [:]

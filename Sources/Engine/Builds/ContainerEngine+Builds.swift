@@ -19,6 +19,11 @@ extension ContainerEngine {
         do {
             // First of all, so that what was handed in goes with the build, however that ends.
             let deposited = try await takeDeposits(parameters, &undo)
+            if !parameters.contextFolder.isEmpty,
+                try await !LocalContext.isHere(parameters.contextFolder, identity: parameters.contextIdentity)
+            {
+                throw BuildError.contextIsBorrowed
+            }
             try checkPlatform(parameters.platform)
             let tags = try parameters.tags.map { try Self.reference($0, tag: "") }
             var request = try await request(parameters, body, tags, deposited.contexts, &undo)
@@ -40,10 +45,20 @@ extension ContainerEngine {
             }
             await undo.run(context.logger)
             await cacheLimit.buildEnded(self)
+        } catch BuildError.contextIsBorrowed {
+            await undo.run(context.logger)
+            try await Self.askForContext(send)
         } catch {
             await undo.run(context.logger)
             throw error
         }
+    }
+
+    private static func askForContext(_ send: MessageSender) async throws {
+        var message = JSONMessage()
+        message.aux = JSONMessage.Aux()
+        message.aux?.SendContext = true
+        try await send(message)
     }
 
     private func checkPlatform(_ platform: String) throws {
@@ -93,6 +108,11 @@ extension ContainerEngine {
         _ parameters: BuildParameters, _ body: any UploadSource, _ tags: [Reference], _ deposited: [String: FilePath],
         _ undo: inout UndoStack
     ) async throws -> BuildRequest {
+        if !parameters.contextFolder.isEmpty {
+            var request = Self.request(parameters, FilePath(parameters.contextFolder), tags)
+            request.isContextBorrowed = true
+            return try await withContexts(request, parameters, deposited, &undo)
+        }
         let directory = try await temporaryDirectory("context", &undo)
         if parameters.remote.isEmpty {
             try await Self.unpack(body, into: directory)

@@ -12,6 +12,8 @@ struct BuildQuery {
             throw EngineError(.notImplemented, "BuildKit sessions are not available in this version of Skiff; use DOCKER_BUILDKIT=0")
         }
         parameters.remote = query["remote"] ?? ""
+        parameters.contextFolder = query["folder"] ?? ""
+        parameters.contextIdentity = query["folderidentity"] ?? ""
         parameters.namedContexts = try Self.object(query["contexts"], as: [String: String].self) ?? [:]
         parameters.agents = try Self.object(query["ssh"], as: [String: String].self) ?? [:]
         parameters.ulimits = try Self.object(query["ulimits"], as: [Ulimit].self) ?? []

@@ -9,6 +9,8 @@ import SystemPackage
 /// What a build gets from the client: an archive, and where the Dockerfile is in it.
 struct BuildContext: Sendable {
     let dockerfile: String
+    /// Present when an engine on this machine can read the folder itself.
+    var folder: LocalFolder?
     let next: @Sendable () async throws -> ByteBuffer?
 
     /// A folder of the client, or `-` for standard input. `dockerfile` is the user's `-f`, empty without it.
@@ -39,8 +41,9 @@ struct BuildContext: Sendable {
     private static func directory(_ folder: String, _ dockerfile: String, _ workingDirectory: String) throws -> BuildContext {
         let place = try DockerfilePlace(folder, dockerfile, workingDirectory)
         let patterns = try ignorePatterns(folder, place)
-        let producer = try producer(folder, patterns, place)
-        return BuildContext(dockerfile: place.name, next: producer.next)
+        let local = place.content == nil ? try LocalFolder(folder) : nil
+        let archive = DelayedArchive { try producer(folder, patterns, place) }
+        return BuildContext(dockerfile: place.name, folder: local) { try await archive.next() }
     }
 
     private static func producer(_ folder: String, _ patterns: IgnorePatterns, _ place: DockerfilePlace?) throws -> TarProducer {
@@ -89,6 +92,40 @@ struct BuildContext: Sendable {
         return BuildContext(dockerfile: dockerfile.isEmpty ? "Dockerfile" : dockerfile) {
             try await start.next()
         }
+    }
+}
+
+/// A folder as an engine on this machine knows it.
+struct LocalFolder: Sendable {
+    let path: String
+    /// Tells it from a folder of that name on another machine, or in another mount namespace.
+    let identity: String
+
+    /// Where nobody but this machine's kernel knows the files: ext4, xfs, btrfs, tmpfs, overlayfs, f2fs, zfs.
+    private static let kinds = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1]
+
+    /// - Returns: nil on other file systems, whose server may refuse what it allows us.
+    init?(_ path: String) throws {
+        let folder = try OwnedFD.open(FilePath(path), [.readOnly, .directory])
+        guard Self.kinds.contains(try FileSystemKind(of: folder).rawValue) else { return nil }
+        let metadata = try fstat(folder)
+        let boot = try OwnedFD.open("/proc/sys/kernel/random/boot_id", .readOnly).readAll(limit: 64)
+        self.path = path
+        identity = "\(String(decoding: boot.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)):\(metadata.device):\(metadata.inode)"
+    }
+}
+
+/// An archive that begins to be made when somebody wants it.
+private actor DelayedArchive {
+    private let make: @Sendable () throws -> TarProducer
+    private var producer: TarProducer?
+
+    init(_ make: @escaping @Sendable () throws -> TarProducer) { self.make = make }
+
+    func next() async throws -> ByteBuffer? {
+        let producer = try self.producer ?? make()
+        self.producer = producer
+        return try await producer.next()
     }
 }
 

@@ -120,7 +120,7 @@ struct ImageBuild {
             throw CommandFailure("invalid call \"\(action)\": one of build, check, outline, targets is possible")
         }
         let arguments = self.arguments
-        let result = try await send(try await request(action, arguments))
+        let result = try await send(action, arguments)
         if action != "build" { return (result.warnings ?? 0) > 0 ? 1 : 0 }
         guard let id = result.id else { throw CommandFailure("the engine has not told which image was built") }
         if call[BuildFlags.verify] { try await verify(id, arguments) }
@@ -128,6 +128,13 @@ struct ImageBuild {
         if progress == .quiet, !isStreaming { try call.program.print(id) }
         try writeFiles(id)
         return 0
+    }
+
+    /// Lets the engine read the context where it is, if it can, and sends it otherwise.
+    private func send(_ action: String, _ arguments: [String], isSecond: Bool = false) async throws -> BuildDisplay.Outcome {
+        let outcome = try await send(try await request(action, arguments, isSecond: isSecond))
+        guard outcome.wantsContext else { return outcome }
+        return try await send(try await request(action, arguments, isSecond: isSecond, sendsContext: true))
     }
 
     private func send(_ request: EngineRequest) async throws -> BuildDisplay.Outcome {
@@ -157,7 +164,7 @@ struct ImageBuild {
 
     /// Builds once more without the cache. The second image has no name, and goes if it is another one.
     private func verify(_ id: String, _ arguments: [String]) async throws {
-        let again = try await send(try await request("build", arguments, isSecond: true))
+        let again = try await send("build", arguments, isSecond: true)
         guard let second = again.id else { throw CommandFailure("the engine has not told which image was built") }
         if second == id { return try call.program.warn("Verified: the second build has given the same image") }
         let query = [("from", id), ("to", second)]
@@ -185,7 +192,9 @@ struct ImageBuild {
 
     // MARK: The request
 
-    private func request(_ action: String, _ arguments: [String], isSecond: Bool = false) async throws -> EngineRequest {
+    private func request(_ action: String, _ arguments: [String], isSecond: Bool = false, sendsContext: Bool = false) async throws
+        -> EngineRequest
+    {
         let place = call.arguments[0]
         if place == "-", call[BuildFlags.verify] { throw CommandFailure("--verify needs a context that can be read twice") }
         var query = try await self.query(action, arguments, isSecond)
@@ -197,11 +206,22 @@ struct ImageBuild {
             let context = try BuildContext.open(
                 place, dockerfile: call[BuildFlags.file], workingDirectory: call.program.workingDirectory)
             query.append(("dockerfile", context.dockerfile))
-            body = .stream(type: "application/x-tar", next: context.next)
+            if let folder = context.folder, !sendsContext, try await engineReadsFolders() {
+                query += [("folder", folder.path), ("folderidentity", folder.identity)]
+            } else {
+                body = .stream(type: "application/x-tar", next: context.next)
+            }
         }
         var request = EngineRequest(.post, "/build", query: query, body: body)
         request.headers = try await Logins(call.program.environment).allHeader()
         return request
+    }
+
+    /// Docker's engine wants an archive.
+    private func engineReadsFolders() async throws -> Bool {
+        let engine = call.program.engine
+        guard engine.isOnThisMachine else { return false }
+        return try await engine.open(EngineRequest(.get, "/_ping")) { $0.header("server")?.hasPrefix("Skiff/") == true }
     }
 
     private func query(_ action: String, _ arguments: [String], _ isSecond: Bool) async throws -> [(String, String)] {

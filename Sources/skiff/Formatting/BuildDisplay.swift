@@ -34,6 +34,8 @@ struct BuildDisplay: Sendable {
         var warnings: Int?
         /// The image was there before the build.
         var isReused = false
+        /// The engine cannot read the context where it is.
+        var wantsContext = false
     }
 
     let style: Style
@@ -55,6 +57,7 @@ struct BuildDisplay: Sendable {
                 outcome.id = found
                 outcome.isReused = message.aux?.Reused == true
             }
+            if message.aux?.SendContext == true { outcome.wantsContext = true }
             if let count = message.aux?.Warnings { outcome.warnings = count }
             if let error = message.errorDetail?.message ?? message.error {
                 throw failure(error, code: message.errorDetail?.code, step: step, said: said)
