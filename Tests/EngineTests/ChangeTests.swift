@@ -155,7 +155,8 @@ struct LogOptionTests {
 
     @Test("sizes as Docker reads them")
     func sizes() {
-        for (text, bytes) in [("10", 10), ("10k", 10_000), ("1.5 GB", 1_500_000_000), ("2KiB", 2000), ("1t", 1_000_000_000_000)] as [(String, Int64)] {
+        for (text, bytes) in [("10", 10), ("10k", 10_000), ("1.5 GB", 1_500_000_000), ("2KiB", 2000), ("1t", 1_000_000_000_000)] as [(String, Int64)]
+        {
             #expect(LogOptions.size(text) == bytes, "\(text)")
         }
         #expect(LogOptions.size("2k", thousand: 1024) == 2048)
@@ -166,7 +167,7 @@ struct LogOptionTests {
         "what cannot be is refused",
         arguments: [
             ("syslog", [:]), ("json-file", ["max-size": "0"]), ("json-file", ["max-file": "0"]), ("json-file", ["max-file": "1001"]),
-            ("json-file", ["max-file": "x"]), ("json-file", ["compress": "true", "max-file": "1"]), ("local", ["max-file": "1"]),
+            ("json-file", ["max-file": "x"]), ("json-file", ["compress": "true", "max-file": "1"]), ("local", ["max-file": "1", "compress": "true"]),
             ("json-file", ["compress": "maybe"]), ("json-file", ["mode": "other"]), ("json-file", ["max-buffer-size": "1m"]),
             ("json-file", ["mode": "non-blocking", "max-buffer-size": "0"]), ("journald", ["max-size": "1m"]), ("none", ["tag": "x"]),
             ("json-file", ["nonsense": "1"]), ("json-file", ["env-regex": "("]),
