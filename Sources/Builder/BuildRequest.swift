@@ -51,6 +51,12 @@ public struct BuildRequest: Sendable {
     /// Lets the user look around in the state before a step that has failed: the step given is a shell there. Returns when
     /// the shell has ended and nothing of it is left. nil: nobody asked for it.
     public var openShell: (@Sendable (_ shell: RunStep, _ failure: any Error) async throws -> Void)?
+    /// Results of builds elsewhere that may be taken, the first one first.
+    public var imports: [ImportedCache] = []
+    /// Gets the steps of the build when its image is there, while their layers are kept.
+    public var exportSteps: (@Sendable (BuildSteps) async throws -> Void)?
+    /// Puts the steps of the result into the image's configuration.
+    public var inlinesSteps = false
     /// Leaves out everything but the final id, as `docker build -q`.
     public var quiet: Bool
 

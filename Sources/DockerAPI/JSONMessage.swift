@@ -44,6 +44,8 @@ public struct JSONMessage: Codable, Sendable, Equatable {
         public var SendContext: Bool?
         /// A step has failed, and the build waits for its client with a shell of this id.
         public var Shell: String?
+        /// Where a build has left a cache for a folder of the client: `GET /build/caches/ID`. Empty when it could not be made.
+        public var Cache: String?
 
         public init() {}
     }

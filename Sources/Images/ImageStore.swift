@@ -118,13 +118,21 @@ public final class ImageStore: Sendable {
         try await blocking {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            let bytes = try Array(encoder.encode(config))
-            let isNew = try self.records.find(Digest.sha256(of: bytes)) == nil
-            return (try self.add(configBytes: bytes, references: references), isNew)
+            return try self.addOrFind(configBytes: Array(encoder.encode(config)), references: references)
         }
     }
 
+    /// The same of a configuration with members that we have no type for.
+    public func createOrFind(configBytes: [UInt8], references: [Reference]) async throws -> (image: Image, isNew: Bool) {
+        try await blocking { try self.addOrFind(configBytes: configBytes, references: references) }
+    }
+
     // MARK: The same for threads that may sleep
+
+    private func addOrFind(configBytes: [UInt8], references: [Reference]) throws -> (image: Image, isNew: Bool) {
+        let isNew = try records.find(Digest.sha256(of: configBytes)) == nil
+        return (try add(configBytes: configBytes, references: references), isNew)
+    }
 
     /// Makes an image from the bytes of its configuration. `StoreError.layerMissing` when a layer is not in the store.
     func add(configBytes: [UInt8], references: [Reference]) throws -> Image {

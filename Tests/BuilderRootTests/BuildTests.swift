@@ -303,7 +303,7 @@ struct BuildTests {
 }
 
 extension String {
-    fileprivate func components(of text: String) -> Int {
+    func components(of text: String) -> Int {
         var count = 0
         var rest = self[...]
         while let range = rest.firstRange(of: text) {

@@ -47,7 +47,7 @@ extension BuildRun {
                     }
                 }
             } else if let image = try? await build.images.image(name) {  // What is not here is not known.
-                lint.environments[index] = ImageState(image).environment
+                lint.environments[index] = try ImageState(image).environment
                 lint.platforms[index] = "linux/" + image.config.architecture
             }
         }

@@ -20,6 +20,7 @@ struct BuildRun {
     let hold: LayerHold
     let prunedContexts = PrunedContexts()
     let notes = StepNotes()
+    let imports: ImportedCaches
     /// Where the present step stands.
     var place: String?
     let lanes: StageLanes
@@ -53,6 +54,7 @@ struct BuildRun {
         self.request = request
         self.directory = directory
         hold = LayerHold(build.images.layers)
+        imports = ImportedCaches(request.imports)
         let files = try await blocking { try ContextFiles(request) }
         let file = try DockerfileParser.parse(files.dockerfile)
         escape = file.escape
@@ -137,6 +139,7 @@ struct BuildRun {
             await say("[Warning] One or more build-args [\(unused.joined(separator: " "))] were not consumed\n")
         }
         try await notes.save(to: build.cache)
+        try await request.exportSteps?(steps(of: state))
         try await report(warnings(options), options)
         await lanes.say(.image(image.id, isNew: isNew), stage: nil)
         await report(image)
@@ -206,7 +209,19 @@ struct BuildRun {
             return (image, false)
         }
         if state.id == nil { throw BuildError.invalid("No image was generated. Is your Dockerfile empty?") }
-        return try await build.images.createOrFind(config: state.config, references: request.tags)
+        let argument = request.buildArgs["BUILDKIT_INLINE_CACHE"] ?? nil
+        guard request.inlinesSteps || ["1", "true"].contains(argument) else {
+            return try await build.images.createOrFind(config: state.config, references: request.tags)
+        }
+        let steps = CacheDocument(inlining: state.steps, layers: state.layers)
+        return try await build.images.createOrFind(
+            configBytes: try ImageState.document(InlineCache(config: state.config, document: steps)), references: request.tags)
+    }
+
+    /// What the build has come to, step by step, for others.
+    private func steps(of state: ImageState) -> BuildSteps {
+        let all = finished.sorted { $0.key < $1.key }.map(\.value.state.steps)
+        return BuildSteps(ofResult: state.steps, ofStages: all, hold: hold)
     }
 
     private func report(_ image: Image) async {

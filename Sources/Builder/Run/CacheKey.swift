@@ -6,14 +6,16 @@ import Store
 /// Only results of our own steps are ever stored under such a name; images that were pulled or loaded are not looked at.
 struct CacheKey {
     private var hasher = DigestHasher()
+    /// The content below the step; nil for what does not depend on it.
+    let parent: Digest?
     /// The same in words, for telling why a result could not be used. They are no part of the key.
     var facts: StepFacts
 
     init(_ kind: String, parent: Digest?) {
+        self.parent = parent
         facts = StepFacts(kind: kind, parent: parent?.description ?? "scratch")
-        add("step v2")
+        add("step v3")
         add(kind)
-        add(parent?.description ?? "scratch")
     }
 
     /// Each part goes in with its length, so that two different lists never look the same.
@@ -32,5 +34,12 @@ struct CacheKey {
         bytes.withUnsafeBytes { hasher.update($0) }
     }
 
-    var text: String { hasher.finish().description }
+    var text: String { text(on: parent) }
+
+    /// The name of the same step on something else.
+    func text(on parent: Digest?) -> String {
+        var key = self
+        key.add(parent?.description ?? "scratch")
+        return key.hasher.finish().description
+    }
 }

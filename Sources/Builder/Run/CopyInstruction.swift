@@ -14,7 +14,7 @@ extension BuildRun {
         let createdBy = history(state, "#(nop) \(command.keyword) \(found.digest) in \(job.destination) ")
         // A linked layer is the same on whatever it lies, unless names of users are looked up there.
         let isIndependent = command.isLinked && job.chown?.contains { !$0.isNumber && $0 != ":" } != true
-        var key = CacheKey(command.isLinked ? "linked copy" : "copy", parent: isIndependent ? nil : state.id)
+        var key = CacheKey(command.isLinked ? "linked copy" : "copy", parent: isIndependent ? nil : state.content)
         key.add(createdBy)
         key.add([job.chown ?? "", job.mode?.description ?? "", "\(job.unpacks.map { "\($0)" } ?? "")", "\(job.keepsParents)"])
         // The digest of a repository is that of all its files.

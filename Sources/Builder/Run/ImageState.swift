@@ -6,8 +6,14 @@ import Store
 /// An image in the making: what has been done so far, after each step.
 struct ImageState: Sendable {
     var config: ImageConfig
-    /// What the next step's cache key rests on; nil for `scratch`.
+    /// What the image would be called if this were the end; nil for `scratch`.
     private(set) var id: Digest?
+    /// What the next step's cache key rests on: the configuration, the layers and what was done, but no times; nil for `scratch`.
+    private(set) var content: Digest?
+    /// The same state as it is in a cache from elsewhere, whose layers are other ones and not here. One at most.
+    var elsewhere: [ImageState] = []
+    /// What has been done on the base image, each with its cache key.
+    private(set) var steps: [BuildSteps.Step] = []
     /// The image this is, as long as nothing was done to it.
     private(set) var unchanged: Image?
     /// How many of the layers are those of the image that the first stage began with.
@@ -21,9 +27,10 @@ struct ImageState: Sendable {
     }
 
     /// `FROM` an image.
-    init(_ image: Image) {
+    init(_ image: Image) throws {
         config = image.config
         id = image.id
+        content = try Self.content(of: config)
         unchanged = image
         baseLayers = image.layers.count
     }
@@ -77,6 +84,15 @@ struct ImageState: Sendable {
         setEnvironment("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     }
 
+    /// What comes of a step.
+    func with(_ history: ImageConfig.History, layer: Digest?, key: String) throws -> ImageState {
+        var state = self
+        state.elsewhere = []
+        state.steps.append(BuildSteps.Step(key: key, created: history.created ?? "", layer: layer))
+        try state.add(history, layer: layer)
+        return state
+    }
+
     /// Adds a step to the history and, unless it was empty, its layer on top.
     mutating func add(_ history: ImageConfig.History, layer: Digest?) throws {
         config.history = (config.history ?? []) + [history]
@@ -84,6 +100,23 @@ struct ImageState: Sendable {
         if let layer { config.rootfs.diffIDs.append(layer) }
         unchanged = nil
         id = Digest.sha256(of: try Self.document(config))
+        content = try Self.content(of: config)
+    }
+
+    /// What this step makes of the configuration, on the layers of another state.
+    func rebased(on other: ImageState) -> ImageState {
+        var state = self
+        state.config.rootfs = other.config.rootfs
+        state.config.history = other.config.history
+        state.steps = other.steps
+        return state
+    }
+
+    private static func content(of config: ImageConfig) throws -> Digest {
+        var timeless = config
+        timeless.created = nil
+        for index in (timeless.history ?? []).indices { timeless.history?[index].created = nil }
+        return Digest.sha256(of: try document(timeless))
     }
 
     /// Puts one layer in the place of all above the base's; history still tells of each step.

@@ -13,7 +13,7 @@ extension BuildRun {
         let createdBy = Self.createdBy(shown, arguments.declared, state)
         let network = command.network.flatMap { $0 == "default" ? nil : $0 } ?? request.networkMode
         let mounts = try await planMounts(command, state, stage: stage)
-        var key = CacheKey("run", parent: state.id)
+        var key = CacheKey("run", parent: state.content)
         key.add(createdBy)
         key.add(words)
         key.add(network)

@@ -62,7 +62,7 @@ extension BuildRun {
         let image = try await image(name)
         hold.add(image.layers)
         try await build.images.noteUse(of: image.id)
-        return ImageState(image)
+        return try ImageState(image)
     }
 
     /// The image of that name, which may have to be fetched first.
@@ -144,7 +144,7 @@ extension BuildRun {
         changed.container.workingDir = directory
         let createdBy = history(state, "#(nop) WORKDIR \(directory)")
         let layers = state.layers
-        var key = CacheKey("workdir", parent: state.id)
+        var key = CacheKey("workdir", parent: state.content)
         key.add(createdBy)
         try await finish(changed, createdBy, key, on: &state) { run, scratch in
             try await run.build.images.layers.holding(layers) {
@@ -170,7 +170,7 @@ extension BuildRun {
         async throws
     {
         let createdBy = history(state, "\(mark) \(comment)")
-        var key = CacheKey("config", parent: state.id)
+        var key = CacheKey("config", parent: state.content)
         key.add(createdBy)
         key.add(try ImageState.document(changed.container))
         try await finish(changed, createdBy, key, on: &state, work: nil)
@@ -189,26 +189,21 @@ extension BuildRun {
         for (name, value) in arguments.declared {
             key.facts.arguments[name] = String(Digest.sha256(of: Array(value.utf8)).hex.prefix(12))
         }
-        let text = key.text
-        var changed = changed
-        let hit = usesCache ? try await cached(text) : nil
+        let hit = usesCache ? try await found(key, createdBy, changed, on: state, makesFiles: work != nil) : nil
         try await explain(key.facts, isCached: hit != nil)
         if let hit {
             await say(" ---> Using cache\n")
-            try changed.add(hit.history, layer: hit.layer)
-        } else {
-            var layer: Digest?
-            if let work {
-                let scratch = try await StepScratch(in: directory, id: RandomHex.make(16))
-                try await work(self, scratch)
-                layer = try await scratch.commit(to: build.images.layers, heldBy: hold, notAfter: epoch)
-            }
-            let history = ImageConfig.History(
-                created: now.description, createdBy: createdBy,
-                author: changed.config.author, emptyLayer: layer == nil ? true : nil)
-            try await remember(text, history, layer)
-            try changed.add(history, layer: layer)
+            state = hit
+            return
         }
-        state = changed
+        var layer: Digest?
+        if let work {
+            let scratch = try await StepScratch(in: directory, id: RandomHex.make(16))
+            try await work(self, scratch)
+            layer = try await scratch.commit(to: build.images.layers, heldBy: hold, notAfter: epoch)
+        }
+        let history = changed.history(createdBy, created: now.description, hasLayer: layer != nil)
+        try await remember(key.text, history, layer)
+        state = try changed.with(history, layer: layer, key: key.text)
     }
 }

@@ -2,13 +2,15 @@ import Blocking
 import Linux
 import SystemPackage
 
-/// What a client hands in ahead of a build, each thing for one build: secrets and named contexts. A build's own request
-/// has neither room for them nor a place that no log shows.
+/// What a client hands in ahead of a build, each thing for one build: secrets, named contexts and caches. A build's own
+/// request has neither room for them nor a place that no log shows. And what a build leaves for its client to take.
 actor BuildDeposits {
     enum Thing: Sendable {
         case secrets([String: [UInt8]])
         /// An unpacked context; the directory is the deposit's.
         case context(FilePath)
+        /// What a build has made for its client; the same.
+        case cache(FilePath)
     }
 
     /// What nobody has taken yet, each with the task that removes it when its time is over.
@@ -51,6 +53,12 @@ actor BuildDeposits {
         return directory
     }
 
+    func takeCache(_ id: String) throws -> FilePath {
+        guard case .cache(let directory)? = things[id]?.thing else { throw EngineError(.notFound, "no such cache: \(id)") }
+        things.removeValue(forKey: id)?.end.cancel()
+        return directory
+    }
+
     /// Whoever handed something in and never built anything.
     private func forget(_ id: String) async {
         guard let entry = things.removeValue(forKey: id) else { return }
@@ -59,8 +67,10 @@ actor BuildDeposits {
     }
 
     private static func remove(_ thing: Thing) async throws {
-        guard case .context(let directory) = thing else { return }
-        try await blocking { try removeTree(directory) }
+        switch thing {
+        case .secrets: return
+        case .context(let directory), .cache(let directory): try await blocking { try removeTree(directory) }
+        }
     }
 }
 

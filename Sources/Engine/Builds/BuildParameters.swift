@@ -20,6 +20,10 @@ public struct BuildParameters: Sendable {
     /// What `depositSecrets` has answered.
     public var secretsID: String?
     public var noCache = false
+    /// As `--cache-from`: names of images, or `type=…`; a folder has been handed in and is `deposit:ID`.
+    public var cacheSources: [String] = []
+    /// As `--cache-to`. What is for a folder is told with its id in the answer.
+    public var cacheTargets: [String] = []
     /// Stages of which every step is done again.
     public var noCacheStages: [String] = []
     /// "build", or what to tell of the Dockerfile instead: "check", "outline", "targets".

@@ -18,7 +18,8 @@ extension ContainerEngine {
         var undo = UndoStack()
         do {
             // First of all, so that what was handed in goes with the build, however that ends.
-            let deposited = try await takeDeposits(parameters, &undo)
+            let caches = try Self.cachePlaces(parameters)
+            let deposited = try await takeDeposits(parameters, caches.from, &undo)
             if !parameters.contextFolder.isEmpty,
                 try await !LocalContext.isHere(parameters.contextFolder, identity: parameters.contextIdentity)
             {
@@ -37,6 +38,7 @@ extension ContainerEngine {
                 try await tell(parameters.call, request, send)
                 return await undo.run(context.logger)
             }
+            try await addCaches(to: &request, caches, deposited.caches, parameters, send)
             let image = try await builds.run(request) { progress in
                 await Self.report(progress, send)
             }
@@ -70,18 +72,67 @@ extension ContainerEngine {
         }
     }
 
-    /// What the client has handed in for this build: secrets, and named contexts by name.
-    private func takeDeposits(_ parameters: BuildParameters, _ undo: inout UndoStack) async throws
-        -> (secrets: [String: [UInt8]], contexts: [String: FilePath])
+    private static func cachePlaces(_ parameters: BuildParameters) throws -> (from: [CachePlace], to: [CachePlace]) {
+        do {
+            return (try parameters.cacheSources.map(CachePlace.source), try parameters.cacheTargets.map(CachePlace.target))
+        } catch {
+            throw EngineError(.invalidArgument, "\(error)")
+        }
+    }
+
+    /// Opens the caches that the build may take from, and says where its own steps go.
+    private func addCaches(
+        to request: inout BuildRequest, _ places: (from: [CachePlace], to: [CachePlace]), _ folders: [String: FilePath],
+        _ parameters: BuildParameters, _ send: @escaping MessageSender
+    ) async throws {
+        let say: @Sendable (String) async throws -> Void = { text in
+            var message = JSONMessage()
+            message.stream = text
+            if !parameters.quiet { try await send(message) }
+        }
+        request.inlinesSteps = places.to.contains { $0.kind == .inline }
+        if request.inlinesSteps, parameters.squashes {
+            throw EngineError(.invalidArgument, "an inline cache needs the layers that --squash takes away")
+        }
+        if !parameters.noCache {
+            let reader = CacheImport(images: images, registries: context.registries, auth: parameters.auth, folders: folders, say: say)
+            request.imports = try await reader.read(places.from)
+        }
+        guard places.to.contains(where: { $0.kind != .inline }) else { return }
+        let export = CacheExport(
+            images: images, registries: context.registries, auth: parameters.auth, deposits: deposits, temporary: context.paths.temporary,
+            say: say
+        ) { deposit in
+            var aux = JSONMessage.Aux()
+            aux.Cache = deposit
+            var message = JSONMessage()
+            message.aux = aux
+            try await send(message)
+        }
+        request.exportSteps = { try await export.write($0, to: places.to) }
+    }
+
+    /// What the client has handed in for this build: secrets, named contexts by name, and caches by what stands for them.
+    private func takeDeposits(_ parameters: BuildParameters, _ sources: [CachePlace], _ undo: inout UndoStack) async throws
+        -> (secrets: [String: [UInt8]], contexts: [String: FilePath], caches: [String: FilePath])
     {
+        var caches: [String: FilePath] = [:]
+        for place in sources where place.kind == .local && caches[place.folder] == nil {
+            guard place.folder.hasPrefix(CachePlace.deposit) else {
+                throw EngineError(.invalidArgument, "type=local is a folder of the client, which has to hand it in: skiff build does")
+            }
+            let directory = try await deposits.takeContext(String(place.folder.dropFirst(CachePlace.deposit.count)))
+            undo.add("remove a cache") { try await blocking { try removeTree(directory) } }
+            caches[place.folder] = directory
+        }
         var contexts: [String: FilePath] = [:]
         for (name, text) in parameters.namedContexts where text.hasPrefix("deposit:") {
             let directory = try await deposits.takeContext(String(text.dropFirst("deposit:".count)))
             undo.add("remove a named context") { try await blocking { try removeTree(directory) } }
             contexts[name] = directory
         }
-        guard let id = parameters.secretsID else { return ([:], contexts) }
-        return (try await deposits.takeSecrets(id), contexts)
+        guard let id = parameters.secretsID else { return ([:], contexts, caches) }
+        return (try await deposits.takeSecrets(id), contexts, caches)
     }
 
     /// Looks at the Dockerfile without building it.

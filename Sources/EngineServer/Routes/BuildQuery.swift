@@ -20,6 +20,8 @@ struct BuildQuery {
         parameters.dockerfile = (query["dockerfile"] ?? "").isEmpty ? "Dockerfile" : query["dockerfile"] ?? ""
         parameters.tags = query.all("t").filter { !$0.isEmpty }
         parameters.noCache = query.flag("nocache")
+        parameters.cacheSources = try Self.object(query["cachefrom"], as: [String]?.self).flatMap { $0 } ?? []
+        parameters.cacheTargets = try Self.object(query["cacheto"], as: [String].self) ?? []
         parameters.noCacheStages = query.all("nocachefilter")
         parameters.call = (query["call"] ?? "").isEmpty ? "build" : query["call"] ?? ""
         parameters.squashes = query.flag("squash")

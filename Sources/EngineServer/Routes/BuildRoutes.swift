@@ -25,6 +25,10 @@ struct BuildRoutes {
             response.Id = try await engine.depositContext(request.body)
             return try .json(response, status: .created)
         }
+        router.on(.GET, "/build/caches/{id}") { request in
+            let write = try await engine.takeBuildCache(request.parameter("id"))
+            return .stream("application/x-tar") { writer in try await write { try await writer.write($0) } }
+        }
         router.on(.POST, "/build/prune") { request in
             var wanted = BuildCachePrune()
             wanted.all = request.query.flag("all")

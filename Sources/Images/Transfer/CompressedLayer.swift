@@ -4,29 +4,60 @@ import NIOCore
 import OCI
 import Synchronization
 
+/// How a layer is packed.
+public enum LayerCompression: String, Sendable, CaseIterable {
+    case uncompressed, gzip, zstd
+
+    var mediaType: String {
+        switch self {
+        case .uncompressed: MediaType.layer
+        case .gzip: MediaType.layerGzip
+        case .zstd: MediaType.layerZstd
+        }
+    }
+
+    /// As Docker compresses; a change makes new blobs of all layers.
+    private static let gzipLevel: Int32 = 6
+
+    /// Writes the tar of a layer in this form.
+    fileprivate func write(
+        _ layer: Digest, of layers: LayerStore, to sink: any ByteSink, progress: @escaping @Sendable (Int64) -> Void
+    ) throws {
+        switch self {
+        case .uncompressed: try layers.writeTar(layer, to: CountingSink(sink, progress: progress))
+        case .gzip:
+            let gzip = try GzipSink(sink, level: Self.gzipLevel)
+            try layers.writeTar(layer, to: CountingSink(gzip, progress: progress))
+            try gzip.finish()
+        case .zstd:
+            let zstd = try ZstdSink(sink)
+            try layers.writeTar(layer, to: CountingSink(zstd, progress: progress))
+            try zstd.finish()
+        }
+    }
+}
+
 /// The compressed tar of a layer, made while it is read; the same bytes each time. One reader at a time.
 final class CompressedLayer: @unchecked Sendable {  // The source has one user: whoever calls `next`, call after call.
     private let source: ProducedSource
     private let result: Result
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
 
-    /// As Docker compresses; a change makes new blobs of all layers.
-    private static let level: Int32 = 6
-
     private final class Result: Sendable {
         let value = Mutex<(digest: Digest, size: Int64)?>(nil)
     }
 
     /// `progress` is told how many bytes of the tar are packed.
-    init(_ layer: Digest, of layers: LayerStore, progress: @escaping @Sendable (Int64) -> Void) throws {
+    init(
+        _ layer: Digest, of layers: LayerStore, as compression: LayerCompression = .gzip,
+        progress: @escaping @Sendable (Int64) -> Void = { _ in }
+    ) throws {
         let result = Result()
         self.result = result
         source = try ProducedSource { sink in
             let counting = CountingSink(sink)
             let hashing = HashingSink(counting)
-            let gzip = try GzipSink(hashing, level: Self.level)
-            try layers.writeTar(layer, to: CountingSink(gzip, progress: progress))
-            try gzip.finish()
+            try compression.write(layer, of: layers, to: hashing, progress: progress)
             let made = (hashing.digest, counting.count)
             result.value.withLock { $0 = made }
         }

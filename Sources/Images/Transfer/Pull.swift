@@ -216,17 +216,8 @@ private struct ImagePull: Sendable {
     }
 
     private func fetch(_ layer: Descriptor, _ diffID: Digest) async throws {
-        let (images, progress) = (images, progress)
-        try await images.fetches.run(diffID, listener: { progress(layer.digest, $0) }) { tell in
-            try await images.downloadSlots.take { () async throws -> Void in
-                // Somebody may have built, loaded or pulled it while we stood in line.
-                if try await images.layers.exists(diffID) { return tell(.pulled) }
-                try await LayerFetch(
-                    layers: images.layers, transfers: images.transfers, downloads: images.downloads, underWay: images.underWay,
-                    descriptor: layer, diffID: diffID, repository: repository, domain: domain, configuration: configuration, tell: tell
-                ).run()
-            }
-        }
+        let progress = progress
+        try await images.fetch(layer, diffID, from: repository, domain: domain, configuration) { progress(layer.digest, $0) }
     }
 
     private func add(_ configBytes: [UInt8], _ fetched: FetchedManifest, _ digest: Digest) async throws -> (image: Image, isNew: Bool) {
@@ -239,6 +230,25 @@ private struct ImagePull: Sendable {
             try images.transfers.note(manifest, of: image.id)
             try images.transfers.stopKeeping(image.layers)
             return (image, before != image.id)
+        }
+    }
+}
+
+extension ImageStore {
+    /// Gets a layer from a repository, or waits for whoever gets it already.
+    func fetch(
+        _ layer: Descriptor, _ diffID: Digest, from repository: RepositoryClient, domain: String, _ configuration: RegistryConfiguration,
+        listener: @escaping @Sendable (TransferStep) -> Void
+    ) async throws {
+        try await fetches.run(diffID, listener: listener) { [self] tell in
+            try await downloadSlots.take { () async throws -> Void in
+                // Somebody may have built, loaded or pulled it while we stood in line.
+                if try await layers.exists(diffID) { return tell(.pulled) }
+                try await LayerFetch(
+                    layers: layers, transfers: transfers, downloads: downloads, underWay: underWay, descriptor: layer, diffID: diffID,
+                    repository: repository, domain: domain, configuration: configuration, tell: tell
+                ).run()
+            }
         }
     }
 }

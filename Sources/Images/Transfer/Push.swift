@@ -136,17 +136,24 @@ private struct ImagePush: Sendable {
 }
 
 /// Sees to it that a repository has one layer.
-private struct LayerPush: Sendable {
+struct LayerPush: Sendable {
     let layers: LayerStore
     let transfers: TransferRecords
     let layer: Digest
     let repository: RepositoryClient
     let domain: String
     let configuration: RegistryConfiguration
+    /// Nil takes any form that the layer has.
+    var compression: LayerCompression?
     let tell: @Sendable (TransferStep) -> Void
 
     func run() async throws -> LayerBlob {
-        let forms = try await blocking { [transfers, layer] in try transfers.blobs(of: layer) }
+        let forms = try await blocking { [transfers, layer, compression] in
+            let wanted = compression.map { LayerMediaType.converted($0.mediaType, isOCI: true) }
+            return try transfers.blobs(of: layer).filter { form in
+                wanted.map { $0 == LayerMediaType.converted(form.mediaType, isOCI: true) } ?? true
+            }
+        }
         for form in forms where try await repository.blobSize(form.digest) != nil {
             tell(.layerExists)
             try await note(form)
@@ -189,13 +196,15 @@ private struct LayerPush: Sendable {
     private func uploadOnce(_ total: Int64) async throws -> LayerBlob {
         let tell = tell
         tell(.pushing(current: 0, total: total))
-        let packed = try CompressedLayer(layer, of: layers) { tell(.pushing(current: $0, total: total)) }
+        let compression = compression ?? .gzip
+        let packed = try CompressedLayer(layer, of: layers, as: compression) { tell(.pushing(current: $0, total: total)) }
         do {
             try await repository.upload({ try await packed.next() }, finish: { try packed.finished().digest })
             let made = try packed.finished()
             try await packed.stop()
             return LayerBlob(
-                digest: made.digest, diffID: layer, size: made.size, mediaType: MediaType.dockerLayerGzip, isMadeHere: true)
+                digest: made.digest, diffID: layer, size: made.size,
+                mediaType: LayerMediaType.converted(compression.mediaType, isOCI: false), isMadeHere: true)
         } catch {
             try await packed.stop()
             throw error

@@ -37,6 +37,25 @@ enum BuildFlags {
     static let explain = Flag<Bool>.toggle("explain-cache", "Tell of each step that is done why it could not come from the cache")
     static let verify = Flag<Bool>.toggle("verify", "Build twice and compare; tells the first file that differs")
     static let debug = Flag<Bool>.toggle("debug", "When a step fails, open a shell in the state before it")
+    static let cacheFrom = Flag<[String]>.list(
+        "cache-from", as: "cache", "Where results of other builds come from: an image, or type=registry,ref=…|local,src=…"
+    ) {
+        text in try readable { _ = try CachePlace.source(text) }
+    }
+    static let cacheTo = Flag<[String]>.list(
+        "cache-to", as: "cache", "Where the results of this build go: type=registry,ref=…|local,dest=…|inline[,mode=min|max]"
+    ) {
+        text in try readable { _ = try CachePlace.target(text) }
+    }
+
+    private static func readable(_ parse: () throws -> Void) throws {
+        do {
+            try parse()
+        } catch let error as CachePlace.Failure {
+            throw FlagValueError(error.description)
+        }
+    }
+
     static let check = Flag<Bool>.toggle("check", "Look at the Dockerfile and build nothing")
     static let call = Flag<String>.text("call", initially: "build", "What to do: build, check, outline or targets")
     static let ulimit = HostFlags.ulimit
@@ -48,7 +67,7 @@ enum BuildFlags {
 
     /// Known to Docker, and not to be had here: refused rather than passed over.
     static let refused: [Flag<[String]>] = [
-        "annotation", "attest", "allow", "builder", "cache-from", "cache-to", "security-opt", "isolation", "sbom", "provenance",
+        "annotation", "attest", "allow", "builder", "security-opt", "isolation", "sbom", "provenance",
     ].map { Flag<[String]>.list($0, "Not available").hidden() }
 
     static let squash = Flag<Bool>.toggle("squash", "Make one layer of all that the build adds to its base")
@@ -64,7 +83,7 @@ enum BuildFlags {
     static var all: [any FlagDefinition] {
         [
             tag, file, argument, label, target, platform, noCache, noCacheFilter, pull, quiet, progress, network, idFile,
-            metadataFile, secret, ssh, context, output, push, load, check, call, explain, verify, squash, debug,
+            metadataFile, secret, ssh, context, cacheFrom, cacheTo, output, push, load, check, call, explain, verify, squash, debug,
         ] + limits + refused + granted
     }
 }
@@ -124,6 +143,7 @@ struct ImageBuild {
         if action != "build" { return (result.warnings ?? 0) > 0 ? 1 : 0 }
         guard let id = result.id else { throw CommandFailure("the engine has not told which image was built") }
         if call[BuildFlags.verify] { try await verify(id, arguments) }
+        try await BuildCaches(call: call).take(result.caches)
         try await BuildOutput(call: call, id: id, tags: tags, isNew: !result.isReused).deliver(outputs)
         if progress == .quiet, !isStreaming { try call.program.print(id) }
         try writeFiles(id)
@@ -245,6 +265,7 @@ struct ImageBuild {
             query.append(("ssh", Self.object(Dictionary(paths) { $1 })))
         }
         if let id = try await secrets() { query.append(("secrets", id)) }
+        if !isSecond, action == "build" { query += try await BuildCaches(call: call).query() }
         let contexts = try await namedContexts()
         if !contexts.isEmpty { query.append(("contexts", Self.object(contexts.mapValues(JSONValue.string)))) }
         return query

@@ -18,7 +18,7 @@ struct BuildOutput {
     func deliver(_ outputs: [OutputFlag]) async throws {
         for output in outputs {
             switch output.kind {
-            case .local: try await unpack(files, to: output.destination)
+            case .local: try await Self.unpack(files, to: output.destination, call)
             case .tar: try await download(files, to: output.destination)
             case .oci: try await archive(output)
             case .docker: if !output.destination.isEmpty || output.isStream { try await archive(output) }
@@ -48,7 +48,7 @@ struct BuildOutput {
         let names = tags.isEmpty ? [id] : tags
         let request = EngineRequest(.get, "/images/get", query: names.map { ("names", $0) })
         if output.isArchive { return try await download(request, to: output.destination) }
-        try await unpack(request, to: output.destination)
+        try await Self.unpack(request, to: output.destination, call)
     }
 
     private func download(_ request: EngineRequest, to path: String) async throws {
@@ -65,12 +65,12 @@ struct BuildOutput {
     }
 
     /// The files belong to whoever calls; devices are left out.
-    private func unpack(_ request: EngineRequest, to path: String) async throws {
+    static func unpack(_ request: EngineRequest, to path: String, _ call: Invocation) async throws {
         let place = FilePath(Paths.absolute(path, in: call.program.workingDirectory))
         try await call.program.engine.open(request) { response in
             let pipe = try PipeEnds()
-            async let unpacked: Void = Self.extract(pipe, place)
-            try await Self.copy(response, to: pipe)
+            async let unpacked: Void = extract(pipe, place)
+            try await copy(response, to: pipe)
             try await unpacked
         }
     }

@@ -36,6 +36,8 @@ struct BuildDisplay: Sendable {
         var isReused = false
         /// The engine cannot read the context where it is.
         var wantsContext = false
+        /// Where caches for folders are to be had, in the order in which they were asked for; empty for one that was not made.
+        var caches: [String] = []
     }
 
     let style: Style
@@ -58,6 +60,7 @@ struct BuildDisplay: Sendable {
                 outcome.isReused = message.aux?.Reused == true
             }
             if message.aux?.SendContext == true { outcome.wantsContext = true }
+            if let cache = message.aux?.Cache { outcome.caches.append(cache) }
             if let count = message.aux?.Warnings { outcome.warnings = count }
             if let error = message.errorDetail?.message ?? message.error {
                 throw failure(error, code: message.errorDetail?.code, step: step, said: said)

@@ -1,0 +1,184 @@
+import Blocking
+import BuildContext
+import Builder
+import FoundationEssentials
+import Images
+import Linux
+import OCI
+import Registry
+import Store
+import SystemPackage
+
+/// Reads the caches that a build names with `--cache-from`. One that cannot be read is told and passed over: it takes nothing
+/// from the build but its speed.
+struct CacheImport: Sendable {
+    let images: ImageStore
+    let registries: Registries
+    let auth: RegistryAuth?
+    /// What the client has handed in, by name.
+    let folders: [String: FilePath]
+    let say: @Sendable (String) async throws -> Void
+
+    private static let mostBytes = 8 << 20
+
+    func read(_ places: [CachePlace]) async throws -> [ImportedCache] {
+        var caches: [ImportedCache] = []
+        for place in places {
+            do {
+                if let cache = try await read(place) {
+                    caches.append(cache)
+                } else {
+                    try await say("[Warning] there is no build cache in \(place.name)\n")
+                }
+            } catch let error where !(error is CancellationError) {
+                try Task.checkCancellation()
+                try await say("[Warning] cache \(place.name) is not used: \(error)\n")
+            }
+        }
+        return caches
+    }
+
+    private func read(_ place: CachePlace) async throws -> ImportedCache? {
+        switch place.kind {
+        case .inline: return nil
+        case .local: return try await folder(place)
+        case .registry: return try await registry(place)
+        case .image:
+            // What has no cache in it, or is not here, is looked for at the registry.
+            if let image = try? await images.image(place.reference), let steps = try InlineCache.steps(in: image.configBytes) {
+                return ImportedCache(name: place.name, steps: steps) { layer in
+                    throw EngineError(.notFound, "layer \(layer) is not here any more")
+                }
+            }
+            return try await registry(place)
+        }
+    }
+
+    // MARK: Registries
+
+    private func registry(_ place: CachePlace) async throws -> ImportedCache? {
+        let reference = try ContainerEngine.pullReference(place.reference, tag: "").withDefaultTag()
+        let credentials = auth?.credentials(for: reference.domain) ?? .anonymous
+        let source = try await blocking { [registries] in try registries.registry(of: reference, credentials) }
+        let repository = try await source.connect(for: .pull)
+        var top = try await repository.manifest(ManifestName(reference))
+        let found: (steps: [String: ImportedCache.Step], blobs: [Digest: Descriptor])?
+        if let (config, blobs) = Self.cache(in: top.document) {
+            found = try Self.steps(try await repository.blob(config, limit: Self.mostBytes), blobs)
+        } else {
+            if case .index(let index) = top.document, let entry = index.entry(for: .host) {
+                top = try await repository.manifest(.digest(entry.digest), expected: entry)
+            }
+            guard case .manifest(let manifest) = top.document, MediaType.isConfig(manifest.config.mediaType) else { return nil }
+            found = try Self.inlined(try await repository.blob(manifest.config, limit: Self.mostBytes), manifest)
+        }
+        guard let (steps, blobs) = found else { return nil }
+        let (images, configuration) = (images, registries.configuration)
+        return ImportedCache(name: place.name, steps: steps) { layer in
+            guard let blob = blobs[layer] else { throw EngineError(.notFound, "it has no layer \(layer)") }
+            try await images.fetchLayer(blob, layer, from: repository, domain: reference.domain, configuration)
+        }
+    }
+
+    /// The cache in an image's configuration.
+    private static func inlined(_ configBytes: [UInt8], _ manifest: Manifest) throws
+        -> (steps: [String: ImportedCache.Step], blobs: [Digest: Descriptor])?
+    {
+        guard let steps = try InlineCache.steps(in: configBytes) else { return nil }
+        let diffIDs = try JSONDecoder().decode(ImageConfig.self, from: Data(configBytes)).rootfs.diffIDs
+        guard diffIDs.count == manifest.layers.count else {
+            throw EngineError(.invalidArgument, "layers from manifest don't match image configuration")
+        }
+        return (steps, Dictionary(zip(diffIDs, manifest.layers)) { first, _ in first })
+    }
+
+    // MARK: Folders
+
+    private func folder(_ place: CachePlace) async throws -> ImportedCache? {
+        guard let folder = folders[place.folder] else { throw EngineError(.invalidArgument, "a folder has to be handed in before the build") }
+        return try await blocking { [images] in
+            let layout = try CacheFolder(folder)
+            guard let (config, blobs) = Self.cache(in: try layout.manifest(place.tag)) else { return nil }
+            let (steps, found) = try Self.steps(try layout.document(config), blobs)
+            return ImportedCache(name: place.name, steps: steps) { layer in
+                guard let blob = found[layer] else { throw EngineError(.notFound, "it has no layer \(layer)") }
+                let file = try await blocking { try layout.open(blob.digest) }
+                _ = try await images.layers.unpack(from: file, expected: layer)
+            }
+        }
+    }
+
+    // MARK: Documents
+
+    /// The document that describes a cache, and the blobs beside it, by digest. Either a manifest has it for its configuration,
+    /// or an index among what it names.
+    private static func cache(in document: ManifestDocument) -> (config: Descriptor, blobs: [Digest: Descriptor])? {
+        let (config, blobs): (Descriptor?, [Descriptor])
+        switch document {
+        case .manifest(let manifest): (config, blobs) = (manifest.config, manifest.layers)
+        case .index(let index): (config, blobs) = (index.manifests.first { $0.mediaType == CacheDocument.mediaType }, index.manifests)
+        }
+        guard let config, config.mediaType == CacheDocument.mediaType else { return nil }
+        return (config, Dictionary(blobs.map { ($0.digest, $0) }) { first, _ in first })
+    }
+
+    private static func steps(_ bytes: [UInt8], _ blobs: [Digest: Descriptor]) throws
+        -> (steps: [String: ImportedCache.Step], blobs: [Digest: Descriptor])
+    {
+        let document = try CacheDocument(reading: bytes)
+        let (layers, found) = try document.blobs(among: blobs)
+        return (try document.steps(layers: layers), found)
+    }
+}
+
+extension CachePlace {
+    /// For messages.
+    var name: String { kind == .local ? "folder" : reference }
+}
+
+/// A cache in OCI's image layout that a client has handed in. Whatever is in it, nothing is read outside.
+private final class CacheFolder: Sendable {
+    private let root: OwnedFD
+
+    init(_ path: FilePath) throws {
+        root = try OwnedFD.open(path, [.readOnly, .directory])
+    }
+
+    func manifest(_ tag: String) throws -> ManifestDocument {
+        let index = try JSONDecoder().decode(Index.self, from: Data(try read("index.json")))
+        let named = index.manifests.first { $0.annotations?["org.opencontainers.image.ref.name"] == tag }
+        guard let entry = named ?? (index.manifests.count == 1 ? index.manifests[0] : nil) else {
+            throw EngineError(.notFound, "it has no \(tag)")
+        }
+        return try ManifestDocument(try document(entry), contentType: entry.mediaType, repository: "cache")
+    }
+
+    /// A blob that is a document, verified.
+    func document(_ blob: Descriptor) throws -> [UInt8] {
+        let bytes = try read(Self.path(blob.digest))
+        guard Digest.sha256(of: bytes) == blob.digest else { throw EngineError(.invalidArgument, "\(blob.digest) has another content") }
+        return bytes
+    }
+
+    /// A layer's blob; what is read from it has to be verified.
+    func open(_ digest: Digest) throws -> SharedFD { try file(Self.path(digest)) }
+
+    private func read(_ path: String) throws -> [UInt8] {
+        try file(path).withOwned { file in
+            guard try fstat(file).size <= 8 << 20 else { throw EngineError(.invalidArgument, "\(path) is too large") }
+            return try file.readAll(limit: 8 << 20)
+        }
+    }
+
+    private func file(_ path: String) throws -> SharedFD {
+        do {
+            let file = try PathInRoot.open(path, root: root, flags: [.readOnly, .nonBlocking, .noControllingTerminal])
+            guard try fstat(file).kind == .regular else { throw EngineError(.invalidArgument, "\(path) is not a file") }
+            return SharedFD(file)
+        } catch let error as SystemError {
+            throw EngineError(.notFound, "\(path): \(error.errno)")
+        }
+    }
+
+    private static func path(_ digest: Digest) -> String { "blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }
+}
