@@ -57,6 +57,8 @@ public struct BuildRequest: Sendable {
     public var exportSteps: (@Sendable (BuildSteps) async throws -> Void)?
     /// Puts the steps of the result into the image's configuration.
     public var inlinesSteps = false
+    /// Notes what the build takes from elsewhere, or says what it has to be.
+    public var lock: InputLock?
     /// Leaves out everything but the final id, as `docker build -q`.
     public var quiet: Bool
 

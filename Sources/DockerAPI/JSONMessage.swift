@@ -46,6 +46,8 @@ public struct JSONMessage: Codable, Sendable, Equatable {
         public var Shell: String?
         /// Where a build has left a cache for a folder of the client: `GET /build/caches/ID`. Empty when it could not be made.
         public var Cache: String?
+        /// What a build has taken from elsewhere, as the text of a lock file.
+        public var Lock: String?
 
         public init() {}
     }

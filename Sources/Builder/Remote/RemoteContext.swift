@@ -15,9 +15,11 @@ public struct RemoteContext: Sendable {
     }
 
     private let files: any RemoteFiles
+    private let lock: InputLock?
 
-    public init(files: any RemoteFiles) {
+    public init(files: any RemoteFiles, lock: InputLock? = nil) {
         self.files = files
+        self.lock = lock
     }
 
     /// - Parameters:
@@ -27,9 +29,11 @@ public struct RemoteContext: Sendable {
     public func fetch(_ address: String, to directory: FilePath, scratch: FilePath, keepsGitDirectory: Bool = false) async throws
         -> Fetched
     {
-        if let git = try GitAddress(address, isContext: true) {
+        if let found = try GitAddress(address, isContext: true) {
+            let git = try lock?.pinned(found, address) ?? found
             let checkout = try await blocking { try GitCheckout(home: scratch) }
             let commit = try await checkout.commit(of: git)
+            lock?.note(repository: address, commit)
             try await checkout.checkout(commit, of: git, to: directory, keepsGitDirectory: git.keepsGitDirectory ?? keepsGitDirectory)
             return Fetched(directory: try await blocking { try Self.inside(directory, git) }, dockerfile: nil)
         }
@@ -38,6 +42,7 @@ public struct RemoteContext: Sendable {
         }
         let place = scratch.appending("download")
         _ = try await files.fetch(address, authorization: nil, unless: nil, to: place)
+        if let lock { try lock.note(file: address, try await stoppable { try BuildRun.digest(of: place, $0) }) }
         return try await stoppable { _ in
             let tree = SourceTree(
                 root: OpenDirectory(try OwnedFD.open(scratch, [.readOnly, .directory])), ignored: nil, keepsOwners: false)

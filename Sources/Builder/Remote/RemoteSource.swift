@@ -62,7 +62,10 @@ extension BuildRun {
                 git.checksum = checksum
             }
             let keeps = command.keepsGitDirectory ?? git.keepsGitDirectory ?? false
-            return .repository(git, commit: try await gitCheckout(git).commit(of: git), keepsGitDirectory: keeps)
+            git = try request.lock?.pinned(git, address) ?? git
+            let commit = try await gitCheckout(git).commit(of: git)
+            request.lock?.note(repository: address, commit)
+            return .repository(git, commit: commit, keepsGitDirectory: keeps)
         }
         if command.keepsGitDirectory == true { throw BuildError.invalid("--keep-git-dir is only for Git repositories, not for \(address)") }
         let name = Self.fileName(address)
@@ -75,9 +78,13 @@ extension BuildRun {
                 throw BuildError.invalid("invalid checksum \(GoQuote.quoted(checksum)): only sha256 is possible")
             }
             file.digest = digest
-            return .file(file)
+        } else if let digest = try request.lock?.digest(ofFile: address) {
+            file.digest = digest
+        } else {
+            file = try await known(file)
         }
-        return .file(try await known(file))
+        try request.lock?.note(file: address, file.digest)
+        return .file(file)
     }
 
     /// The last part of the path, without a way out of the directory it goes to.
@@ -160,7 +167,7 @@ extension BuildRun {
         return (place, answer)
     }
 
-    private static func digest(of place: FilePath, _ stop: StopSign) throws -> Digest {
+    static func digest(of place: FilePath, _ stop: StopSign) throws -> Digest {
         var hasher = DigestHasher()
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         let file = try OwnedFD.open(place, .readOnly)
@@ -208,7 +215,10 @@ extension BuildRun {
         if place == nil {
             let (fetched, answer) = try await download(file.address, unless: nil)
             let digest = try await stoppable { try Self.digest(of: fetched, $0) }
-            guard digest == file.digest else { throw BuildError.failed("digest mismatch \(digest): \(file.digest)") }
+            guard digest == file.digest else {
+                try request.lock?.note(file: file.address, digest)
+                throw BuildError.failed("digest mismatch \(digest): \(file.digest)")
+            }
             file.lastModified = answer?.lastModified ?? file.lastModified
             place = fetched
         }

@@ -67,8 +67,10 @@ extension BuildRun {
 
     /// The image of that name, which may have to be fetched first.
     func image(_ name: String) async throws -> Image {
-        if let find = request.findImage { return try await find(name) }
-        return try await build.images.image(name)
+        let images = build.images
+        let find = request.findImage ?? { try await images.image($0) }
+        guard let lock = request.lock else { return try await find(name) }
+        return try await lock.image(name, in: images, find: find)
     }
 
     private func checkPlatform(_ text: String) throws {

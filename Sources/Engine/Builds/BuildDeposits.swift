@@ -1,4 +1,5 @@
 import Blocking
+import Builder
 import Linux
 import SystemPackage
 
@@ -11,6 +12,7 @@ actor BuildDeposits {
         case context(FilePath)
         /// What a build has made for its client; the same.
         case cache(FilePath)
+        case lock(LockFile)
     }
 
     /// What nobody has taken yet, each with the task that removes it when its time is over.
@@ -53,6 +55,12 @@ actor BuildDeposits {
         return directory
     }
 
+    func takeLock(_ id: String) throws -> LockFile {
+        guard case .lock(let file)? = things[id]?.thing else { throw EngineError(.notFound, "no such lock file: \(id)") }
+        things.removeValue(forKey: id)?.end.cancel()
+        return file
+    }
+
     func takeCache(_ id: String) throws -> FilePath {
         guard case .cache(let directory)? = things[id]?.thing else { throw EngineError(.notFound, "no such cache: \(id)") }
         things.removeValue(forKey: id)?.end.cancel()
@@ -68,7 +76,7 @@ actor BuildDeposits {
 
     private static func remove(_ thing: Thing) async throws {
         switch thing {
-        case .secrets: return
+        case .secrets, .lock: return
         case .context(let directory), .cache(let directory): try await blocking { try removeTree(directory) }
         }
     }
@@ -82,6 +90,11 @@ extension ContainerEngine {
         }
         guard secrets.count <= 256 else { throw EngineError(.invalidArgument, "too many secrets") }
         return try await deposits.add(.secrets(secrets))
+    }
+
+    /// Keeps a lock file for the one build that names the answer.
+    public func depositLock(_ bytes: [UInt8]) async throws -> String {
+        try await deposits.add(.lock(try LockFile(reading: bytes)))
     }
 
     /// Unpacks a named context for the one build that names the answer.

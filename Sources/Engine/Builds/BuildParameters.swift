@@ -29,6 +29,10 @@ public struct BuildParameters: Sendable {
     /// "build", or what to tell of the Dockerfile instead: "check", "outline", "targets".
     public var call = "build"
     public var quiet = false
+    /// Tells what the build has taken from elsewhere.
+    public var locks = false
+    /// What `depositLock` has answered.
+    public var lockID: String?
     /// Makes one layer of all that is added to the base image.
     public var squashes = false
     /// Tells why a step had to be done.

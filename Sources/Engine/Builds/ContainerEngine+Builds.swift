@@ -25,9 +25,10 @@ extension ContainerEngine {
             {
                 throw BuildError.contextIsBorrowed
             }
+            let lock = try await inputLock(parameters)
             try checkPlatform(parameters.platform)
             let tags = try parameters.tags.map { try Self.reference($0, tag: "") }
-            var request = try await request(parameters, body, tags, deposited.contexts, &undo)
+            var request = try await request(parameters, body, tags, deposited.contexts, lock, &undo)
             request.secrets = deposited.secrets
             request.squashes = parameters.squashes
             request.explainsCache = parameters.explainsCache
@@ -42,6 +43,7 @@ extension ContainerEngine {
             let image = try await builds.run(request) { progress in
                 await Self.report(progress, send)
             }
+            if parameters.locks, let lock { try await Self.tell(lock, send) }
             for tag in tags {
                 events.publish("image", "tag", id: image.id.description, attributes: ["name": tag.familiarString])
             }
@@ -70,6 +72,20 @@ extension ContainerEngine {
                 .notImplemented,
                 "building for \(platform) is not available in this version of Skiff: this machine is \(own.joined(separator: "/"))")
         }
+    }
+
+    /// Nil when nobody wants to know what the build takes from elsewhere.
+    private func inputLock(_ parameters: BuildParameters) async throws -> InputLock? {
+        guard let id = parameters.lockID else { return parameters.locks ? InputLock() : nil }
+        return InputLock(obeying: try await deposits.takeLock(id))
+    }
+
+    private static func tell(_ lock: InputLock, _ send: MessageSender) async throws {
+        var aux = JSONMessage.Aux()
+        aux.Lock = String(decoding: try lock.file.serialized(), as: UTF8.self)
+        var message = JSONMessage()
+        message.aux = aux
+        try await send(message)
     }
 
     private static func cachePlaces(_ parameters: BuildParameters) throws -> (from: [CachePlace], to: [CachePlace]) {
@@ -157,23 +173,27 @@ extension ContainerEngine {
     /// Brings the files of the build together.
     private func request(
         _ parameters: BuildParameters, _ body: any UploadSource, _ tags: [Reference], _ deposited: [String: FilePath],
-        _ undo: inout UndoStack
+        _ lock: InputLock?, _ undo: inout UndoStack
     ) async throws -> BuildRequest {
         if !parameters.contextFolder.isEmpty {
             var request = Self.request(parameters, FilePath(parameters.contextFolder), tags)
             request.isContextBorrowed = true
+            request.lock = lock
             return try await withContexts(request, parameters, deposited, &undo)
         }
         let directory = try await temporaryDirectory("context", &undo)
         if parameters.remote.isEmpty {
             try await Self.unpack(body, into: directory)
-            return try await withContexts(Self.request(parameters, directory, tags), parameters, deposited, &undo)
+            var request = Self.request(parameters, directory, tags)
+            request.lock = lock
+            return try await withContexts(request, parameters, deposited, &undo)
         }
         let scratch = try await temporaryDirectory("fetch", &undo)
-        let fetched = try await RemoteContext(files: builds.remoteFiles).fetch(
+        let fetched = try await RemoteContext(files: builds.remoteFiles, lock: lock).fetch(
             parameters.remote, to: directory, scratch: scratch,
             keepsGitDirectory: ["1", "true"].contains(parameters.buildArguments["BUILDKIT_CONTEXT_KEEP_GIT_DIR"] ?? nil))
         var request = Self.request(parameters, fetched.directory, tags)
+        request.lock = lock
         if let dockerfile = fetched.dockerfile { request.dockerfile = .bytes(dockerfile) }
         return try await withContexts(request, parameters, deposited, &undo)
     }
@@ -211,19 +231,21 @@ extension ContainerEngine {
                 request.namedContexts[name.lowercased()] = .directory(directory)
                 continue
             }
-            request.namedContexts[name.lowercased()] = try await namedContext(name, text, &undo)
+            request.namedContexts[name.lowercased()] = try await namedContext(name, text, request.lock, &undo)
         }
         return request
     }
 
-    private func namedContext(_ name: String, _ text: String, _ undo: inout UndoStack) async throws -> BuildRequest.NamedContext {
+    private func namedContext(_ name: String, _ text: String, _ lock: InputLock?, _ undo: inout UndoStack) async throws
+        -> BuildRequest.NamedContext
+    {
         if text.hasPrefix("docker-image://") { return .image(String(text.dropFirst("docker-image://".count))) }
         guard ContextAddress.isAddress(text) else {
             throw EngineError(.invalidArgument, "invalid named context \(name)=\(text): only folders, docker-image:// and addresses are possible")
         }
         let directory = try await temporaryDirectory("context", &undo)
         let scratch = try await temporaryDirectory("fetch", &undo)
-        let fetched = try await RemoteContext(files: builds.remoteFiles).fetch(text, to: directory, scratch: scratch)
+        let fetched = try await RemoteContext(files: builds.remoteFiles, lock: lock).fetch(text, to: directory, scratch: scratch)
         guard fetched.dockerfile == nil else { throw EngineError(.invalidArgument, "\(name)=\(text) is no archive") }
         return .directory(fetched.directory)
     }

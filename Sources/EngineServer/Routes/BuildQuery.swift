@@ -30,6 +30,8 @@ struct BuildQuery {
         parameters.quiet = query.flag("q")
         parameters.target = (query["target"] ?? "").isEmpty ? nil : query["target"]
         parameters.secretsID = (query["secrets"] ?? "").isEmpty ? nil : query["secrets"]
+        parameters.locks = query.flag("lock")
+        parameters.lockID = (query["locked"] ?? "").isEmpty ? nil : query["locked"]
         parameters.networkMode = query["networkmode"] ?? ""
         parameters.buildArguments = try Self.object(query["buildargs"], as: [String: String?].self) ?? [:]
         parameters.labels = try Self.object(query["labels"], as: [String: String].self) ?? [:]

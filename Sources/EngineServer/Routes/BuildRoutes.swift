@@ -1,6 +1,7 @@
 import DockerAPI
 import Engine
 import FoundationEssentials
+import NIOCore
 import NIOHTTP1
 
 /// `/build` and what belongs to it. Secrets and named contexts come ahead of the build, in bodies of their own.
@@ -23,6 +24,12 @@ struct BuildRoutes {
         router.on(.POST, "/build/contexts") { request in
             var response = IDResponse()
             response.Id = try await engine.depositContext(request.body)
+            return try .json(response, status: .created)
+        }
+        router.on(.POST, "/build/locks") { request in
+            let bytes = try await request.body.collect(upTo: 4 << 20)
+            var response = IDResponse()
+            response.Id = try await engine.depositLock([UInt8](bytes.readableBytesView))
             return try .json(response, status: .created)
         }
         router.on(.GET, "/build/caches/{id}") { request in

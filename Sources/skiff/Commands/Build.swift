@@ -37,6 +37,8 @@ enum BuildFlags {
     static let explain = Flag<Bool>.toggle("explain-cache", "Tell of each step that is done why it could not come from the cache")
     static let verify = Flag<Bool>.toggle("verify", "Build twice and compare; tells the first file that differs")
     static let debug = Flag<Bool>.toggle("debug", "When a step fails, open a shell in the state before it")
+    static let lock = Flag<String>.text("lock", "Write what the build takes from elsewhere to this file: digests of images and files, Git commits")
+    static let locked = Flag<String>.text("locked", "Take exactly what this file of --lock says, or fail")
     static let cacheFrom = Flag<[String]>.list(
         "cache-from", as: "cache", "Where results of other builds come from: an image, or type=registry,ref=…|local,src=…"
     ) {
@@ -83,7 +85,8 @@ enum BuildFlags {
     static var all: [any FlagDefinition] {
         [
             tag, file, argument, label, target, platform, noCache, noCacheFilter, pull, quiet, progress, network, idFile,
-            metadataFile, secret, ssh, context, cacheFrom, cacheTo, output, push, load, check, call, explain, verify, squash, debug,
+            metadataFile, secret, ssh, context, cacheFrom, cacheTo, lock, locked, output, push, load, check, call, explain, verify, squash,
+            debug,
         ] + limits + refused + granted
     }
 }
@@ -146,7 +149,7 @@ struct ImageBuild {
         try await BuildCaches(call: call).take(result.caches)
         try await BuildOutput(call: call, id: id, tags: tags, isNew: !result.isReused).deliver(outputs)
         if progress == .quiet, !isStreaming { try call.program.print(id) }
-        try writeFiles(id)
+        try writeFiles(id, result)
         return 0
     }
 
@@ -196,7 +199,12 @@ struct ImageBuild {
         throw CommandFailure("the second build has given another image, \(second): \(what)")
     }
 
-    private func writeFiles(_ id: String) throws {
+    private func writeFiles(_ id: String, _ result: BuildDisplay.Outcome) throws {
+        if !call[BuildFlags.lock].isEmpty {
+            guard let lock = result.lock else { throw CommandFailure("the engine has not told what the build has taken from elsewhere") }
+            let place = Paths.absolute(call[BuildFlags.lock], in: call.program.workingDirectory)
+            try writeAtomically(Array(lock.utf8), to: FilePath(place), mode: 0o644, sync: false)
+        }
         if !call[BuildFlags.idFile].isEmpty {
             try writeAtomically(Array(id.utf8), to: FilePath(call[BuildFlags.idFile]), mode: 0o644, sync: false)
         }
@@ -266,6 +274,8 @@ struct ImageBuild {
         }
         if let id = try await secrets() { query.append(("secrets", id)) }
         if !isSecond, action == "build" { query += try await BuildCaches(call: call).query() }
+        if !isSecond, !call[BuildFlags.lock].isEmpty { query.append(("lock", "1")) }
+        if let id = try await lockFile() { query.append(("locked", id)) }
         let contexts = try await namedContexts()
         if !contexts.isEmpty { query.append(("contexts", Self.object(contexts.mapValues(JSONValue.string)))) }
         return query
@@ -302,6 +312,20 @@ struct ImageBuild {
         }
         if values.isEmpty { return nil }
         let request = EngineRequest(.post, "/build/secrets", body: try EngineClient.json(values))
+        return try await call.program.engine.get(IDResponse.self, request).Id
+    }
+
+    /// Hands in the lock file that the build has to obey.
+    private func lockFile() async throws -> String? {
+        guard !call[BuildFlags.locked].isEmpty else { return nil }
+        let path = Paths.absolute(call[BuildFlags.locked], in: call.program.workingDirectory)
+        let bytes: [UInt8]
+        do {
+            bytes = try OwnedFD.open(FilePath(path), .readOnly).readAll(limit: 4 << 20)
+        } catch {
+            throw CommandFailure("failed to read the lock file: open \(path): \(error.errno)")
+        }
+        let request = EngineRequest(.post, "/build/locks", body: .bytes(bytes, type: "application/json"))
         return try await call.program.engine.get(IDResponse.self, request).Id
     }
 

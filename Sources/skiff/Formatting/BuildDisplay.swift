@@ -38,6 +38,8 @@ struct BuildDisplay: Sendable {
         var wantsContext = false
         /// Where caches for folders are to be had, in the order in which they were asked for; empty for one that was not made.
         var caches: [String] = []
+        /// What the build has taken from elsewhere.
+        var lock: String?
     }
 
     let style: Style
@@ -61,6 +63,7 @@ struct BuildDisplay: Sendable {
             }
             if message.aux?.SendContext == true { outcome.wantsContext = true }
             if let cache = message.aux?.Cache { outcome.caches.append(cache) }
+            if let lock = message.aux?.Lock { outcome.lock = lock }
             if let count = message.aux?.Warnings { outcome.warnings = count }
             if let error = message.errorDetail?.message ?? message.error {
                 throw failure(error, code: message.errorDetail?.code, step: step, said: said)
