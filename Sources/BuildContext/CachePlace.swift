@@ -23,6 +23,8 @@ package struct CachePlace: Sendable, Equatable {
     package var tag = "latest"
     /// All stages rather than what the result consists of.
     package var takesAll = false
+    /// What commands keep with `RUN --mount=type=cache`, too.
+    package var takesMounts = false
     /// "gzip", "zstd", "uncompressed"; empty: what is there.
     package var compression = ""
     /// The build counts even if the cache cannot be written.
@@ -44,6 +46,7 @@ package struct CachePlace: Sendable, Equatable {
             case (.registry, "ref"): place.reference = value
             case (.local, "src"): place.folder = value
             case (.local, "tag"): place.tag = value
+            case (.registry, "mounts"), (.local, "mounts"): place.takesMounts = try truth(name, value)
             default: throw unknown(name)
             }
         }
@@ -85,6 +88,7 @@ package struct CachePlace: Sendable, Equatable {
             }
             compression = value
         case (.registry, "ignore-error"), (.local, "ignore-error"): ignoresErrors = try Self.truth(name, value)
+        case (.registry, "mounts"), (.local, "mounts"): takesMounts = try Self.truth(name, value)
         // What is so anyway.
         case (.registry, "image-manifest"), (.local, "image-manifest"), (.registry, "oci-mediatypes"), (.local, "oci-mediatypes"):
             guard try Self.truth(name, value) else { throw Failure("\(name)=false is not available in this version of Skiff") }
@@ -100,6 +104,7 @@ package struct CachePlace: Sendable, Equatable {
         if kind == .local { fields += ["\(isSource ? "src" : "dest")=\(folder)", "tag=\(tag)"] }
         if takesAll { fields.append("mode=max") }
         if !compression.isEmpty { fields.append("compression=\(compression)") }
+        if takesMounts { fields.append("mounts=true") }
         if ignoresErrors { fields.append("ignore-error=true") }
         return fields.map(Self.quoted).joined(separator: ",")
     }

@@ -35,6 +35,12 @@ struct CacheTests {
         #expect(steps.count == 4)
         #expect(steps[step("2", nil).key]?.layer == nil && steps[step("4", c).key]?.layer == c)
         #expect(steps[step("1", a).key]?.created.description == "2026-01-02T03:04:05.5Z")
+        let (kept, more) = (layer("kept"), blobs.merging([layer("kept"): blob("kept")]) { $1 })
+        let withMount = CacheDocument(chains, mounts: [BuildSteps.Mount(key: "k", layer: kept)], blobs: more)
+        #expect(withMount.layers?.last?.parent == -1)
+        #expect(try withMount.mounts(layers: [a, b, c, kept]) == ["k": kept])
+        #expect(throws: BuildError.self) { try withMount.mounts(layers: [a]) }
+        #expect(try document.mounts(layers: layers).isEmpty && document.mounts == nil)
         // A layer of which there is no blob takes its step along.
         #expect(CacheDocument(chains, blobs: [a: blob("a")]).records?.count == 2)
     }
@@ -91,7 +97,7 @@ struct CacheTests {
         #expect(try CachePlace.target("host/a").kind == .registry)
         #expect(try CachePlace.target("inline").kind == .inline)
         for text in [
-            "type=registry,ref=host/a:b,mode=max,compression=zstd,ignore-error=true", #"type=local,"dest=/a,b",tag=x"#, "type=inline",
+            "type=registry,ref=host/a:b,mode=max,compression=zstd,ignore-error=true,mounts=true", #"type=local,"dest=/a,b",tag=x"#, "type=inline",
             "type=registry,ref=a,image-manifest=true,oci-mediatypes=true,mode=min",
         ] {
             let place = try CachePlace.target(text)

@@ -126,6 +126,18 @@ def test_a_cache_in_the_image(cli, registry, context):
     assert b"moby.buildkit.cache.v0" not in saved
 
 
+def test_cache_mounts_go_along_when_they_are_asked_for(skiff, context, tmp_path):
+    def text(command):
+        return f"FROM busybox\nRUN --mount=type=cache,target=/c,uid=1234,mode=700 {command}\n"
+
+    project, folder = context({"Dockerfile": text("mkdir /c/d && echo kept > /c/d/f && chown 7:8 /c/d/f")}), tmp_path / "cache"
+    build(skiff, project, "--cache-to", f"type=local,dest={folder},mode=max,mounts=true")
+    (project / "Dockerfile").write_text(text("echo found: $(cat /c/d/f; stat -c %u:%g /c/d/f; stat -c %u:%a /c)"))
+    for option, found in ((",mounts=true", "found: kept 7:8 1234:700\n"), ("", "found: 1234:700\n")):
+        forget(skiff)
+        assert found in build(skiff, project, "--cache-from", f"type=local,src={folder}{option}").out
+
+
 def test_a_cache_that_is_no_cache(skiff, registry, context):
     project = context({"Dockerfile": "FROM busybox\nRUN echo here > /f\n"})
     skiff("tag", "busybox", f"{registry.host}/plain")

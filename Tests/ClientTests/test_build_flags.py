@@ -121,7 +121,7 @@ def test_two_builds_of_the_same_are_the_same(skiff, own_engine, context, tmp_pat
 @pytest.mark.parametrize("options, message", [
     (["--ssh", "default=/nosuch"], "no such file"),
     (["--annotation", "a=b"], "not available"),
-    (["--cache-to", "type=local,dest=x"], "not available"),
+    (["--cache-to", "type=gha"], "unknown cache exporter: gha"),
     (["--output", "type=what"], 'unsupported output type "what"'),
     (["--output", "type=local"], "dest is required"),
     (["--push"], "tag is needed"),

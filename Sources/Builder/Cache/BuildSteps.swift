@@ -18,6 +18,18 @@ public struct BuildSteps: Sendable {
         }
     }
 
+    /// What commands of the build keep for later ones, as it is now.
+    public struct Mount: Sendable, Equatable {
+        /// Which `RUN --mount=type=cache` it belongs to.
+        public let key: String
+        public let layer: Digest
+
+        public init(key: String, layer: Digest) {
+            self.key = key
+            self.layer = layer
+        }
+    }
+
     /// How much of a build goes into a cache.
     public enum Mode: String, Sendable {
         /// The steps that the result consists of.
@@ -30,12 +42,17 @@ public struct BuildSteps: Sendable {
     private let ofStages: [[Step]]
     /// Keeps the layers.
     private let hold: LayerHold
+    private let makeMounts: @Sendable () async throws -> [Mount]
 
-    init(ofResult: [Step], ofStages: [[Step]], hold: LayerHold) {
+    init(ofResult: [Step], ofStages: [[Step]], hold: LayerHold, makeMounts: @escaping @Sendable () async throws -> [Mount]) {
         self.ofResult = ofResult
         self.ofStages = ofStages
         self.hold = hold
+        self.makeMounts = makeMounts
     }
+
+    /// Makes layers of the cache mounts that the build has used.
+    public func mounts() async throws -> [Mount] { try await makeMounts() }
 
     /// Chains of steps, each from a base image up.
     public func chains(_ mode: Mode) -> [[Step]] { mode == .min ? [ofResult] : ofStages }

@@ -42,18 +42,26 @@ public struct CacheDocument: Codable, Sendable, Equatable {
         var link: Int
     }
 
+    /// A layer that holds what commands keep; BuildKit has none.
+    struct Mount: Codable, Sendable, Equatable {
+        var key: String
+        /// By number.
+        var layer: Int
+    }
+
     var layers: [Layer]?
     var records: [Record]?
+    var mounts: [Mount]?
 
     // MARK: Writing
 
     /// - Parameter blobs: the forms in which the layers are there, by diff id
-    public init(_ chains: [[BuildSteps.Step]], blobs: [Digest: Descriptor]) {
+    public init(_ chains: [[BuildSteps.Step]], mounts: [BuildSteps.Mount] = [], blobs: [Digest: Descriptor]) {
         var layers: [Layer] = []
         var numbers: [Digest: Int] = [:]
-        for chain in chains {
+        for chain in chains.map({ $0.compactMap(\.layer) }) + mounts.map({ [$0.layer] }) {
             var below = -1
-            for case let layer? in chain.map(\.layer) {
+            for layer in chain {
                 guard numbers[layer] == nil, let blob = blobs[layer] else {
                     below = numbers[layer] ?? below
                     continue
@@ -66,6 +74,8 @@ public struct CacheDocument: Codable, Sendable, Equatable {
         }
         self.layers = layers
         records = Self.records(chains, numbers)
+        let found = mounts.compactMap { mount in numbers[mount.layer].map { Mount(key: mount.key, layer: $0) } }
+        self.mounts = found.isEmpty ? nil : found
     }
 
     /// For the image itself: its layers are the cache's.
@@ -134,6 +144,16 @@ public struct CacheDocument: Codable, Sendable, Equatable {
             diffIDs.append(diffID)
         }
         return (diffIDs, found)
+    }
+
+    /// The layers of cache mounts, by key.
+    public func mounts(layers: [Digest]) throws(BuildError) -> [String: Digest] {
+        var found: [String: Digest] = [:]
+        for mount in mounts ?? [] {
+            guard layers.indices.contains(mount.layer) else { throw .invalid("a cache mount names a layer that is not there") }
+            found[mount.key] = layers[mount.layer]
+        }
+        return found
     }
 
     /// The steps that say when they were done; others were made by somebody else and mean nothing here.

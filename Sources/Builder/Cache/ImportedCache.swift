@@ -24,15 +24,18 @@ public struct ImportedCache: Sendable {
     let id = UInt64.random(in: .min ... .max)
     /// By cache key.
     public let steps: [String: Step]
+    /// Layers of cache mounts, by key.
+    let mounts: [String: Digest]
     let layers: Set<Digest>
     /// Brings a layer into the store; throws unless its content has that diff id.
     let fetch: @Sendable (Digest) async throws -> Void
 
-    public init(name: String, steps: [String: Step], fetch: @escaping @Sendable (Digest) async throws -> Void) {
+    public init(name: String, steps: [String: Step], mounts: [String: Digest] = [:], fetch: @escaping @Sendable (Digest) async throws -> Void) {
         self.name = name
         self.steps = steps
         self.fetch = fetch
-        layers = Set(steps.values.compactMap(\.layer))
+        self.mounts = mounts
+        layers = Set(steps.values.compactMap(\.layer) + mounts.values)
     }
 }
 
@@ -54,11 +57,23 @@ final class ImportedCaches: Sendable {
         return nil
     }
 
+    func mount(_ key: String) -> (Digest, ImportedCache)? {
+        for cache in caches.withLock({ $0 }) {
+            if let layer = cache.mounts[key] { return (layer, cache) }
+        }
+        return nil
+    }
+
     func giver(of layer: Digest) -> ImportedCache? {
         caches.withLock { $0 }.first { $0.layers.contains(layer) }
     }
 
-    func drop(_ cache: ImportedCache) {
-        caches.withLock { $0.removeAll { $0.id == cache.id } }
+    /// - Returns: false when somebody else has done so.
+    func drop(_ cache: ImportedCache) -> Bool {
+        caches.withLock { caches in
+            let count = caches.count
+            caches.removeAll { $0.id == cache.id }
+            return caches.count < count
+        }
     }
 }

@@ -1,5 +1,6 @@
 import Blocking
 import BuildContext
+import Images
 import Linux
 import OCI
 public import Store
@@ -66,6 +67,21 @@ public actor CacheMounts {
             try await prepare(loan, make)
             try await records.noteUse(key: key, name: name)
             return loan
+        } catch {
+            end(loan)
+            throw error
+        }
+    }
+
+    /// Makes a layer of what a cache holds now, while nobody uses it; nil when it is not there any more.
+    func layer(_ key: String, named name: String, in layers: LayerStore) async throws -> Digest? {
+        let place = root.appending(key)
+        guard try await blocking({ try lstatIfExists(place) }) != nil else { return nil }
+        let loan = try await begin(key, named: name, .locked) { place in try await blocking { try makeDirectories(place, mode: 0o755) } }
+        do {
+            let layer = try await layers.commit(copyOf: loan.directory)
+            end(loan)
+            return layer
         } catch {
             end(loan)
             throw error

@@ -162,8 +162,9 @@ struct MountMaking: Sendable {
                 continue
             }
             let loan = try await run.build.cacheMounts.begin(key, named: name(of: plan), plan.mount.sharing) { place in
-                try await fill(place, plan)
+                try await fill(place, plan, plan.source == nil ? run.importedMount(key) : nil)
             }
+            run.notes.add(mount: key, named: name(of: plan))
             made.loans.append(loan)
             loans[index] = loan
         }
@@ -181,13 +182,14 @@ struct MountMaking: Sendable {
         return String(key.text.drop { $0 != ":" }.dropFirst())
     }
 
-    private func fill(_ place: FilePath, _ plan: BuildRun.PlannedMount) async throws {
+    /// - Parameter imported: what a cache from elsewhere has of it
+    private func fill(_ place: FilePath, _ plan: BuildRun.PlannedMount, _ imported: StepSource?) async throws {
         let mount = plan.mount
         try await stoppable { stop in
             try makeDirectories(place, mode: 0o700)
             let directory = try OwnedFD.open(place, [.readOnly, .directory])
-            if let source = plan.source {
-                let path = CleanPath.relative(mount.source)
+            if let source = plan.source ?? imported {
+                let path = imported == nil ? CleanPath.relative(mount.source) : "."
                 guard try source.tree.root.kind(of: "/" + path) == .directory else {
                     throw BuildError.failed("RUN --mount failed: stat \(path): no such directory")
                 }

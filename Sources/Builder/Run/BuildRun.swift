@@ -221,7 +221,16 @@ struct BuildRun {
     /// What the build has come to, step by step, for others.
     private func steps(of state: ImageState) -> BuildSteps {
         let all = finished.sorted { $0.key < $1.key }.map(\.value.state.steps)
-        return BuildSteps(ofResult: state.steps, ofStages: all, hold: hold)
+        let (notes, build, hold) = (notes, build, hold)
+        return BuildSteps(ofResult: state.steps, ofStages: all, hold: hold) {
+            var mounts: [BuildSteps.Mount] = []
+            for (key, name) in notes.mounts.sorted(by: { $0.key < $1.key }) {
+                guard let layer = try await build.cacheMounts.layer(key, named: name, in: build.images.layers) else { continue }
+                hold.add([layer])
+                mounts.append(BuildSteps.Mount(key: key, layer: layer))
+            }
+            return mounts
+        }
     }
 
     private func report(_ image: Image) async {

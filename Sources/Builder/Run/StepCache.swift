@@ -62,14 +62,19 @@ extension BuildRun {
                     try await giver.fetch(layer)
                 } catch let error where !(error is CancellationError) {
                     try Task.checkCancellation()
-                    imports.drop(giver)
-                    await say("[Warning] cache \(giver.name) is not used any further: \(error)\n")
+                    if imports.drop(giver) { await say("[Warning] cache \(giver.name) is not used any further: \(error)\n") }
                     return false
                 }
             }
             if let giver { try await keep(layer, giver) }
         }
         return true
+    }
+
+    /// What a cache from elsewhere has of a cache mount that is not here.
+    func importedMount(_ key: String) async throws -> StepSource? {
+        guard let (layer, cache) = imports.mount(key), try await bring([layer], from: cache) else { return nil }
+        return try await source([layer])
     }
 
     /// Keeps an imported layer for the next build that names the same cache. It is kept under no step's key: whoever does not

@@ -11,6 +11,15 @@ final class StepNotes: Sendable {
         notes.withLock { $0[place] = facts }
     }
 
+    private let usedMounts = Mutex<[String: String]>([:])
+
+    /// The cache mounts that were used: names by key.
+    var mounts: [String: String] { usedMounts.withLock { $0 } }
+
+    func add(mount key: String, named name: String) {
+        usedMounts.withLock { $0[key] = name }
+    }
+
     func save(to records: BuildCacheRecords) async throws {
         let all = notes.withLock { $0 }
         try await records.saveFacts(try all.mapValues { try ImageState.document($0) })

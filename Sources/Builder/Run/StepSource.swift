@@ -37,7 +37,7 @@ extension BuildRun {
         return try await source(layers)
     }
 
-    private func source(_ layers: [Digest]) async throws -> StepSource {
+    func source(_ layers: [Digest]) async throws -> StepSource {
         hold.add(layers)
         let store = build.images.layers
         let root = try await blocking { OpenDirectory(try store.mount(layers: layers, upper: nil, work: nil)) }

@@ -45,10 +45,11 @@ struct CacheExport: Sendable {
         let credentials = auth?.credentials(for: reference.domain) ?? .anonymous
         let target = try await blocking { [registries] in try registries.target(of: reference, credentials) }
         let repository = try await target.connect(for: .push)
+        let mounts = place.takesMounts ? try await steps.mounts() : []
         let blobs = try await images.pushLayers(
-            steps.layers(place.mode), to: repository, domain: target.isMirror ? "mirror:\(target.host)" : reference.domain,
+            steps.layers(place.mode) + mounts.map(\.layer), to: repository, domain: target.isMirror ? "mirror:\(target.host)" : reference.domain,
             registries.configuration, compression: LayerCompression(rawValue: place.compression))
-        let document = CacheDocument(steps.chains(place.mode), blobs: blobs)
+        let document = CacheDocument(steps.chains(place.mode), mounts: mounts, blobs: blobs)
         let (bytes, config) = try Self.config(document)
         if try await repository.blobSize(config.digest) == nil { try await repository.upload(bytes, digest: config.digest) }
         try await repository.putManifest(try document.manifest(config: config), mediaType: MediaType.manifest, as: .tag(tag))
@@ -62,10 +63,11 @@ struct CacheExport: Sendable {
             try await blocking { try makeDirectories(blobFolder, mode: 0o755) }
             var blobs: [Digest: Descriptor] = [:]
             let compression = LayerCompression(rawValue: place.compression) ?? .gzip
-            for layer in steps.layers(place.mode) {
+            let mounts = place.takesMounts ? try await steps.mounts() : []
+            for layer in steps.layers(place.mode) + mounts.map(\.layer) where blobs[layer] == nil {
                 blobs[layer] = try await images.packLayer(layer, as: compression, into: blobFolder)
             }
-            let document = CacheDocument(steps.chains(place.mode), blobs: blobs)
+            let document = CacheDocument(steps.chains(place.mode), mounts: mounts, blobs: blobs)
             try await blocking { try Self.write(document, place.tag, to: folder) }
             try await tell(try await deposits.add(.cache(folder)))
         } catch {

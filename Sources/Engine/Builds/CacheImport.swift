@@ -62,7 +62,7 @@ struct CacheImport: Sendable {
         let source = try await blocking { [registries] in try registries.registry(of: reference, credentials) }
         let repository = try await source.connect(for: .pull)
         var top = try await repository.manifest(ManifestName(reference))
-        let found: (steps: [String: ImportedCache.Step], blobs: [Digest: Descriptor])?
+        let found: Content?
         if let (config, blobs) = Self.cache(in: top.document) {
             found = try Self.steps(try await repository.blob(config, limit: Self.mostBytes), blobs)
         } else {
@@ -72,24 +72,22 @@ struct CacheImport: Sendable {
             guard case .manifest(let manifest) = top.document, MediaType.isConfig(manifest.config.mediaType) else { return nil }
             found = try Self.inlined(try await repository.blob(manifest.config, limit: Self.mostBytes), manifest)
         }
-        guard let (steps, blobs) = found else { return nil }
+        guard let found else { return nil }
         let (images, configuration) = (images, registries.configuration)
-        return ImportedCache(name: place.name, steps: steps) { layer in
-            guard let blob = blobs[layer] else { throw EngineError(.notFound, "it has no layer \(layer)") }
+        return ImportedCache(name: place.name, steps: found.steps, mounts: place.takesMounts ? found.mounts : [:]) { layer in
+            guard let blob = found.blobs[layer] else { throw EngineError(.notFound, "it has no layer \(layer)") }
             try await images.fetchLayer(blob, layer, from: repository, domain: reference.domain, configuration)
         }
     }
 
     /// The cache in an image's configuration.
-    private static func inlined(_ configBytes: [UInt8], _ manifest: Manifest) throws
-        -> (steps: [String: ImportedCache.Step], blobs: [Digest: Descriptor])?
-    {
+    private static func inlined(_ configBytes: [UInt8], _ manifest: Manifest) throws -> Content? {
         guard let steps = try InlineCache.steps(in: configBytes) else { return nil }
         let diffIDs = try JSONDecoder().decode(ImageConfig.self, from: Data(configBytes)).rootfs.diffIDs
         guard diffIDs.count == manifest.layers.count else {
             throw EngineError(.invalidArgument, "layers from manifest don't match image configuration")
         }
-        return (steps, Dictionary(zip(diffIDs, manifest.layers)) { first, _ in first })
+        return Content(steps: steps, blobs: Dictionary(zip(diffIDs, manifest.layers)) { first, _ in first })
     }
 
     // MARK: Folders
@@ -99,9 +97,9 @@ struct CacheImport: Sendable {
         return try await blocking { [images] in
             let layout = try CacheFolder(folder)
             guard let (config, blobs) = Self.cache(in: try layout.manifest(place.tag)) else { return nil }
-            let (steps, found) = try Self.steps(try layout.document(config), blobs)
-            return ImportedCache(name: place.name, steps: steps) { layer in
-                guard let blob = found[layer] else { throw EngineError(.notFound, "it has no layer \(layer)") }
+            let found = try Self.steps(try layout.document(config), blobs)
+            return ImportedCache(name: place.name, steps: found.steps, mounts: place.takesMounts ? found.mounts : [:]) { layer in
+                guard let blob = found.blobs[layer] else { throw EngineError(.notFound, "it has no layer \(layer)") }
                 let file = try await blocking { try layout.open(blob.digest) }
                 _ = try await images.layers.unpack(from: file, expected: layer)
             }
@@ -122,12 +120,18 @@ struct CacheImport: Sendable {
         return (config, Dictionary(blobs.map { ($0.digest, $0) }) { first, _ in first })
     }
 
-    private static func steps(_ bytes: [UInt8], _ blobs: [Digest: Descriptor]) throws
-        -> (steps: [String: ImportedCache.Step], blobs: [Digest: Descriptor])
-    {
+    private static func steps(_ bytes: [UInt8], _ blobs: [Digest: Descriptor]) throws -> Content {
         let document = try CacheDocument(reading: bytes)
         let (layers, found) = try document.blobs(among: blobs)
-        return (try document.steps(layers: layers), found)
+        return Content(steps: try document.steps(layers: layers), mounts: try document.mounts(layers: layers), blobs: found)
+    }
+
+    /// What a cache says that it has.
+    private struct Content {
+        var steps: [String: ImportedCache.Step]
+        var mounts: [String: Digest] = [:]
+        /// By diff id.
+        var blobs: [Digest: Descriptor]
     }
 }
 
