@@ -13,6 +13,13 @@ struct DepositTests {
         #expect(try await kept.takeSecrets(id) == ["a": [1]])
         await #expect(throws: EngineError.self) { try await kept.takeSecrets(id) }
 
+        let made = FilePath("/tmp/skiff-deposit-cache")
+        let cache = try await kept.add(.cache(made))
+        #expect(try await kept.checkCache(cache) == made)
+        #expect(try await kept.takeCache(cache) == made)
+        await #expect(throws: EngineError.self) { try await kept.checkCache(cache) }
+        await #expect(throws: EngineError.self) { try await kept.takeLock(cache) }
+
         let directory = FilePath("/tmp/skiff-deposit-\(UInt64.random(in: .min ... .max))")
         try makeDirectories(directory)
         let (time, clock) = AsyncStream.makeStream(of: Void.self)

@@ -61,8 +61,16 @@ actor BuildDeposits {
         return file
     }
 
-    func takeCache(_ id: String) throws -> FilePath {
+    /// Throws when there is none to take.
+    @discardableResult
+    func checkCache(_ id: String) throws -> FilePath {
         guard case .cache(let directory)? = things[id]?.thing else { throw EngineError(.notFound, "no such cache: \(id)") }
+        return directory
+    }
+
+    /// The directory is the caller's from now on.
+    func takeCache(_ id: String) throws -> FilePath {
+        let directory = try checkCache(id)
         things.removeValue(forKey: id)?.end.cancel()
         return directory
     }

@@ -103,10 +103,12 @@ extension CachePlace {
 }
 
 extension ContainerEngine {
-    /// The files of a cache that a build has written for its client, who gets them once.
+    /// The files of a cache that a build has written for its client, who gets them once. Nothing is taken before it is sent.
     public func takeBuildCache(_ id: String) async throws -> @Sendable (ByteSender) async throws -> Void {
-        let folder = try await deposits.takeCache(id)
+        try await deposits.checkCache(id)
+        let deposits = deposits
         return { send in
+            let folder = try await deposits.takeCache(id)
             do {
                 let opened = try await blocking { SharedFD(try OwnedFD.open(folder, [.readOnly, .directory])) }
                 try await ByteBridge.archive(opened, to: send)
