@@ -42,12 +42,17 @@ struct NamespaceTests {
         let own = try NetworkNamespace.current()
         let children = try Self.children()
         let ahead = try #require(NetworkNamespaceAhead())
-        let made = try #require(ahead.take())
+        let made = try #require(Self.taken(ahead))
         #expect(try !NetworkNamespace.areSame(made.raw, own.raw))
-        #expect(ahead.take() == nil)
+        #expect(Self.taken(ahead)?.raw == nil)
         // Not taken: it goes with the object.
         do { _ = try #require(NetworkNamespaceAhead()) }
         #expect(try Self.children() == children)
+    }
+
+    private static func taken(_ ahead: NetworkNamespaceAhead) -> SharedFD? {
+        guard let namespace = ahead.take() else { return nil }
+        return SharedFD(namespace)
     }
 
     private static func children() throws -> [UInt8] {
