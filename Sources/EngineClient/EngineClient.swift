@@ -79,7 +79,7 @@ public final class EngineClient: Sendable {
     public static func json(_ value: some Encodable) throws -> EngineRequest.Body {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .withoutEscapingSlashes
-        return .bytes(Array(try encoder.encode(value)), type: "application/json")
+        return .bytes(PortRanges.unfolded(json: Array(try encoder.encode(value))), type: "application/json")
     }
 
     // MARK: The exchange

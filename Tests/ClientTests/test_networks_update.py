@@ -53,6 +53,29 @@ def test_a_port_is_published_and_taken_back_while_it_runs(own_engine):
     wait_for(lambda: fetch(f"http://127.0.0.1:{first}/") == "page\n", "the page after a start")
 
 
+def test_ten_thousand_ports_are_one_for_all_but_the_api(cli, engine, client):
+    sockets = len(os.listdir(f"/proc/{engine.process.pid}/fd"))
+    cli("run", "-d", "--name", "many", "-p", "20000-29999:20000-29999", "busybox", "sleep", "600")
+    assert len(os.listdir(f"/proc/{engine.process.pid}/fd")) < sockets + 50
+    shown = client.api.inspect_container("many")
+    assert len(shown["HostConfig"]["PortBindings"]) == len(shown["Config"]["ExposedPorts"]) == len(shown["NetworkSettings"]["Ports"]) == 10_000
+    assert shown["HostConfig"]["PortBindings"]["29999/tcp"] == [{"HostIp": "", "HostPort": "29999"}]
+    assert shown["NetworkSettings"]["Ports"]["20001/tcp"][1] == {"HostIp": "::", "HostPort": "20001"}
+    assert "0.0.0.0:20000-29999->20000-29999/tcp" in cli("ps", "--format", "{{.Ports}}").out
+    assert "0.0.0.0:25000" in cli("port", "many", "25000").lines
+    refused = cli("run", "--rm", "-p", "25000:80", "busybox", "true", code=125)
+    assert "port is already allocated (by container many)" in refused.err
+    elements = subprocess.run(["nft", "list", "map", "inet", engine.bridge, "anyrange4"], capture_output=True, text=True, check=True).stdout
+    assert "20000-29999" in elements
+    events = client.events(decode=True, filters={"event": "update"})
+    engine.skiff("update", "--publish-rm", "25000-25099:25000-25099", "many")
+    assert next(events)["Actor"]["Attributes"]["unpublished"] == "25000-25099:25000-25099/tcp"
+    events.close()
+    assert len(client.api.inspect_container("many")["HostConfig"]["PortBindings"]) == 9_900
+    assert "every address leads to port 25100" in engine.skiff("network", "explain", "25100").out
+    cli("run", "--rm", "-p", "25000:80", "busybox", "true")
+
+
 def test_what_has_no_ports_of_its_own_gets_none(skiff):
     skiff("run", "-d", "--name", "hosted", "--network", "host", "busybox", "sleep", "600")
     assert "conflicting options" in skiff("update", "-p", "8001", "hosted", code=1).err

@@ -97,6 +97,48 @@ struct PublishedPortTests {
         }
     }
 
+    @Test("ten thousand ports are one thing, and what the host or a container has of them is named", arguments: [TransportProtocol.tcp, .udp])
+    func publishesRuns(proto: TransportProtocol) async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                var run = PublishedPort(hostPort: 20000, containerPort: 20000, proto: proto)
+                run.count = 10_000
+                let start = ContinuousClock.now
+                let web = try await TestContainer.connect("web", networks, ports: [run])
+                let server = try await WhoAmIServer.start(29_999, proto, in: web.namespace)
+                #expect(ContinuousClock.now - start < .seconds(2))
+                #expect(try await ask(TestHost.address4, 29_999, proto, from: host.outside) == TestHost.outside4)
+                #expect(try await ask(TestHost.address6, 29_999, proto, from: host.outside) == TestHost.outside6)
+                let single = PublishedPort(hostPort: 25_000, containerPort: 80, proto: proto)
+                await #expect(throws: NetworkError.portAllocated(address: "0.0.0.0", port: 25_000, holder: "web")) {
+                    try await networks.reserve(containerID: "x", ports: [single])
+                }
+                // A part of it goes, and is free.
+                let closed = PublishedPort(hostPort: 29_999, containerPort: 29_999, proto: proto)
+                let left = try await networks.changePorts(containerID: "web", adding: [], removing: [closed, run.single(25_000)]).ports
+                #expect(left.map(\.count).sorted() == [4_998, 5_000])
+                #expect(try await ask(TestHost.address4, 29_999, proto, from: host.outside, milliseconds: 100) == nil)
+                _ = try await networks.reserve(containerID: "x", ports: [single])
+                try await server.finish()
+                await networks.disconnect(containerID: "x")
+                await networks.disconnect(containerID: "web")
+
+                // Without anything being bound the host's own programs are seen.
+                let program = try await WhoAmIServer.start(23_456, proto, in: host.namespace)
+                await #expect(
+                    throws: NetworkError.cannotBind(address: "0.0.0.0", port: 23_456, proto: proto, reason: "address already in use")
+                ) { try await networks.reserve(containerID: "web", ports: [run]) }
+                #expect(try await networks.isTakenByHost(23_456, proto))
+                try await program.finish()
+                #expect(try await !networks.isTakenByHost(23_457, proto))
+                run.hostAddress = "203.0.113.77"
+                await #expect(throws: NetworkError.self) { try await networks.reserve(containerID: "web", ports: [run]) }
+                run.hostAddress = ""
+                #expect(try await networks.reserve(containerID: "web", ports: [run]).ports == [run])
+            }
+        }
+    }
+
     @Test("from outside nothing but published ports is reached, even by those who know the way")
     func deniesByDefault() async throws {
         try await TestHost.with { host in

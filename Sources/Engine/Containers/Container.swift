@@ -119,7 +119,8 @@ actor Container {
     /// The row of a list.
     func listing() throws -> (row: ListedContainer, status: String) {
         if let listed { return (listed, statusText) }
-        let row = try ListedContainer(summary(), created: record.created)
+        let row = try ListedContainer(
+            summaryWithoutPorts(), NetworkView(record: record, isLive: phase.isLive).portRows(), created: record.created)
         listed = row
         return (row, statusText)
     }

@@ -70,7 +70,7 @@ extension ImageConfig.Config {
     init(_ config: ContainerConfig) {
         self.init()
         user = config.User
-        exposedPorts = config.ExposedPorts.map { Set($0.keys) }
+        exposedPorts = config.ExposedPorts.map { Set(PortRanges.unfolded($0.keys)) }
         env = config.Env
         entrypoint = config.Entrypoint?.values
         cmd = config.Cmd?.values

@@ -71,6 +71,12 @@ extension Container {
 
     /// `docker ps`: one row.
     func summary() -> ContainerSummary {
+        var summary = summaryWithoutPorts()
+        summary.Ports = NetworkView(record: record, isLive: phase.isLive).portRows().flatMap(\.summaries)
+        return summary
+    }
+
+    func summaryWithoutPorts() -> ContainerSummary {
         var summary = ContainerSummary()
         summary.Id = id
         summary.Names = ["/" + record.name]
@@ -79,7 +85,6 @@ extension Container {
         summary.Command = ([record.path] + record.args).joined(separator: " ")
         summary.Created = Timestamp(rfc3339: record.created)?.seconds ?? 0
         let view = NetworkView(record: record, isLive: phase.isLive)
-        summary.Ports = view.portSummaries()
         summary.Labels = record.config.Labels ?? [:]
         summary.State = statusName
         summary.Status = statusText

@@ -234,7 +234,7 @@ extension ContainerRecord {
     /// Those of the image and of the request, published or not.
     fileprivate var exposedPorts: [(port: UInt16, proto: String)] {
         let keys = Set((config.ExposedPorts ?? [:]).keys).union((hostConfig.PortBindings ?? [:]).keys)
-        return keys.compactMap { key in
+        return PortRanges.unfolded(keys).compactMap { key in
             // An odd EXPOSE of an image is no port.
             (try? PortBindings.parse(key)).map { ($0.0, $0.1.rawValue) }
         }

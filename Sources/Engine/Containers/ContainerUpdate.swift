@@ -97,7 +97,7 @@ extension Container {
     /// Opens and closes ports of a container that runs. Those that were opened, with the numbers that were chosen.
     private func change(_ ports: PortChange, _ undo: inout UndoStack) async throws -> [PublishedPort] {
         guard phase.process != nil, !ports.isEmpty else { return [] }
-        let before = Set(record.endpoints.flatMap(\.ports))
+        let before = Set(record.endpoints.flatMap(\.ports).unfolded)
         let networks = context.networks
         let id = id
         let changed: EndpointInfo
@@ -107,7 +107,7 @@ extension Container {
             throw await describe(error)
         }
         record.endpoints = record.endpoints.map { $0.networkID == changed.networkID ? changed : $0 }
-        let opened = changed.ports.filter { !before.contains($0) }
+        let opened = changed.ports.unfolded.filter { !before.contains($0) }.folded
         undo.add("take the change of the ports back") {
             _ = try await networks.changePorts(containerID: id, adding: ports.removing, removing: opened)
         }

@@ -59,40 +59,83 @@ struct NetworkView {
         return shown
     }
 
-    /// Exposed ports, with their bindings where they are published.
+    /// Exposed ports, with their bindings where they are published; runs of ports as one, where no other port is among them.
     private func ports() -> PortMap {
         guard isLive else { return [:] }
+        let published = endpoints.flatMap(\.ports)
+        let exposed = (record.config.ExposedPorts ?? [:]).keys
+        let runs = Set(published.filter { $0.count > 1 }.map(\.containerKey))
+        let isPlain = runs.isEmpty || Self.areApart(published.map(\.containerKey) + exposed)
         var map: PortMap = [:]
-        for key in (record.config.ExposedPorts ?? [:]).keys {
+        for key in isPlain ? Array(exposed) : PortRanges.unfolded(exposed) {
             map.updateValue(nil, forKey: key.contains("/") ? key : key + "/tcp")
         }
-        for port in endpoints.flatMap(\.ports) {
+        for port in isPlain ? published : published.unfolded {
             let bindings = port.hostAddresses.map { address in
                 var binding = PortBinding()
                 binding.HostIp = address
-                binding.HostPort = "\(port.hostPort)"
+                binding.HostPort = port.hostPorts.text
                 return binding
             }
-            let key = "\(port.containerPort)/\(port.proto.rawValue)"
-            map.updateValue(((map[key] ?? nil) ?? []) + bindings, forKey: key)
+            map.updateValue(((map[port.containerKey] ?? nil) ?? []) + bindings, forKey: port.containerKey)
         }
         return map
     }
 
-    func portSummaries() -> [PortSummary] {
+    /// Whether of different keys none has a port of another one.
+    private static func areApart(_ texts: [String]) -> Bool {
+        let keys = Set(texts.compactMap { PortKey($0) }).sorted { ($0.proto, $0.first) < ($1.proto, $1.first) }
+        return zip(keys, keys.dropFirst()).allSatisfy { $0.proto != $1.proto || $0.last < $1.first }
+    }
+
+    /// Runs of ports as one.
+    func portRows() -> [PortRow] {
         guard isLive else { return [] }
-        var summaries: [PortSummary] = []
+        var rows: [PortRow] = []
         for (key, bindings) in ports().sorted(by: { $0.key < $1.key }) {
-            guard let (port, proto) = try? PortBindings.parse(key) else { continue }  // An odd EXPOSE of an image is not shown.
+            guard let (inside, proto) = try? PortBindings.parseRun(key) else { continue }  // An odd EXPOSE of an image is not shown.
             for binding in bindings ?? [PortBinding()] {
-                var summary = PortSummary()
-                summary.IP = binding.HostIp
-                summary.PrivatePort = port
-                summary.PublicPort = binding.HostPort.flatMap { UInt16($0) }
-                summary.`Type` = proto.rawValue
-                summaries.append(summary)
+                let host = (binding.HostPort ?? "").split(separator: "-").first.flatMap { UInt16($0) }
+                rows.append(PortRow(address: binding.HostIp, inside: inside, host: host, proto: proto.rawValue))
             }
         }
-        return summaries
+        return rows
     }
+}
+
+/// A row of a list's ports, or a run of rows.
+struct PortRow {
+    let address: String?
+    let inside: ClosedRange<UInt16>
+    /// The first port of the host.
+    let host: UInt16?
+    let proto: String
+
+    var summaries: [PortSummary] {
+        inside.map { port in
+            var summary = PortSummary()
+            summary.IP = address
+            summary.PrivatePort = port
+            summary.PublicPort = host.map { $0 + (port - inside.lowerBound) }
+            summary.`Type` = proto
+            return summary
+        }
+    }
+
+    /// The same as JSON, one after another.
+    func write(to bytes: inout [UInt8], isFirst: Bool) {
+        let start = (address.map { "{\"IP\":\"\($0)\",\"PrivatePort\":" } ?? "{\"PrivatePort\":")
+        for port in inside {
+            if !isFirst || port > inside.lowerBound { bytes.append(UInt8(ascii: ",")) }
+            bytes += start.utf8
+            bytes += "\(port)".utf8
+            if let host { bytes += ",\"PublicPort\":\(host + (port - inside.lowerBound))".utf8 }
+            bytes += ",\"Type\":\"\(proto)\"}".utf8
+        }
+    }
+}
+
+extension PublishedPort {
+    /// `80/tcp`, `8000-8099/udp`
+    fileprivate var containerKey: String { "\(containerPorts.text)/\(proto.rawValue)" }
 }

@@ -9,23 +9,44 @@ struct PortBindings {
     func resolve() throws -> [PublishedPort] {
         var ports: [PublishedPort] = []
         for (key, bindings) in (hostConfig.PortBindings ?? [:]).sorted(by: { $0.key < $1.key }) {
-            let (port, proto) = try Self.parse(key)
-            for binding in bindings ?? [PortBinding()] {
-                let (first, last) = try Self.hostPorts(binding.HostPort ?? "")
-                var published = PublishedPort(
-                    hostAddress: try Self.address(binding.HostIp ?? ""), hostPort: first, containerPort: port, proto: proto)
-                published.lastHostPort = last
-                ports.append(published)
-            }
+            let (inside, proto) = try Self.parseRun(key)
+            for binding in bindings ?? [PortBinding()] { ports += try Self.publish(inside, proto, binding, key) }
         }
         if hostConfig.PublishAllPorts == true {
             for key in (config.ExposedPorts ?? [:]).keys.sorted() {
-                let (port, proto) = try Self.parse(key)
-                guard !ports.contains(where: { $0.containerPort == port && $0.proto == proto }) else { continue }
-                ports.append(PublishedPort(containerPort: port, proto: proto))
+                let (inside, proto) = try Self.parseRun(key)
+                for port in inside where !ports.contains(where: { $0.containerPorts.contains(port) && $0.proto == proto }) {
+                    ports.append(PublishedPort(containerPort: port, proto: proto))
+                }
             }
         }
         return ports
+    }
+
+    private static func publish(
+        _ inside: ClosedRange<UInt16>, _ proto: TransportProtocol, _ binding: PortBinding, _ key: String
+    ) throws -> [PublishedPort] {
+        let (first, last) = try hostPorts(binding.HostPort ?? "")
+        var published = PublishedPort(
+            hostAddress: try address(binding.HostIp ?? ""), hostPort: first, containerPort: inside.lowerBound, proto: proto)
+        if inside.count == 1 {
+            published.lastHostPort = last
+            return [published]
+        }
+        // A run leads to a run, or each of its ports to one of the engine's choice.
+        if first == 0 { return inside.map { PublishedPort(hostAddress: published.hostAddress, containerPort: $0, proto: proto) } }
+        guard Int(last) - Int(first) + 1 == inside.count else {
+            throw EngineError(.invalidArgument, "invalid port specification: \"\(binding.HostPort ?? ""):\(key)\"")
+        }
+        published.count = inside.count
+        return [published]
+    }
+
+    /// `80/tcp`, `80`, `8000-8099/udp`.
+    static func parseRun(_ key: String) throws(EngineError) -> (ClosedRange<UInt16>, TransportProtocol) {
+        if let run = PortKey(key), let proto = TransportProtocol(rawValue: run.proto) { return (run.first...run.last, proto) }
+        let (port, proto) = try parse(key)
+        return (port...port, proto)
     }
 
     /// `80/tcp`, `80`.

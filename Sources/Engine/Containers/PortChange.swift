@@ -10,6 +10,9 @@ struct PortChange {
 
     var isEmpty: Bool { adding.isEmpty && removing.isEmpty }
 
+    /// What is open and not going to be closed, each port alone, by the port of the container.
+    private var live: [String: [PublishedPort]] = [:]
+
     /// `live` are the ports that are open, with the numbers that were chosen; none of a container that does not run.
     init(_ update: ContainerUpdateRequest, _ record: ContainerRecord, live: [PublishedPort]) throws {
         hostConfig = record.hostConfig
@@ -21,21 +24,27 @@ struct PortChange {
         }
         // Ports that were asked for by -P become ports like all others, or the next start would publish them all again.
         if !removed.isEmpty, hostConfig.PublishAllPorts == true { try nameExposedPorts(record.config) }
-        for (key, bindings) in removed.sorted(by: { $0.key < $1.key }) {
-            for binding in bindings ?? [PortBinding()] { try remove(key, binding, live) }
+        // Each port alone, since a part of a run may go.
+        hostConfig.PortBindings = PortRanges.unfolded(hostConfig.PortBindings ?? [:])
+        self.live = Dictionary(grouping: live.unfolded, by: \.key)
+        for (key, bindings) in PortRanges.unfolded(removed).sorted(by: { $0.key < $1.key }) {
+            for binding in bindings ?? [PortBinding()] { try remove(key, binding) }
         }
-        for (key, bindings) in added.sorted(by: { $0.key < $1.key }) {
+        for (key, bindings) in PortRanges.unfolded(added).sorted(by: { $0.key < $1.key }) {
             for binding in bindings ?? [PortBinding()] { try add(key, binding) }
         }
+        self.live = [:]
+        removing = removing.folded
+        hostConfig.PortBindings = PortRanges.folded(hostConfig.PortBindings ?? [:])
         var asked = HostConfig()
         asked.PortBindings = added
         adding = try PortBindings(config: ContainerConfig(), hostConfig: asked).resolve()
     }
 
     private mutating func nameExposedPorts(_ config: ContainerConfig) throws {
-        var all = hostConfig.PortBindings ?? [:]
-        for port in try PortBindings(config: config, hostConfig: hostConfig).resolve() {
-            let key = "\(port.containerPort)/\(port.proto.rawValue)"
+        var all = PortRanges.unfolded(hostConfig.PortBindings ?? [:])
+        for port in try PortBindings(config: config, hostConfig: hostConfig).resolve().unfolded {
+            let key = port.key
             if (all[key] ?? nil) == nil { all[key] = [PortBinding()] }
         }
         hostConfig.PortBindings = all
@@ -50,10 +59,10 @@ struct PortChange {
         guard !isFixed || !present.contains(where: { $0.HostPort == binding.HostPort && ($0.HostIp ?? "") == (binding.HostIp ?? "") }) else {
             throw EngineError(.conflict, "port \(Self.text(key, binding)) is already published by this container")
         }
-        hostConfig.PortBindings = (hostConfig.PortBindings ?? [:]).merging([key: present + [binding]]) { $1 }
+        hostConfig.PortBindings?[key] = .some(present + [binding])
     }
 
-    private mutating func remove(_ key: String, _ wanted: PortBinding, _ live: [PublishedPort]) throws {
+    private mutating func remove(_ key: String, _ wanted: PortBinding) throws {
         let (port, proto) = try PortBindings.parse(key)
         let key = "\(port)/\(proto.rawValue)"
         let (host, address) = (wanted.HostPort ?? "", wanted.HostIp ?? "")
@@ -61,9 +70,9 @@ struct PortChange {
         func isMeant(_ number: UInt16?, _ from: String) -> Bool {
             (host.isEmpty || number.map { $0 == first || (first...max(first, last)).contains($0) } ?? false) && (address.isEmpty || from == address)
         }
-        let open = live.filter {
-            $0.containerPort == port && $0.proto == proto && isMeant($0.hostPort, $0.hostAddress) && !removing.contains($0)
-        }
+        let present = live[key] ?? []
+        let open = present.filter { isMeant($0.hostPort, $0.hostAddress) }
+        live[key] = present.filter { !isMeant($0.hostPort, $0.hostAddress) }
         var kept = (hostConfig.PortBindings?[key] ?? nil) ?? []
         let before = kept.count
         kept.removeAll { isMeant(UInt16($0.HostPort ?? ""), $0.HostIp ?? "") || $0.HostPort == host && ($0.HostIp ?? "") == address }
@@ -97,9 +106,17 @@ struct PortChange {
 }
 
 extension PublishedPort {
-    /// `127.0.0.1:8080:80/tcp`
+    /// `80/tcp`, of the first port of a run.
+    fileprivate var key: String { "\(containerPort)/\(proto.rawValue)" }
+
+    /// `127.0.0.1:8080:80/tcp`, `20000-29999:20000-29999/tcp`
     var text: String {
         let shown = hostAddress.contains(":") ? "[\(hostAddress)]" : hostAddress
-        return (hostAddress.isEmpty ? "" : shown + ":") + "\(hostPort):\(containerPort)/\(proto.rawValue)"
+        return (hostAddress.isEmpty ? "" : shown + ":") + "\(hostPorts.text):\(containerPorts.text)/\(proto.rawValue)"
     }
+}
+
+extension ClosedRange<UInt16> {
+    /// `80`, `8000-8099`
+    var text: String { count == 1 ? "\(lowerBound)" : "\(lowerBound)-\(upperBound)" }
 }

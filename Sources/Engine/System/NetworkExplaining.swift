@@ -26,13 +26,14 @@ extension ContainerEngine {
         for container in await registry.all() where await container.phase.isLive {
             let record = await container.record
             for endpoint in record.endpoints {
-                for published in endpoint.ports where port.means(published) {
+                for run in endpoint.ports where port.means(run) {
+                    let published = run.single(port.number)
                     facts.append(view.leads(published, to: endpoint, of: record.name))
                     ways += view.ways(through: published, to: endpoint)
                 }
             }
-            let isExposed = !record.endpoints.isEmpty && record.config.ExposedPorts?["\(port.number)/\(port.proto.rawValue)"] != nil
-            if isExposed, !record.endpoints.flatMap(\.ports).contains(where: { $0.containerPort == port.number && $0.proto == port.proto }) {
+            let isExposed = !record.endpoints.isEmpty && (record.config.ExposedPorts ?? [:]).keys.contains(where: port.isAmong)
+            if isExposed, !record.endpoints.flatMap(\.ports).contains(where: { $0.containerPorts.contains(port.number) && $0.proto == port.proto }) {
                 facts.append(
                     "container \(record.name) exposes its own port \(port.number), which is not published: skiff update -p \(port.number):\(port.number) \(record.name)"
                 )
@@ -77,8 +78,13 @@ struct ExplainedPort {
 
     var text: String { (address.map { ($0.contains(":") ? "[\($0)]" : $0) + ":" } ?? "") + "\(number)/\(proto.rawValue)" }
 
+    /// `80/tcp`, `8000-8099/udp`
+    func isAmong(_ key: String) -> Bool {
+        PortKey(key).map { $0.first <= number && number <= $0.last && $0.proto == proto.rawValue } ?? false
+    }
+
     func means(_ port: PublishedPort) -> Bool {
-        guard port.hostPort == number, port.proto == proto else { return false }
+        guard port.hostPorts.contains(number), port.proto == proto else { return false }
         guard let address else { return true }
         return port.hostAddresses.contains { $0 == address || $0 == (address.contains(":") ? "::" : "0.0.0.0") }
     }
@@ -103,20 +109,20 @@ struct ExplanationView {
 
     func leads(_ port: PublishedPort, to endpoint: EndpointInfo, of container: String) -> String {
         let targets = [endpoint.ipv4, endpoint.ipv6].filter { !$0.isEmpty }.joined(separator: " and ")
-        return "\(place(port)) leads to port \(port.containerPort) of container \(container) (\(targets)) on network \(endpoint.networkName)"
+        return "\(place(port)) leads to port \(port.containerPorts.text) of container \(container) (\(targets)) on network \(endpoint.networkName)"
     }
 
     /// `127.0.0.1:8080/tcp`
     private func place(_ port: PublishedPort) -> String {
         let address = port.hostAddress.isEmpty ? "every address" : port.hostAddress
-        return "port \(port.hostPort)/\(port.proto.rawValue) of \(address)"
+        return "port \(port.hostPorts.text)/\(port.proto.rawValue) of \(address)"
     }
 
     func ways(through port: PublishedPort, to endpoint: EndpointInfo) -> [NetworkExplanation.Way] {
         var ways: [NetworkExplanation.Way] = []
         for address in port.hostAddresses {
             let isV4 = !address.contains(":")
-            let to = isV4 ? "\(address):\(port.hostPort)" : "[\(address)]:\(port.hostPort)"
+            let to = isV4 ? "\(address):\(port.hostPorts.text)" : "[\(address)]:\(port.hostPorts.text)"
             guard !(isV4 ? endpoint.ipv4 : endpoint.ipv6).isEmpty else {
                 ways.append(way("anybody", to, false, "the container has no address of this family"))
                 continue

@@ -37,7 +37,7 @@ struct Request {
             throw EngineError(.invalidArgument, "unsupported Content-Type header (\(kind)): must be 'application/json'")
         }
         do {
-            return try JSONDecoder().decode(type, from: Data(bytes.readableBytesView))
+            return try JSONDecoder().decode(type, from: Data(PortRanges.folded(json: Array(bytes.readableBytesView))))
         } catch {
             throw EngineError(.invalidArgument, "invalid JSON: \(Self.describe(error))")
         }

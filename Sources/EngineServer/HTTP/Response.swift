@@ -1,3 +1,4 @@
+import DockerAPI
 import Engine
 import FoundationEssentials
 import NIOCore
@@ -28,6 +29,13 @@ struct Response {
         var buffer = ByteBuffer(bytes: try APIJSON.encode(value))
         buffer.writeStaticString("\n")
         return Response(status: status, headers: ["Content-Type": "application/json"], body: .bytes(buffer))
+    }
+
+    /// With each port of a run alone.
+    static func jsonUnfolded(_ value: some Encodable) throws -> Response {
+        var bytes = PortRanges.unfolded(json: Array(try APIJSON.encode(value)))
+        bytes.append(UInt8(ascii: "\n"))
+        return rawJSON(bytes)
     }
 
     /// Bytes that are JSON already.

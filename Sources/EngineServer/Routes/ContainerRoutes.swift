@@ -26,7 +26,7 @@ struct ContainerRoutes {
             try .json(await engine.pruneContainers(try request.query.filters()))
         }
         router.on(.GET, "/containers/{id}/json") { request in
-            try .json(await engine.inspectContainer(request.parameter("id"), size: request.query.flag("size")))
+            try .jsonUnfolded(await engine.inspectContainer(request.parameter("id"), size: request.query.flag("size")))
         }
         router.on(.DELETE, "/containers/{id}") { request in
             try await engine.removeContainer(

@@ -10,6 +10,8 @@ public struct NetlinkSocket: ~Copyable, Sendable {
     public enum Family: Int32, Sendable {
         /// Links, addresses, routes.
         case route = 0
+        /// Who has which ports.
+        case diagnostics = 4
         /// nf_tables and connection tracking.
         case netfilter = 12
     }

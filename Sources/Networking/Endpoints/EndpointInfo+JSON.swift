@@ -4,10 +4,11 @@ extension EndpointInfo {
     /// The form in the database; the ids stand in columns of their own.
     var json: [UInt8] {
         let ports = self.ports.map { port in
-            JSONValue.object([
-                ("address", .string(port.hostAddress)), ("port", .int(Int64(port.hostPort))),
-                ("container", .int(Int64(port.containerPort))), ("proto", .string(port.proto.rawValue)),
-            ])
+            JSONValue.object(
+                [
+                    ("address", .string(port.hostAddress)), ("port", .int(Int64(port.hostPort))),
+                    ("container", .int(Int64(port.containerPort))), ("proto", .string(port.proto.rawValue)),
+                ] + (port.count > 1 ? [("count", .int(Int64(port.count)))] : []))
         }
         return JSONValue.object([
             ("networkName", .string(networkName)), ("endpointID", .string(endpointID)),
@@ -55,5 +56,9 @@ extension PublishedPort {
             let proto = json["proto"]?.string.flatMap(TransportProtocol.init(rawValue:))
         else { return nil }
         self.init(hostAddress: address, hostPort: port, containerPort: container, proto: proto)
+        let count = json["count"]?.integer ?? 1
+        guard (1...65535).contains(count) else { return nil }
+        self.count = Int(count)
+        guard isValid else { return nil }
     }
 }

@@ -31,19 +31,11 @@ extension Networks {
     /// Whether these decide about published ports, too.
     public nonisolated var followsInputPolicy: Bool { configuration.followsInputPolicy }
 
-    /// Whether a program of the host that is no container has the port, at any address of the family.
+    /// Whether a program of the host that is no container has the port, at any address.
     public func isTakenByHost(_ port: UInt16, _ proto: TransportProtocol) async throws -> Bool {
         try await host.run {
-            for text in ["0.0.0.0", "::"] {
-                guard let address = IPAddress(text) else { continue }
-                do throws(SystemError) {
-                    _ = try BoundSocket(address, port: port, proto.transport)
-                } catch {
-                    // Everything else means a family or protocol that the host does not have.
-                    if error.errno == .addressInUse { return true }
-                }
-            }
-            return false
+            var use = PortUse()
+            return try use.holds(port, proto)
         }
     }
 }

@@ -67,8 +67,8 @@ enum PortMap: String, CaseIterable {
             (hasAddress ? [binding.host.address.bytes] : []) + [[binding.host.proto.number], bigEndian(port)])
     }
 
-    fileprivate func value(_ binding: TargetedBinding) -> NftElement.Value {
-        .data(NftElement.join([binding.target.bytes] + (isRange ? [] : [bigEndian(binding.targetPort)])))
+    fileprivate func value(_ target: IPAddress, _ port: UInt16?) -> NftElement.Value {
+        .data(NftElement.join([target.bytes] + (port.map { [bigEndian($0)] } ?? [])))
     }
 }
 
@@ -78,9 +78,12 @@ struct TargetedBinding {
     let target: IPAddress
     let targetPort: UInt16
 
-    /// Whether the next port leads to the next port of the same container, and both keep their numbers.
+    /// Whether its ports keep their numbers, and only then a run of them is one element.
+    fileprivate var keepsNumbers: Bool { host.port == targetPort }
+
+    /// Whether it goes on where the other ends.
     fileprivate func continues(_ other: TargetedBinding) -> Bool {
-        host.port == targetPort && other.host.port == other.targetPort && host.port &- 1 == other.host.port && host.port > 0
+        keepsNumbers && other.keepsNumbers && Int(other.host.last) + 1 == Int(host.port)
             && target == other.target && host.address == other.host.address && host.proto == other.host.proto
     }
 }
@@ -115,12 +118,17 @@ extension Firewall {
                 last = next
                 rest.removeFirst()
             }
-            let isRange = last.host.port != first.host.port
-            let map = PortMap(first.host.address, isRange: isRange)
-            elements[map, default: []].append(
-                NftElement(
-                    key: map.key(first, first.host.port), lastKey: isRange ? map.key(last, last.host.port) : nil,
-                    value: map.value(first)))
+            if first.keepsNumbers, last.host.last != first.host.port {
+                let map = PortMap(first.host.address, isRange: true)
+                elements[map, default: []].append(
+                    NftElement(key: map.key(first, first.host.port), lastKey: map.key(last, last.host.last), value: map.value(first.target, nil)))
+                continue
+            }
+            let map = PortMap(first.host.address, isRange: false)
+            for port in first.host.port...first.host.last {
+                elements[map, default: []].append(
+                    NftElement(key: map.key(first, port), value: map.value(first.target, first.targetPort + (port - first.host.port))))
+            }
         }
         return elements
     }

@@ -180,9 +180,12 @@ extension Network {
         let withIPv6 = definition.ipv6 != nil
         // A port of the host that only leads elsewhere is kept, not given back and taken.
         var (moved, wanted) = ([PublishedPort: PublishedPort](), [PublishedPort]())
-        for port in added.map(publishable) {
-            if let old = removed.first(where: { $0.isSameOnHost(as: port) && moved[$0] == nil }) { moved[old] = port } else { wanted.append(port) }
+        var given: [PublishedPort: [PublishedPort]] = [:]
+        for port in removed.unfolded { if let key = port.onHost { given[key, default: []].append(port) } }
+        for port in added.map(publishable).unfolded {
+            if let old = port.onHost.flatMap({ given[$0]?.popLast() }) { moved[old] = port } else { wanted.append(port) }
         }
+        wanted = wanted.folded
         let new = try await parts.ports.take(wanted, for: containerID, withIPv6: withIPv6)
         let taken = new + moved.values
         do {
@@ -191,8 +194,8 @@ extension Network {
                 throw NetworkError.notReserved(containerID: containerID)
             }
             info = before
-            let gone = Set(removed)
-            info.ports = before.ports.filter { !gone.contains($0) } + taken
+            let gone = Set(removed.unfolded)
+            info.ports = (before.ports.unfolded.filter { !gone.contains($0) } + taken.unfolded).folded
             endpoints[containerID]?.info = info
             try await open(info, insteadOf: before)
         } catch {
@@ -200,7 +203,7 @@ extension Network {
             throw error
         }
         parts.ports.rename(moved, of: containerID)
-        try parts.ports.giveBack(removed.filter { moved[$0] == nil }, of: containerID, withIPv6: withIPv6)
+        try parts.ports.giveBack(removed.unfolded.filter { moved[$0] == nil }.folded, of: containerID, withIPv6: withIPv6)
         await forgetConnections(removed + taken, info)
         return info
     }
@@ -301,7 +304,7 @@ extension Network {
     private func forgetConnections(_ endpoint: EndpointInfo) async { await forgetConnections(endpoint.ports, endpoint) }
 
     private func forgetConnections(_ published: [PublishedPort], _ endpoint: EndpointInfo) async {
-        let ports = Set(published.filter { $0.proto == .udp }.map(\.hostPort))
+        let ports = Set(published.filter { $0.proto == .udp }.flatMap(\.hostPorts))
         if ports.isEmpty { return }
         await attempt("old UDP connections could not be forgotten", endpoint) {
             try ConnectionTracking.forgetUDP(toOwnPorts: ports)

@@ -2,55 +2,71 @@ import Linux
 import SystemPackage
 
 /// The host ports of one container, bound as long as this object lives, so that no other program takes them. The packets
-/// never reach these sockets: the firewall redirects them before.
+/// never reach these sockets: the firewall redirects them before. The ports of a long run are only looked at, not bound: ten
+/// thousand sockets would take a hundred times the memory of everything else about them.
 final class HeldPorts: Sendable {
-    private let held: [(port: PublishedPort, sockets: [HeldSocket])]
+    private let held: [PublishedPort: [HeldSocket]]
 
-    private init(_ held: [(port: PublishedPort, sockets: [HeldSocket])]) {
+    private init(_ held: [PublishedPort: [HeldSocket]]) {
         self.held = held
     }
 
-    /// The ports as they were asked for, with the chosen numbers.
-    var ports: [PublishedPort] { held.map(\.port) }
+    /// A longer run is not bound.
+    static let longestBound = 128
 
     /// These and others.
-    func joined(with others: HeldPorts?) -> HeldPorts { HeldPorts(held + (others?.held ?? [])) }
+    func joined(with others: HeldPorts?) -> HeldPorts { HeldPorts(held.merging(others?.held ?? [:]) { own, _ in own }) }
 
     /// All but these. The others are free once nobody holds the old value.
-    func without(_ ports: Set<PublishedPort>) -> HeldPorts { HeldPorts(held.filter { !ports.contains($0.port) }) }
+    func without(_ ports: Set<PublishedPort>) -> HeldPorts { HeldPorts(held.filter { !ports.contains($0.key) }) }
 
-    func renamed(_ ports: [PublishedPort: PublishedPort]) -> HeldPorts { HeldPorts(held.map { (ports[$0.port] ?? $0.port, $0.sockets) }) }
+    func renamed(_ ports: [PublishedPort: PublishedPort]) -> HeldPorts {
+        HeldPorts(Dictionary(held.map { (ports[$0] ?? $0, $1) }, uniquingKeysWith: { first, _ in first }))
+    }
 
-    /// Takes all ports or none. `isFree` is asked about ports that the kernel chose. Blocks for a moment.
+    /// Takes all ports or none; the ports with the chosen numbers. `isFree` is asked about ports that the kernel chose. Blocks
+    /// for a moment.
     static func take(
         _ ports: [PublishedPort], withIPv6: Bool, isFree: @Sendable (HostBinding) -> Bool
-    ) throws -> HeldPorts {
-        var held: [(PublishedPort, [HeldSocket])] = []
+    ) throws -> (ports: [PublishedPort], held: HeldPorts) {
+        var taken: [PublishedPort] = []
+        var held: [PublishedPort: [HeldSocket]] = [:]
+        var use = PortUse()
         for port in ports {
             let addresses = try HostBinding.addresses(of: port, withIPv6: withIPv6)
+            if port.count > 1 {
+                taken.append(port)
+                if port.count > longestBound { try use.check(port, addresses) } else { try hold(run: port, addresses, &held) }
+                continue
+            }
             let sockets = try hold(port, addresses, isFree: isFree)
             var result = port
             result.hostPort = sockets.first?.port ?? port.hostPort
             result.lastHostPort = 0
-            held.append((result, sockets))
+            taken.append(result)
+            held[result] = sockets
         }
-        return HeldPorts(held)
+        return (taken, HeldPorts(held))
     }
 
     /// As many of the ports as can be had, and why the others cannot.
     static func retake(_ ports: [PublishedPort], withIPv6: Bool) -> (HeldPorts, [NetworkError]) {
-        var held: [(PublishedPort, [HeldSocket])] = []
+        var held: [PublishedPort: [HeldSocket]] = [:]
         var failures: [NetworkError] = []
+        var use = PortUse()
         for port in ports {
-            var sockets: [HeldSocket] = []
             do {
-                sockets = try HeldSocket.all(try HostBinding.addresses(of: port, withIPv6: withIPv6), port.hostPort, port.proto)
+                let addresses = try HostBinding.addresses(of: port, withIPv6: withIPv6)
+                if port.count > longestBound { try use.check(port, addresses) } else { try hold(run: port, addresses, &held) }
             } catch {
                 failures.append(error as? NetworkError ?? .unexpected("\(error)"))
             }
-            held.append((port, sockets))
         }
         return (HeldPorts(held), failures)
+    }
+
+    private static func hold(run: PublishedPort, _ addresses: [IPAddress], _ held: inout [PublishedPort: [HeldSocket]]) throws {
+        for port in run.hostPorts { held[run.single(port)] = try HeldSocket.all(addresses, port, run.proto) }
     }
 
     private static func hold(
@@ -97,7 +113,7 @@ final class HeldPorts: Sendable {
 }
 
 /// A bound socket in a place that cannot hold a value without copies.
-private final class HeldSocket: Sendable {
+final class HeldSocket: Sendable {
     private let socket: BoundSocket?
     let port: UInt16
 
@@ -132,7 +148,7 @@ private final class HeldSocket: Sendable {
     private static let lacksProtocol: [Errno] = [.protocolNotSupported, .socketTypeNotSupported]
 
     /// As Go prints it, which is what Docker's users see.
-    private static func text(_ errno: Errno) -> String {
+    static func text(_ errno: Errno) -> String {
         switch errno {
         case .addressNotAvailable: "cannot assign requested address"
         default: errno.description.prefix(1).lowercased() + errno.description.dropFirst()

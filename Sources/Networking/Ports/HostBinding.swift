@@ -1,15 +1,37 @@
 import Linux
 
-/// One address, port and protocol of the host.
+/// One address of the host, with a port, or a run of ports, and a protocol.
 struct HostBinding: Hashable, Sendable {
     let address: IPAddress
     let port: UInt16
+    /// The end of the run.
+    let last: UInt16
     let proto: TransportProtocol
 
-    /// Whether both would get the same packets.
+    init(address: IPAddress, port: UInt16, last: UInt16? = nil, proto: TransportProtocol) {
+        (self.address, self.port, self.last, self.proto) = (address, port, last ?? port, proto)
+    }
+
+    /// Whether both would get some of the same packets.
     func conflicts(with other: HostBinding) -> Bool {
-        port == other.port && proto == other.proto && address.isV4 == other.address.isV4
+        port <= other.last && other.port <= last && proto == other.proto && address.isV4 == other.address.isV4
             && (address == other.address || address.isUnspecified || other.address.isUnspecified)
+    }
+
+    /// What is left without others.
+    func without(_ others: Set<HostBinding>) -> [HostBinding] {
+        if others.contains(self) { return [] }
+        var left = [self]
+        for other in others where other.address == address && other.proto == proto && other.port <= last && port <= other.last {
+            left = left.flatMap { $0.cut(other) }
+        }
+        return left
+    }
+
+    private func cut(_ other: HostBinding) -> [HostBinding] {
+        guard other.port <= last, port <= other.last else { return [self] }
+        let before = other.port > port ? [HostBinding(address: address, port: port, last: other.port - 1, proto: proto)] : []
+        return before + (other.last < last ? [HostBinding(address: address, port: other.last + 1, last: last, proto: proto)] : [])
     }
 
     /// Without a zone, without brackets, as the host knows it.
@@ -29,7 +51,7 @@ struct HostBinding: Hashable, Sendable {
 
     static func all(of port: PublishedPort, withIPv6: Bool) throws -> [HostBinding] {
         try addresses(of: port, withIPv6: withIPv6).map {
-            HostBinding(address: $0, port: port.hostPort, proto: port.proto)
+            HostBinding(address: $0, port: port.hostPort, last: port.hostPorts.upperBound, proto: port.proto)
         }
     }
 }

@@ -22,17 +22,17 @@ final class PortClaims: Sendable {
         if ports.isEmpty { return [] }
         let wanted = try claim(ports, for: containerID, withIPv6)
         do {
-            let held = try await host.run { [self] in
+            let (taken, held) = try await host.run { [self] in
                 try HeldPorts.take(ports, withIPv6: withIPv6) { self.isFree($0) }
             }
-            let bindings = try held.ports.flatMap { try HostBinding.all(of: $0, withIPv6: withIPv6) }
+            let bindings = try taken.flatMap { try HostBinding.all(of: $0, withIPv6: withIPv6) }
             claims.withLock { claims in
                 var claim = claims[containerID] ?? Claim(bindings: [])
                 claim.bindings = claim.bindings.filter { !wanted.contains($0) } + bindings
                 claim.held = held.joined(with: claim.held)
                 claims[containerID] = claim
             }
-            return held.ports
+            return taken
         } catch {
             giveBack(wanted, of: containerID)
             throw error
@@ -41,7 +41,7 @@ final class PortClaims: Sendable {
 
     /// Gives some of a container's ports back.
     func giveBack(_ ports: [PublishedPort], of containerID: String, withIPv6: Bool) throws {
-        giveBack(Set(try ports.flatMap { try HostBinding.all(of: $0, withIPv6: withIPv6) }), of: containerID, Set(ports))
+        giveBack(Set(try ports.flatMap { try HostBinding.all(of: $0, withIPv6: withIPv6) }), of: containerID, Set(ports.unfolded))
     }
 
     /// Ports that stay those of the host, and lead to others of the container.
@@ -56,7 +56,7 @@ final class PortClaims: Sendable {
         _ = claims.withLock { claims in
             guard var claim = claims[containerID] else { return nil as HeldPorts? }
             let before = claim.held
-            claim.bindings.removeAll(where: bindings.contains)
+            claim.bindings = claim.bindings.flatMap { $0.without(bindings) }
             if !ports.isEmpty { claim.held = before?.without(ports) }
             claims[containerID] = claim.bindings.isEmpty ? nil : claim
             return before
@@ -67,16 +67,19 @@ final class PortClaims: Sendable {
         let wanted = try ports.filter { $0.hostPort != 0 && $0.lastHostPort == 0 }.flatMap { try HostBinding.all(of: $0, withIPv6: withIPv6) }
         if wanted.isEmpty { return [] }
         try claims.withLock { claims in
-            var taken: [HostBinding.Key: [(binding: HostBinding, holder: String)]] = [:]
-            for (holder, claim) in claims {
-                for binding in claim.bindings { taken[binding.key, default: []].append((binding, holder)) }
-            }
-            for binding in wanted {
-                if let other = taken[binding.key]?.first(where: { $0.binding.conflicts(with: binding) }) {
+            var all = wanted.map { (binding: $0, holder: containerID, isNew: true) }
+            for (holder, claim) in claims { all += claim.bindings.map { ($0, holder, false) } }
+            all.sort { ($0.binding.port, $0.isNew ? 1 : 0) < ($1.binding.port, $1.isNew ? 1 : 0) }
+            // Those that reach to the port that is looked at.
+            var open: [(binding: HostBinding, holder: String, isNew: Bool)] = []
+            for next in all {
+                open.removeAll { $0.binding.last < next.binding.port }
+                if let other = open.first(where: { ($0.isNew || next.isNew) && $0.binding.conflicts(with: next.binding) }) {
                     throw NetworkError.portAllocated(
-                        address: binding.address.description, port: binding.port, holder: other.holder)
+                        address: (next.isNew ? next : other).binding.address.description, port: next.binding.port,
+                        holder: (next.isNew ? other : next).holder)
                 }
-                taken[binding.key, default: []].append((binding, containerID))
+                open.append(next)
             }
             claims[containerID, default: Claim(bindings: [])].bindings += wanted
         }
@@ -108,14 +111,4 @@ final class PortClaims: Sendable {
         // Closed outside the lock.
         _ = claims.withLock { $0.removeValue(forKey: containerID) }
     }
-}
-
-extension HostBinding {
-    /// What two bindings that conflict have in common.
-    struct Key: Hashable {
-        let port: UInt16
-        let proto: TransportProtocol
-    }
-
-    var key: Key { Key(port: port, proto: proto) }
 }

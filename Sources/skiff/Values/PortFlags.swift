@@ -8,6 +8,7 @@ struct PortFlags: Sendable {
     init(publish: [String], expose: [String]) throws {
         for text in publish { try add(published: text) }
         for text in expose { try add(exposed: text) }
+        (exposed, bindings) = (PortRanges.folded(exposed), PortRanges.folded(bindings))
     }
 
     private mutating func add(published text: String) throws {
