@@ -52,6 +52,14 @@ public enum PortRanges {
         }
     }
 
+    /// How many bindings there are, without making one for each.
+    public static func count(_ ports: PortMap) -> Int {
+        ports.reduce(0) { count, port in
+            let run = PortKey(port.key).map { Int($0.last - $0.first) + 1 } ?? 1
+            return count + run * max(1, port.value?.count ?? 0)
+        }
+    }
+
     // MARK: Documents
 
     /// Puts runs together in a request of the API. Whatever is not as it should be stays as it is, for others to refuse.

@@ -35,8 +35,19 @@ struct LimitTests {
         #expect(try refusal { $0.StorageOpt = ["size": "1G"] }?.contains("--storage-opt is supported only for overlay over xfs") == true)
         #expect(try refusal { $0.Annotations = ["": "x"] } != nil)
         #expect(try refusal { $0.Isolation = "hyperv" } != nil)
+        let many = Array(repeating: PortBinding(), count: 10_000)
+        #expect(try refusal { $0.PortBindings = ["1-65535/tcp": many] }?.contains("more than 196608 ports") == true)
+        #expect(try refusal { $0.PortBindings = ["1-65535/tcp": [PortBinding()], "1-65535/udp": nil] } == nil)
         #expect(try refusal { $0.DeviceCgroupRules = ["c 1:3 rw"] } == nil)
         #expect(try refusal { $0.IOMaximumIOps = 1 } == "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps")
+    }
+
+    @Test("a port that the image exposes inside a run of the request is not a second one")
+    func exposedInside() {
+        var request = ContainerConfig()
+        request.ExposedPorts = ["8000-8099/tcp": EmptyObject()]
+        let merged = ImageDefaults.merge(request, ImageConfig.Config(exposedPorts: ["8080/tcp", "9000/udp"]))
+        #expect(merged.ExposedPorts?.keys.sorted() == ["8000-8099/tcp", "9000/udp"])
     }
 
     @Test("a device that is none is named")

@@ -21,6 +21,7 @@ struct ContainerCreate {
         guard !reference.isEmpty else { throw EngineError(.invalidArgument, "no image specified") }
         let image = try await context.images.image(reference)
         try Self.check(platform, image)
+        try PortBindings.checkNumber(request.containerConfig.ExposedPorts?.mapValues { _ in nil } ?? [:])
         let config = ImageDefaults.merge(request.containerConfig, image.config.config)
         var hostConfig = try HostConfigCheck(host: context.host).normalized(request.HostConfig ?? HostConfig())
         let warnings = try await KernelSupport().adapt(&hostConfig)
@@ -198,7 +199,11 @@ enum ImageDefaults {
         }
         config.Env = mergeEnvironment(request.Env ?? [], image.env ?? [])
         config.Labels = (image.labels ?? [:]).merging(request.Labels ?? [:]) { $1 }
-        for port in image.exposedPorts ?? [] { config.ExposedPorts = (config.ExposedPorts ?? [:]).merging([port: EmptyObject()]) { $1 } }
+        if let ports = image.exposedPorts, !ports.isEmpty {
+            // One that lies in a run of the request is not a second one.
+            let all = ports.union(PortRanges.unfolded((request.ExposedPorts ?? [:]).keys))
+            config.ExposedPorts = PortRanges.folded(Dictionary(uniqueKeysWithValues: all.map { ($0, EmptyObject()) }))
+        }
         for volume in image.volumes ?? [] { config.Volumes = (config.Volumes ?? [:]).merging([volume: EmptyObject()]) { $1 } }
         if let check = image.healthcheck.map({ HealthConfig($0) }) {
             config.Healthcheck = config.Healthcheck?.merged(over: check) ?? check

@@ -8,6 +8,7 @@ struct HostConfigCheck {
 
     func normalized(_ given: HostConfig) throws(EngineError) -> HostConfig {
         var config = given
+        try PortBindings.checkNumber(config.PortBindings ?? [:])
         try checkResources(config)
         try checkRestart(config)
         try checkSurroundings(config)

@@ -23,6 +23,16 @@ struct PortBindings {
         return ports
     }
 
+    /// A run is a few bytes of a request, and each of its ports a member of the answers.
+    static func checkNumber(_ ports: PortMap) throws(EngineError) {
+        guard PortRanges.count(ports) <= most else {
+            throw EngineError(.invalidArgument, "invalid port specification: more than \(most) ports")
+        }
+    }
+
+    /// All ports of three protocols, once.
+    private static let most = 3 * 65_536
+
     private static func publish(
         _ inside: ClosedRange<UInt16>, _ proto: TransportProtocol, _ binding: PortBinding, _ key: String
     ) throws -> [PublishedPort] {

@@ -18,6 +18,8 @@ struct PortChange {
         hostConfig = record.hostConfig
         let (added, removed) = (update.PortBindings ?? [:], update.PortBindingsRemoved ?? [:])
         if added.isEmpty, removed.isEmpty { return }
+        try PortBindings.checkNumber(added)
+        try PortBindings.checkNumber(removed)
         let mode = hostConfig.NetworkMode ?? Networks.defaultNetwork
         guard !["host", "none"].contains(mode), !mode.hasPrefix("container:") else {
             throw EngineError(.invalidArgument, "conflicting options: port publishing and the network mode \(mode.prefix(9))")
