@@ -26,16 +26,15 @@ func cloneChild(
     var network: HeldFD?
     if let made = request.network?.take() { network = HeldFD(made) }
     let namespaces = network == nil ? request.namespaces : request.namespaces.subtracting(.network)
-    let side = try inPidNamespace(request.pidNamespace) { () throws(SystemError) in
-        try cloneProcess(namespaces, cgroupDirectory: cgroupDirectory?.fd.raw)
+    // Whoever looks for the process's namespaces by its pid has to find the right ones from the beginning.
+    let side = try born(in: network, .network, "net") { () throws(SystemError) in
+        try born(in: request.pidNamespace, .pid, "pid") { () throws(SystemError) in
+            try cloneProcess(namespaces, cgroupDirectory: cgroupDirectory?.fd.raw)
+        }
     }
     switch consume side {
     case .parent(let pid, let pidfd): return Launched(pid: pid, pidfd: pidfd, channel: pair.takeParent())
-    case .child:
-        runChild(pair.takeChild()) { [network] channel in
-            if let network { try Namespaces.network.join(network.fd) }
-            try body(channel)
-        }
+    case .child: runChild(pair.takeChild(), body)
     }
 }
 
@@ -101,24 +100,24 @@ private func report(_ failure: LaunchError, _ channel: borrowing Channel) {
     }
 }
 
-/// Children made by `body` are born into a pid namespace. The caller itself stays where it is.
-private func inPidNamespace(
-    _ namespace: HeldFD?, _ body: () throws(SystemError) -> CloneSide
+/// The child made by `body` is born into a namespace. The caller itself is where it was afterwards.
+private func born(
+    in namespace: HeldFD?, _ kind: Namespaces, _ name: String, _ body: () throws(SystemError) -> CloneSide
 ) throws(SystemError) -> CloneSide {
     guard let namespace else { return try body() }
-    let own = try OwnedFD.open("/proc/self/ns/pid", .readOnly)
-    try Namespaces.pid.join(namespace.fd)
+    let own = try OwnedFD.open(FilePath("/proc/self/ns/\(name)"), .readOnly)
+    try kind.join(namespace.fd)
     let side: CloneSide
     do {
         side = try body()
     } catch {
-        try Namespaces.pid.join(own)
+        try kind.join(own)
         throw error
     }
     switch consume side {
     case .child: return .child
     case .parent(let pid, let pidfd):
-        try Namespaces.pid.join(own)
+        try kind.join(own)
         return .parent(pid: pid, pidfd: pidfd)
     }
 }

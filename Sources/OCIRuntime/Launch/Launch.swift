@@ -47,10 +47,10 @@ private func runHooks(_ plan: ContainerPlan, _ launched: inout Launched) throws 
 
 extension RuntimeSpec {
     /// Begins to make the network namespace, if there is to be a new one, beside what comes before the clone. Not with other
-    /// users, who have to own it, and not with devices: they are moved to where the process is right after the clone.
+    /// users, who have to own it.
     func beginNetworkNamespace() -> NetworkNamespaceAhead? {
         let isNew = linux.namespaces.contains { $0.type == .network && $0.path == nil }
-        guard isNew, linux.netDevices.isEmpty, !linux.namespaces.contains(where: { $0.type == .user }) else { return nil }
+        guard isNew, !linux.namespaces.contains(where: { $0.type == .user }) else { return nil }
         return NetworkNamespaceAhead()
     }
 }
