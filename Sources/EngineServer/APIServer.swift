@@ -71,6 +71,7 @@ public struct APIServer: Sendable {
             }
         }
         let (isOpen, names) = (place.isOpenToEverybody, place.names)
+        let turns = Turns(most: ReadOnlyScope.mostAtOnce)
         ready()
         try await server.executeThenClose { connections in
             try await withThrowingDiscardingTaskGroup { tasks in
@@ -84,7 +85,7 @@ public struct APIServer: Sendable {
                     tasks.addTask {
                         await Connection(
                             channel: connection, router: router, identity: identity, refusesBrowsers: isOpen, names: names, scope: scope,
-                            logger: logger
+                            turns: turns, logger: logger
                         ).serve()
                         open.end()
                     }

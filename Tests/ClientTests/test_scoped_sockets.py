@@ -5,6 +5,8 @@ import json
 import re
 import socket
 import stat
+import time
+import urllib.parse
 
 import pytest
 
@@ -108,7 +110,7 @@ def test_docker_and_update_give_one_as_well(engine, skiff, docker):
     skiff("update", "--mount", "type=engine-socket,src=read-only,dst=/other", "box")
     assert works(engine, target="/other")
     for scope in ("", "everything", "read-write"):
-        assert "read-only" in docker("create", "--mount", f"type=engine-socket,source={scope},target=/sock", "busybox", code=None).err or scope == ""
+        assert "has to be a scope: read-only" in skiff("create", "--mount", f"type=engine-socket,source={scope},target=/sock", "busybox", code=1).err
 
 
 def routes():
@@ -172,23 +174,31 @@ def test_secrets_are_left_out(engine, skiff, box):
     skiff("run", "-d", "--name", "has-secrets", "-e", "TOKEN=hunter2", "-l", "shown=label", "--health-cmd", "echo hunter2",
           "--health-interval", "20ms", "--log-opt", "env=TOKEN", "busybox", "sh", "-c", ": hunter2; sleep 600")
     skiff("exec", "has-secrets", "true", "hunter2")
+    skiff("run", "--name", "fails", "busybox", "hunter2", code=127)
     wait_for(lambda: "hunter2" in json.dumps(engine.client.api.inspect_container("has-secrets")["State"]["Health"]["Log"]), "a probe")
     seen = ""
-    for path in ("/info", "/version", "/metrics", "/containers/json?all=1", "/containers/json?all=1&size=1", "/containers/has-secrets/json",
+    for path in ("/info", "/version", "/metrics", "/containers/json?all=1", "/containers/json?all=1&size=1", "/containers/has-secrets/json", "/containers/fails/json?size=1",
                  "/images/json", "/images/busybox/json", "/networks", "/networks/bridge", "/volumes", "/volumes/opt", "/events?since=1&until=1",
                  "/containers/has-secrets/stats?stream=0", f"/events?since=1&until={2**40}"):
         if path.endswith(str(2**40)):
             connection = Connection(box)
             connection.request("GET", path)
             answer, content = connection.getresponse(), ""
-            while "exec_start" not in content: content += answer.readline().decode()
+            while "exec_start" not in content:
+                line = answer.readline().decode()
+                assert line, content
+                content += line
             connection.close()
         else:
             status, content = ask(box, "GET", path)
             assert status == 200, (path, content)
         assert "hunter2" not in content and "8675309" not in content, (path, content)
+        assert "SizeRw" not in content, (path, content)  # For which the engine would walk through all files.
         seen += content
     assert '"shown":"label"' in seen and '"has-secrets"' in seen.replace("/has-secrets", "has-secrets")
+    for action, is_known in (("exec_start", True), ("exec_start: true hunter2", False), ("exec_start: true", False)):
+        query = urllib.parse.urlencode({"since": 1, "until": int(time.time()) + 1, "filters": json.dumps({"event": [action], "container": ["has-secrets"]})})
+        assert (ask(box, "GET", f"/events?{query}")[1].count("\n") > 0) == is_known, action
     own = json.loads(ask(box, "GET", "/containers/has-secrets/json")[1])
     assert own["Config"]["Env"] == [] and own["Args"] == [] and own["State"]["Health"]["Status"] and own["Config"]["Labels"]["shown"] == "label"
 

@@ -16,6 +16,8 @@ struct Connection: Sendable {
     var names: [String]?
     /// What may be asked for here; nil: everything.
     var scope: APIScope?
+    /// Those of all connections with this scope.
+    let turns: Turns
     let logger: Logger
     private let departure = Departure()
 
@@ -85,7 +87,7 @@ struct Connection: Sendable {
         request.parameters = route.parameters
         switch scope {
         case nil: return try await route.handler(request)
-        case .readOnly: return try await ReadOnlyScope.answer(request, route)
+        case .readOnly: return try await ReadOnlyScope.answer(request, route, turns)
         }
     }
 

@@ -18,6 +18,9 @@ struct Request {
     /// Who asks may not see what may be a secret.
     var hidesSecrets = false
 
+    /// Sizes of containers: a walk through all their files, which a container cannot have the engine do.
+    var wantsSizes: Bool { query.flag("size") && !hidesSecrets }
+
     func parameter(_ name: String) -> String { parameters[name] ?? "" }
 
     /// The body as one value. An absent body is refused.

@@ -12,7 +12,7 @@ struct ContainerRoutes {
     func add(to router: inout Router) {
         let engine = engine
         router.on(.GET, "/containers/json") { request in
-            let (all, limit, size) = (request.query.flag("all"), try request.query.integer("limit") ?? 0, request.query.flag("size"))
+            let (all, limit, size) = (request.query.flag("all"), try request.query.integer("limit") ?? 0, request.wantsSizes)
             let filters = try request.query.filters()
             if limit <= 0, !size, filters.keys.isEmpty { return .rawJSON(try await engine.listContainersJSON(all: all)) }
             return try .json(await engine.listContainers(all: all, limit: limit, size: size, filters: filters))
@@ -26,7 +26,7 @@ struct ContainerRoutes {
             try .json(await engine.pruneContainers(try request.query.filters()))
         }
         router.on(.GET, "/containers/{id}/json") { request in
-            try .jsonUnfolded(await engine.inspectContainer(request.parameter("id"), size: request.query.flag("size")))
+            try .jsonUnfolded(await engine.inspectContainer(request.parameter("id"), size: request.wantsSizes))
         }
         router.on(.DELETE, "/containers/{id}") { request in
             try await engine.removeContainer(

@@ -65,14 +65,16 @@ struct SystemRoutes {
             let since = try TimeParameter.parse(request.query["since"])
             let until = try TimeParameter.parse(request.query["until"])
             let filter = try EventFilter(try request.query.filters())
-            let hidesSecrets = request.hidesSecrets
+            // Filters see what the client may see: an answer that there is such an event would tell the rest as well.
+            let shown = { @Sendable [hidesSecrets = request.hidesSecrets] (event: EventMessage) in hidesSecrets ? event.withoutCommand : event }
             return .stream("application/json") { writer in
                 let (history, live) = engine.events.subscribe(since: since)
-                for event in history where filter.matches(event) && !Self.isLater(event, until) {
-                    try await writer.writeLine(hidesSecrets ? event.withoutCommand : event)
+                for event in history.lazy.map(shown) where filter.matches(event) && !Self.isLater(event, until) {
+                    try await writer.writeLine(event)
                 }
                 try await Self.follow(live, until: until) { event in
-                    if filter.matches(event) { try await writer.writeLine(hidesSecrets ? event.withoutCommand : event) }
+                    let event = shown(event)
+                    if filter.matches(event) { try await writer.writeLine(event) }
                 }
             }
         }
