@@ -13,7 +13,9 @@ protocol LogDestination: AnyObject {
     var rawFD: Int32 { get }
     /// A descriptor that entries wait to be written to.
     var waitingFD: Int32? { get }
-    /// It has room again.
+    /// When entries that wait are to be tried again, by `monotonicMilliseconds`; nil: nothing is known of when.
+    var due: Int64? { get }
+    /// It has room again, or the time has come.
     func flush() throws(SystemError)
 }
 
@@ -30,12 +32,13 @@ final class DirectLog: LogDestination {
     var isIdle: Bool { !file.isPacking }
     var rawFD: Int32 { file.rawFD }
     var waitingFD: Int32? { nil }
+    var due: Int64? { nil }
     func flush() {}
 }
 
 /// A process that writes the file, so that nobody here waits for the disk. What it does not take waits in memory; what has no
 /// room there is lost, as whoever chooses this accepts (`mode=non-blocking`). When the process has died another one is started,
-/// with what waits here; what the dead one had taken is lost.
+/// with what waits here, but not at once after the last one; what the dead one had taken is lost.
 final class BufferedLog: LogDestination {
     private let path: FilePath
     private let limits: LogFile.Limits?
@@ -47,6 +50,7 @@ final class BufferedLog: LogDestination {
     /// Part of an entry was sent, and its rest waits.
     private var isInsideEntry = false
     private var nextStart: Int64 = 0
+    private(set) var due: Int64?
 
     /// A process that cannot do its work is not started again and again.
     private static let pause: Int64 = 1000
@@ -100,19 +104,24 @@ final class BufferedLog: LogDestination {
     private static let piece = 2048
 
     func flush() throws(SystemError) {
+        if let due, monotonicMilliseconds() < due { return }
+        due = nil
         do throws(SystemError) {
             do throws(SystemError) {
                 try send()
             } catch {
-                guard error.errno == .brokenPipe || error.errno == .connectionReset, monotonicMilliseconds() >= nextStart else { throw error }
+                guard Self.meansDead(error), monotonicMilliseconds() >= nextStart else { throw error }
                 try startAnew()
                 try send()
             }
         } catch {
-            queue = ByteQueue()
-            throw error
+            // What waits goes on waiting, as far as there is room.
+            due = Self.meansDead(error) ? nextStart : monotonicMilliseconds() + Self.pause
+            if !Self.meansDead(error) { throw error }
         }
     }
+
+    private static func meansDead(_ error: SystemError) -> Bool { error.errno == .brokenPipe || error.errno == .connectionReset }
 
     private func send() throws(SystemError) {
         try queue.drain { (bytes) throws(SystemError) in
@@ -125,10 +134,18 @@ final class BufferedLog: LogDestination {
     func finish() throws(SystemError) {
         let end = monotonicMilliseconds() + Int64(Self.patience)
         try flush()
-        while !queue.isEmpty, monotonicMilliseconds() < end {
+        if let due {
+            // There is one more start for the last entries.
+            sleep(milliseconds: due - monotonicMilliseconds())
+            try flush()
+        }
+        while !queue.isEmpty, due == nil, monotonicMilliseconds() < end {
             _ = try pollWritable(socket.fd.raw, milliseconds: 100)
             try flush()
         }
+        // What is left is lost.
+        queue = ByteQueue()
+        due = nil
         try socket.fd.shutdownSending()
         // It ends its side when everything is written.
         _ = try pollReadable(socket.fd.raw, milliseconds: Int32(clamping: max(0, end - monotonicMilliseconds())))
@@ -136,7 +153,7 @@ final class BufferedLog: LogDestination {
 
     var isIdle: Bool { queue.isEmpty }
     var rawFD: Int32 { socket.fd.raw }
-    var waitingFD: Int32? { queue.isEmpty ? nil : socket.fd.raw }
+    var waitingFD: Int32? { queue.isEmpty || due != nil ? nil : socket.fd.raw }
 }
 
 /// The process that writes the file of a `BufferedLog`. It gets entries on standard input, a line each.

@@ -7,6 +7,7 @@ extension Supervisor {
             if isFinished() { return }
             try watch()
             let events = try epoll.wait(milliseconds: patience())
+            if let due = log?.destination.due, monotonicMilliseconds() >= due { log?.goOn() }
             if events.isEmpty && mayRenew && !isHeldUp { renew() }
             for event in events { try handle(event) }
             if !events.isEmpty && isHeldUp { (mayRenew, isHeldUp) = (true, false) }
@@ -101,13 +102,13 @@ extension Supervisor {
         }
     }
 
-    /// How long to wait for events: for ever, but for the end of the time that others have to take their data, and for the
-    /// moment when nothing has happened for long enough.
+    /// How long to wait for events: for ever, but for the end of the time that others have to take their data, for entries of the
+    /// log that are due, and for the moment when nothing has happened for long enough.
     private func patience() -> Int32 {
-        guard let deadline else {
-            if case .running = phase, mayRenew { return Self.quietMilliseconds }
-            return -1
+        if let next = [deadline, log?.destination.due].compactMap({ $0 }).min() {
+            return Int32(clamping: max(0, next - monotonicMilliseconds()))
         }
-        return Int32(clamping: max(0, deadline - monotonicMilliseconds()))
+        if case .running = phase, mayRenew { return Self.quietMilliseconds }
+        return -1
     }
 }
