@@ -9,7 +9,7 @@ struct MountChangeTests {
     func words() throws {
         let request = try MountChange.Request([
             "--namespace-fd", "3", "--root-fd", "6", "--mount-fd", "4", "--mount-fd", "5", "--remove", "/a", "-", "--remove", "/b", "12:34",
-            "--lazily",
+            "--stays", "/c", "--lazily", "--missing-only",
         ])
         #expect(request.namespaceFD == 3)
         #expect(request.rootFD == 6)
@@ -17,7 +17,8 @@ struct MountChangeTests {
         #expect(request.removals.map(\.path) == ["/a", "/b"])
         #expect(request.removals[0].source == nil)
         #expect(request.removals[1].source.map { $0 == (12, 34) } == true)
-        #expect(request.lazily)
+        #expect(request.staying.map(\.string) == ["/c"])
+        #expect(request.lazily && request.missingOnly)
     }
 
     @Test(

@@ -38,7 +38,7 @@ actor Container {
     var lastUpdate: Task<[String], any Error>?
     /// The container's own socket of the API, while it runs.
     var apiListener: ScopedListener?
-    /// A change of the mounts that is under way; a start waits for it.
+    /// A change of the mounts that is under way, which takes itself out at its end; a start and the next change wait for it.
     var mountsWork: Task<Void, any Error>?
     /// The last writing of the row: the next one comes after it, and so does the row's removal.
     private var lastSave: Task<Void, any Error>?

@@ -115,11 +115,11 @@ extension Container {
         if exit == nil { await removeCgroup() }
         let removing = record.hostConfig.AutoRemove == true
         if !removing { await saveOrReport() }
-        closeAPISocket()
         await removeRuntimeDirectory()
         await volumes.release(by: id, logger)
         // Only now may a new start begin: nothing of this life is touched below.
         phase = .exited
+        closeAPISocket()
         executions = executions.filter { $0.value.isRunning }
         if record.state.oomKilled { publish("oom") }
         let told = ["exitCode": "\(record.state.exitCode)", "execDuration": "\(runSeconds())"]

@@ -1,6 +1,7 @@
 import Blocking
 import DockerAPI
 import Linux
+import Logging
 import OCI
 
 extension Container {
@@ -9,8 +10,10 @@ extension Container {
         guard !change.isEmpty else { return }
         let leaving = try change.leaving(from: record.mounts)
         let notes = NotedVolumes(in: paths.data)
-        undo.add("remove the volumes made") { [volumes] in
-            for name in try await blocking({ try notes.names() }) where await volumes.exists(name) { try await volumes.remove(name) }
+        undo.add("remove the volumes made") { [volumes, registry] in
+            let names = try await blocking { try notes.names() }
+            // By `--volumes-from` another container may have got one meanwhile.
+            for name in await registry.unused(names, of: volumes) { try await volumes.remove(name) }
             try await blocking { try notes.forget() }
         }
         let resolution = MountResolution(volumes: volumes, images: context.images, registry: registry, notes: notes)
@@ -24,11 +27,21 @@ extension Container {
     }
 
     private func exchange(_ leaving: [ResolvedMount], for coming: [ResolvedMount], lazily: Bool) async throws {
+        while true {
+            if case .starting = phase {
+                await startSettled()
+            } else if let earlier = mountsWork {
+                _ = await earlier.result  // Its failure was its caller's.
+            } else {
+                break
+            }
+        }
         // From here on a start waits, and takes what is in the row then.
-        while case .starting = phase { await startSettled() }
-        let work = Task { try await exchangeNow(leaving, for: coming, lazily: lazily) }
+        let work = Task {
+            defer { mountsWork = nil }
+            try await exchangeNow(leaving, for: coming, lazily: lazily)
+        }
         mountsWork = work
-        defer { mountsWork = nil }
         try await work.value
     }
 
@@ -40,6 +53,8 @@ extension Container {
             if !coming.isEmpty { try await save() }
             if let process = phase.process { try await exchangeLive(leaving, for: coming, process, lazily: lazily) }
         } catch {
+            // What may be there keeps its volume, and can be taken away.
+            if error is LiveMounts.CutOff { throw error }
             record.mounts = before
             if !coming.isEmpty { await saveOrReport() }
             throw error
@@ -52,12 +67,17 @@ extension Container {
     ) async throws {
         do {
             for mount in coming where mount.kind == .volume { try await volumes.use(mount.name, by: id) }
-            if apiListener == nil { try await openAPISocket() }
+            if apiListener == nil { try await openAPISocket(for: process) }
             let made = try await MadeMounts.make(coming, images: context.images)
             let planned = try await planned(coming, made, process)
-            let live = LiveMounts(runtime: context.runtime, pid: process.pid, id: id, paths: paths)
-            try await blocking { try live.change(coming: planned, made: made.all.map(\.mount), leaving: leaving, lazily: lazily) }
+            let live = LiveMounts(context: context, pid: process.pid, id: id, paths: paths, listed: record.mounts)
+            do {
+                try await live.change(coming: planned, made: made.all.map(\.mount), leaving: leaving, lazily: lazily)
+            } catch let cutOff as LiveMounts.CutOff {
+                try await undo(cutOff, leaving, for: coming, process, live)
+            }
         } catch {
+            if error is LiveMounts.CutOff, phase.process?.pid == process.pid { throw error }
             let kept = record.mounts.filter { !coming.contains($0) }
             await releaseUnless(coming, keptBy: kept)
             if !kept.contains(where: { $0.kind == .engineSocket }) { closeAPISocket() }
@@ -70,6 +90,21 @@ extension Container {
         if !kept.contains(where: { $0.kind == .engineSocket }) { closeAPISocket() }
         publishVolumes("unmount", leaving)
         publishVolumes("mount", coming)
+    }
+
+    /// Throws always: a plain error when all is as it was before, otherwise `CutOff`.
+    private func undo(
+        _ cutOff: LiveMounts.CutOff, _ leaving: [ResolvedMount], for coming: [ResolvedMount], _ process: RunningContainer, _ live: LiveMounts
+    ) async throws {
+        guard cutOff.isOver else { throw cutOff }
+        do {
+            let made = try await MadeMounts.make(leaving, images: context.images)
+            try await live.undo(coming: coming, leaving: try await planned(leaving, made, process), made: made.all.map(\.mount))
+        } catch {
+            logger.warning("a change of the mounts was cut off and cannot be undone", metadata: ["error": "\(error)"])
+            throw cutOff
+        }
+        throw EngineError(.internalError, "the mounts could not be changed in time, perhaps by a file system that does not answer")
     }
 
     /// As the runtime takes them.

@@ -70,6 +70,15 @@ actor ContainerRegistry {
         return false
     }
 
+    /// Of these volumes those that there are and that no container has.
+    func unused(_ names: [String], of volumes: VolumeStore) async -> [String] {
+        var found: [String] = []
+        for name in names where await volumes.exists(name) {
+            if await !isVolumeUsed(name, besides: "") { found.append(name) }
+        }
+        return found
+    }
+
     /// For what the database says at start.
     func restore(_ container: Container, id: String, name: String) {
         containers[id] = container

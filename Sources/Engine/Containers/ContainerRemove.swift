@@ -33,6 +33,8 @@ extension Container {
         } catch {
             throw EngineError(error.kind, "removal of container \(record.name) \(error.message)")
         }
+        // What is under way ends first: it notes volumes and changes the mounts. No other one begins.
+        _ = await (lastUpdate?.result, mountsWork?.result)  // Their failures were their callers'.
         let leaving = removeVolumes ? await anonymousVolumes() : []
         do {
             await note(leaving)

@@ -66,20 +66,20 @@ struct StoppedRoot {
 
     private func add(_ parts: [Part], _ made: MadeMounts, to namespace: SharedFD, _ root: SharedFD) async throws {
         let (record, paths, context) = await (container.record, container.paths, container.context)
-        try await blocking {
+        let planned = try await blocking {
             let identity = try root.withOwned { try UserLookup(root: $0).identity(record.config.User ?? "") }
             let planner = ContainerMounts(
                 record: record, paths: paths, privileged: false, runtime: context.paths.runtime, made: made.numbers,
                 user: .init(user: identity.uid, group: identity.gid))
-            let planned = try parts.compactMap { part -> RuntimeSpec.Mount? in
+            return try parts.compactMap { part -> RuntimeSpec.Mount? in
                 // As above: its start will say so.
                 guard try part.made != nil || lstatIfExists(FilePath(part.mount.source)) != nil else { return nil }
                 var mount = try planner.userMount(part.mount)
                 mount.options = mount.options.filter { !["shared", "rshared", "slave", "rslave", "private"].contains($0) } + ["rprivate"]
                 return mount
             }
-            try LiveMounts.add(planned, made: made.all.map(\.mount), to: namespace, root: root, by: context.runtime)
         }
+        try await LiveMounts.add(planned, made: made.all.map(\.mount), to: namespace, root: root, context)
     }
 
     /// The namespace in which `root` now stands at a place, with everything in it.

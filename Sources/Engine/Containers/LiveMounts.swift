@@ -1,33 +1,86 @@
+import Blocking
 import Linux
 import OCI
 import SystemPackage
 
 /// Changes the mounts of a running container, by a process that joins its mount namespace (`skiff-runtime change-mounts`).
 struct LiveMounts: Sendable {
-    let runtime: SealedProgram
+    let context: EngineContext
     /// The container's first process.
     let pid: Int32
     let id: String
     let paths: ContainerPaths
+    /// All mounts that it is to have, those that come and go too.
+    let listed: [ResolvedMount]
 
-    /// Links and file systems of the container's own can keep a look-up waiting.
-    private static let patience: Int32 = 15_000
+    /// The process that changes the mounts was killed half-way: there may be all, some or nothing of the change.
+    struct CutOff: Error, CustomStringConvertible {
+        /// Nothing more comes of it.
+        let isOver: Bool
 
-    /// All of it, or nothing. Blocks. `made` are mounts that those that come name by their number.
-    func change(coming: [RuntimeSpec.Mount], made: [SharedFD], leaving: [ResolvedMount], lazily: Bool) throws {
-        var arguments = leaving.flatMap { ["--remove", $0.destination, identity(of: $0)] }
-        if lazily { arguments.append("--lazily") }
-        try Self.change(runtime, SharedFD(try namespace()), root: nil, coming: coming, made: made, arguments)
+        var description: String {
+            "the mounts could not be changed in time, perhaps by a file system that does not answer: what may still be mounted stays listed"
+        }
     }
 
-    /// Puts mounts into a mount namespace, below a root that stands there. Blocks.
-    static func add(_ coming: [RuntimeSpec.Mount], made: [SharedFD], to namespace: SharedFD, root: SharedFD, by runtime: SealedProgram) throws {
-        try change(runtime, namespace, root: root, coming: coming, made: made, [])
+    /// Links and file systems of the container's own can keep a look-up waiting, in milliseconds.
+    private static let patience: Int32 = 15_000
+
+    /// How long a killed process may take; one that sleeps in the kernel ends when it is let go.
+    private static let lastPatience: Int32 = 2_000
+
+    /// All of it, or nothing; throws `CutOff` when neither is known. `made` are mounts that those that come name by their number.
+    func change(coming: [RuntimeSpec.Mount], made: [SharedFD], leaving: [ResolvedMount], lazily: Bool) async throws {
+        try await run(coming, made, leaving, lazily ? ["--lazily"] : [])
+    }
+
+    /// Undoes what a change that was cut off may have done: takes away what has come, and puts back what is missing.
+    func undo(coming: [ResolvedMount], leaving: [RuntimeSpec.Mount], made: [SharedFD]) async throws {
+        try await run(leaving, made, coming, ["--lazily", "--missing-only"])
+    }
+
+    private func run(_ coming: [RuntimeSpec.Mount], _ made: [SharedFD], _ leaving: [ResolvedMount], _ switches: [String]) async throws {
+        let (joined, arguments) = try await blocking {
+            let staying = listed.filter { !leaving.contains($0) }.flatMap { ["--stays", $0.destination] }
+            return (SharedFD(try namespace()), leaving.flatMap { ["--remove", $0.destination, identity(of: $0)] } + staying + switches)
+        }
+        try await Self.change(context, joined, root: nil, coming: coming, made: made, arguments)
+    }
+
+    /// Puts mounts into a mount namespace, below a root that stands there.
+    static func add(
+        _ coming: [RuntimeSpec.Mount], made: [SharedFD], to namespace: SharedFD, root: SharedFD, _ context: EngineContext
+    ) async throws {
+        try await change(context, namespace, root: root, coming: coming, made: made, [])
     }
 
     private static func change(
+        _ context: EngineContext, _ namespace: SharedFD, root: SharedFD?, coming: [RuntimeSpec.Mount], made: [SharedFD], _ changes: [String]
+    ) async throws {
+        let (process, output, end) = try await blocking {
+            let (process, output) = try spawn(context.runtime, namespace, root: root, coming: coming, made: made, changes)
+            return (process, output, try wait(for: process))
+        }
+        guard let end else {
+            await context.reaper.add(process)
+            throw CutOff(isOver: false)
+        }
+        guard case .exited(let code) = end else { throw CutOff(isOver: true) }
+        guard code != 0 else { return }
+        let text = try await blocking {
+            try output.withOwned { (output) throws(SystemError) -> [UInt8] in
+                try output.rewind()
+                return try output.readAll(limit: 64 << 10)
+            }
+        }
+        let reason = String(decoding: text, as: UTF8.self)
+        throw EngineError(code == 2 ? .conflict : .invalidArgument, reason.isEmpty ? "the mounts could not be changed" : reason)
+    }
+
+    /// The process, and what takes the reason of its failure.
+    private static func spawn(
         _ runtime: SealedProgram, _ namespace: SharedFD, root: SharedFD?, coming: [RuntimeSpec.Mount], made: [SharedFD], _ changes: [String]
-    ) throws {
+    ) throws -> (Int32, SharedFD) {
         let input = try memoryFile("mounts")
         try input.writeAll(RuntimeSpec(mounts: coming).json().serialized())
         try input.rewind()
@@ -45,17 +98,16 @@ struct LiveMounts: Sendable {
         }
         let process = try runtime.spawn(arguments: arguments + changes, environment: [], descriptors: descriptors)
         withExtendedLifetime((namespace, root, made)) {}
-        let status = try wait(for: process)
-        guard status != .exited(0) else { return }
-        try output.rewind()
-        let reason = String(decoding: try output.readAll(limit: 64 << 10), as: UTF8.self)
-        throw EngineError(
-            status == .exited(2) ? .conflict : .invalidArgument, reason.isEmpty ? "the mounts could not be changed" : reason)
+        return (process, SharedFD(output))
     }
 
-    private static func wait(for pid: Int32) throws -> ExitStatus {
+    /// nil when the process goes on for all that it was killed; nobody has reaped it then.
+    private static func wait(for pid: Int32) throws -> ExitStatus? {
         let process = try openProcess(pid)
-        if try !pollReadable(process.raw, milliseconds: patience) { try sendSignal(.kill, to: process) }
+        if try !pollReadable(process.raw, milliseconds: patience) {
+            try sendSignal(.kill, to: process)
+            guard try pollReadable(process.raw, milliseconds: lastPatience) else { return nil }
+        }
         return try reap(pid)
     }
 

@@ -85,25 +85,18 @@ struct Restore {
         }
     }
 
-    /// Anonymous volumes whose container was being made or removed.
+    /// Anonymous volumes that were being made or removed with a container or a mount of one.
     private func finishVolumes(_ known: Set<String>) async {
         for id in await names(in: context.paths.containers) {
             let notes = NotedVolumes(in: context.paths.container(id).data)
             do {
-                guard !known.contains(id) else {
-                    try await blocking { try notes.forget() }
-                    continue
-                }
-                for name in try await blocking({ try notes.names() }) where await isNobodys(name) { try await volumes.remove(name) }
+                let names = try await blocking { try notes.names() }
+                for name in await registry.unused(names, of: volumes) { try await volumes.remove(name) }
+                if known.contains(id) { try await blocking { try notes.forget() } }
             } catch {
                 context.logger.warning("could not remove the volumes of a container", metadata: ["container": "\(id)", "error": "\(error)"])
             }
         }
-    }
-
-    private func isNobodys(_ volume: String) async -> Bool {
-        guard await volumes.exists(volume) else { return false }
-        return await !registry.isVolumeUsed(volume, besides: "")
     }
 
     private func sweepVolumes() async throws {
@@ -168,7 +161,10 @@ extension Container {
             for mount in record.mounts where mount.kind == .volume { try await volumes.use(mount.name, by: id) }
             watch(process)
             // Nobody waits for what a container puts in the way.
-            Task { await renewAPISocket(process) }
+            mountsWork = Task {
+                defer { mountsWork = nil }
+                await renewAPISocket(process)
+            }
             await restoreExecutions()
             startHealthMonitor(isNewLife: false)
             return true

@@ -40,12 +40,15 @@ extension ContainerRecord {
 }
 
 extension Container {
-    /// Opens the socket that the container is to have, if any, in place of an earlier one.
-    func openAPISocket() async throws {
+    /// Opens the socket that the container is to have, if any, in place of an earlier one: for this process, or for the one that
+    /// starts. Only by a start or as `mountsWork`, so that nobody else has the path meanwhile.
+    func openAPISocket(for process: RunningContainer? = nil) async throws {
         closeAPISocket()
         guard let scope = record.apiScope else { return }
         let path = paths.apiSocket
         let listener = try await blocking { try ScopedListener(scope: scope, at: path) }
+        // Nobody would close that of a process which has ended meanwhile.
+        guard phase.process?.pid == process?.pid else { return }
         apiListener = listener
         context.scopedListeners.yield(listener)
     }
@@ -55,20 +58,21 @@ extension Container {
         apiListener = nil
     }
 
-    /// A socket ends with the engine that listens on it: a container that goes on gets a new one in the same place.
+    /// A socket ends with the engine that listens on it: a container that goes on gets a new one in the same place, as `mountsWork`.
     func renewAPISocket(_ process: RunningContainer) async {
         let mounts = record.mounts.filter { $0.kind == .engineSocket }
         guard !mounts.isEmpty else { return }
-        let live = LiveMounts(runtime: context.runtime, pid: process.pid, id: id, paths: paths)
+        let live = LiveMounts(context: context, pid: process.pid, id: id, paths: paths, listed: record.mounts)
         let planner = ContainerMounts(record: record, paths: paths, privileged: false, runtime: context.paths.runtime)
         do {
             for mount in mounts {
                 // Cut off in an earlier life, it may be gone already.
-                try? await blocking { try live.change(coming: [], made: [], leaving: [mount], lazily: true) }
+                try? await live.change(coming: [], made: [], leaving: [mount], lazily: true)
             }
-            try await openAPISocket()
-            guard phase.process?.pid == process.pid else { return closeAPISocket() }
-            try await blocking { try live.change(coming: try mounts.map(planner.userMount), made: [], leaving: [], lazily: false) }
+            try await openAPISocket(for: process)
+            guard phase.process?.pid == process.pid else { return }
+            let planned = try await blocking { try mounts.map(planner.userMount) }
+            try await live.change(coming: planned, made: [], leaving: [], lazily: false)
         } catch {
             logger.warning("the container is without its socket of the API", metadata: ["error": "\(error)"])
         }

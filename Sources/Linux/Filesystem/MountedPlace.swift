@@ -5,6 +5,8 @@ public struct MountedPlace: Sendable, Equatable {
     public let number: UInt64
     /// As whoever opened the file sees it.
     public let path: FilePath
+    /// What is mounted on it is mounted on others too.
+    public let isShared: Bool
 
     /// The first mounted first.
     public static func all(_ mountinfo: borrowing OwnedFD) throws(SystemError) -> [MountedPlace] {
@@ -15,7 +17,10 @@ public struct MountedPlace: Sendable, Equatable {
         bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
             let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
             guard fields.count == 6, let number = UInt64(String(decoding: fields[0], as: UTF8.self)) else { return nil }
-            return MountedPlace(number: number, path: FilePath(unescaped(fields[4])))
+            // After the options, up to a dash: `shared:1`, `master:2`.
+            let isShared = fields[5].split(separator: UInt8(ascii: " ")).dropFirst().prefix { $0 != [UInt8(ascii: "-")] }
+                .contains { $0.starts(with: Array("shared:".utf8)) }
+            return MountedPlace(number: number, path: FilePath(unescaped(fields[4])), isShared: isShared)
         }
     }
 

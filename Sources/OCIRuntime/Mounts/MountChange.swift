@@ -11,7 +11,11 @@ import SystemPackage
 ///     --root-fd N               where paths begin, in place of the namespace's root
 ///     --mount-fd N              mounts that are there already, which the configuration names by their place in this list
 ///     --remove PATH IDENTITY    what goes, after all that comes; see `RunningMounts.Removal`
+///     --stays PATH              where else the container is to have a mount, which may show the same as one that goes
 ///     --lazily                  also when it is in use
+///     --missing-only            what comes stays away where something is mounted already
+///
+/// What goes and is not there has gone.
 ///
 /// It ends with 0, with 2 when a mount is in use, with 1 after any other failure.
 public enum MountChange {
@@ -38,7 +42,9 @@ public enum MountChange {
         var rootFD: Int32?
         var mountFDs: [Int32] = []
         var removals: [RunningMounts.Removal] = []
+        var staying: [FilePath] = []
         var lazily = false
+        var missingOnly = false
 
         init(_ arguments: [String]) throws(SuperviseOptions.UsageError) {
             var rest = arguments[...]
@@ -62,7 +68,9 @@ public enum MountChange {
                         throw .init(description: "\(option) \(path): no identity")
                     }
                     removals.append(removal)
+                case "--stays": staying.append(FilePath(try value(option)))
                 case "--lazily": lazily = true
+                case "--missing-only": missingOnly = true
                 default: throw .init(description: "unknown option \(option)")
                 }
             }
@@ -80,8 +88,12 @@ public enum MountChange {
         var added: [HeldFD] = []
         var removed: [RunningMounts.Removed] = []
         do {
-            for planned in coming { added.append(try mounts.add(planned)) }
-            for removal in request.removals { removed.append(try mounts.remove(removal, lazily: request.lazily)) }
+            for planned in coming where try !request.missingOnly || !mounts.isMounted(at: planned.mount.destination) {
+                added.append(try mounts.add(planned))
+            }
+            for removal in request.removals {
+                if let gone = try mounts.remove(removal, lazily: request.lazily, staying: request.staying) { removed.append(gone) }
+            }
         } catch {
             for mount in removed.reversed() { mounts.putBack(mount) }
             for mount in added.reversed() { mounts.takeBack(mount) }

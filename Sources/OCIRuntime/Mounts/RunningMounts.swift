@@ -72,14 +72,43 @@ struct RunningMounts: ~Copyable {
         do {
             try MountSetup.checkInsideProc(path, source: planned.source)
             let target = try place(path, isDirectory: planned.sourceIsDirectory)
-            // By a link the path may lead to where masks and labels are.
-            let isInside = FilePath(path).lexicallyNormalized().starts(with: "/proc")
-            guard try isInside || FileSystemKind(of: target) != .proc else {
-                throw LaunchError(message: "\"\(path)\" cannot be mounted because it leads to /proc")
-            }
+            try check(target, path)
             return try MountSetup().attach(planned, to: target)
         } catch let error as SystemError {
             throw MountSetup.failure(planned, error)
+        }
+    }
+
+    /// By links and exchanged directories the path may lead anywhere in the container.
+    private func check(_ place: borrowing OwnedFD, _ path: String) throws {
+        let (number, own) = (try Mount.number(of: place).number, try Mount.number(of: root).number)
+        let holder = try present().first { $0.number == number }
+        let isProc = try FileSystemKind(of: place) == .proc || holder?.path.starts(with: "/proc") ?? false
+        guard !isProc || FilePath(path).lexicallyNormalized().starts(with: "/proc") else {
+            throw LaunchError(message: "\"\(path)\" cannot be mounted because it leads to /proc")
+        }
+        // The root's mount is the container's own, whatever is said of it.
+        guard number == own || holder?.isShared == false else {
+            throw LaunchError(
+                message: "\"\(path)\" cannot be mounted because its place is in a shared mount: it would be mounted on the host as well")
+        }
+    }
+
+    private func present() throws(SystemError) -> [MountedPlace] {
+        try MountedPlace.all(try OwnedFD.open("mountinfo", in: process, .readOnly))
+    }
+
+    func isMounted(at path: String) throws(SystemError) -> Bool {
+        guard let place = try openIfThere(path) else { return false }
+        return try Mount.number(of: place).isItsRoot
+    }
+
+    private func openIfThere(_ path: String) throws(SystemError) -> OwnedFD? {
+        do throws(SystemError) {
+            return try PathInRoot.open(path, root: root, flags: .path)
+        } catch {
+            guard error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory else { throw error }
+            return nil
         }
     }
 
@@ -126,8 +155,13 @@ struct RunningMounts: ~Copyable {
 
     // MARK: What goes
 
-    func remove(_ removal: Removal, lazily: Bool) throws -> Removed {
-        let (number, point, copy) = try find(removal)
+    /// nil when nothing is mounted in its place: a change that a crash has cut off may be done. `staying` are places of other mounts.
+    func remove(_ removal: Removal, lazily: Bool, staying: [FilePath]) throws -> Removed? {
+        guard let (number, point, copy) = try find(removal) else {
+            // The container may have moved it to another place.
+            guard try !isElsewhere(removal, staying) else { throw Self.another(removal) }
+            return nil
+        }
         let parent = try PathInRoot.splitting(point)
         let directory = try PathInRoot.open(parent.directory, root: root, flags: [.path, .directory], resolve: .noSymbolicLinks)
         guard try Mount.number(of: directory, parent.name).number == number else { throw Self.another(removal) }
@@ -143,19 +177,10 @@ struct RunningMounts: ~Copyable {
     }
 
     /// Where the mount is, by the kernel's number and without links. No descriptor of it stays open, which would keep it in use.
-    private func find(_ removal: Removal) throws -> (number: UInt64, point: String, copy: HeldFD?) {
-        let nothing = LaunchError(message: "nothing is mounted at \(removal.path)")
-        let place: OwnedFD
-        do throws(SystemError) {
-            place = try PathInRoot.open(removal.path, root: root, flags: .path)
-        } catch {
-            guard error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory else { throw error }
-            throw nothing
-        }
+    private func find(_ removal: Removal) throws -> (number: UInt64, point: String, copy: HeldFD?)? {
+        guard let place = try openIfThere(removal.path) else { return nil }
         let (number, isItsRoot) = try Mount.number(of: place)
-        guard isItsRoot else { throw nothing }
-        let all = try MountedPlace.all(try OwnedFD.open("mountinfo", in: process, .readOnly))
-        guard let point = all.first(where: { $0.number == number })?.path else { throw nothing }
+        guard isItsRoot, let point = try present().first(where: { $0.number == number })?.path else { return nil }
         let status = try fstat(place)
         let isSame = removal.source.map { $0 == (status.device, status.inode) } ?? false
         // By exchanged directories the path may lead to a mask, which has to stay.
@@ -163,6 +188,17 @@ struct RunningMounts: ~Copyable {
         // Without one it only cannot come back.
         let copy = try? HeldFD(Mount.clone(of: place, recursive: true))
         return (number, point.string, copy)
+    }
+
+    private func isElsewhere(_ removal: Removal, _ staying: [FilePath]) throws(SystemError) -> Bool {
+        guard let source = removal.source else { return false }
+        for mount in try present() where !staying.contains(mount.path) {
+            // A place below others cannot be looked at, and can be nothing to the container.
+            guard let place = try? PathInRoot.open(mount.path.string, root: root, flags: .path, resolve: .noSymbolicLinks) else { continue }
+            let status = try fstat(place)
+            if source == (status.device, status.inode) { return true }
+        }
+        return false
     }
 
     private static func another(_ removal: Removal) -> LaunchError {
