@@ -1,5 +1,4 @@
 import NIOHTTP1
-import Synchronization
 import Testing
 
 @testable import Engine
@@ -26,26 +25,6 @@ struct ScopeTests {
         let hidden =
             #"[{"Id":"a","Config":{"Env":[],"Cmd":null,"Labels":{"Env":""}},"Path":"","Options":{},"N":[1,{"Args":[]}],"State":{"Error":"","ExitReason":{"Message":""}}}]"#
         #expect(String(decoding: try ReadOnlyScope.hiding(Array(document.utf8)), as: UTF8.self) == hidden)
-    }
-
-    @Test("only so many turns are taken at a time, and each is given on, also by work that fails")
-    func turns() async throws {
-        let turns = Turns(most: 2)
-        let present = Mutex((now: 0, most: 0, all: 0))
-        await withTaskGroup(of: Void.self) { group in
-            for number in 0..<20 {
-                group.addTask {
-                    // Every third one fails.
-                    try? await turns.run {
-                        present.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1), $0.all + 1) }
-                        for _ in 0..<5 { await Task.yield() }
-                        present.withLock { $0.now -= 1 }
-                        if number % 3 == 0 { throw CancellationError() }
-                    }
-                }
-            }
-        }
-        #expect(present.withLock { $0.most <= 2 && $0.all == 20 && $0.now == 0 })
     }
 
     @Test("a router tells by which route a request goes")
