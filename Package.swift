@@ -114,9 +114,9 @@ let package = Package(
         .systemLibrary(name: "CBzip2", providers: [.apt(["libbz2-dev"])]),
         .systemLibrary(name: "CLzma", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
         module("OCI", [], settings: strict + apart),
-        module("BuildContext", []),
         // Level 1
         module("Linux", ["CLinux", system], settings: strict + apart),
+        module("BuildContext", ["Linux", system]),
         module("DockerAPI", []),
         // Apart from Linux, so that the runtime links neither the concurrency library nor Dispatch.
         module("Blocking", ["Linux", "CLinux", system]),

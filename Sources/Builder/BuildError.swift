@@ -8,7 +8,8 @@ public enum BuildError: Error, Sendable, Equatable, CustomStringConvertible {
     case failed(String)
     /// A `RUN` ended with another code than 0.
     case command(text: String, exitCode: Int32)
-    /// A command wants to mount the context, which is the user's own directory. With a copy of it the build can go on.
+    /// The context is the user's own directory, and a step needs it to itself: to mount it, or since somebody changes it meanwhile.
+    /// With a copy of it the build can go on.
     case contextIsBorrowed
 
     public var description: String {
@@ -16,7 +17,7 @@ public enum BuildError: Error, Sendable, Equatable, CustomStringConvertible {
         case .parse(let line, let message):
             line > 0 ? "dockerfile parse error on line \(line): \(message)" : "dockerfile parse error: \(message)"
         case .invalid(let message), .failed(let message): message
-        case .contextIsBorrowed: "a RUN mounts the context, which has to be sent for that"
+        case .contextIsBorrowed: "the context has to be sent for this build"
         case .command(let text, let exitCode): "The command '\(text)' returned a non-zero code: \(exitCode)"
         }
     }

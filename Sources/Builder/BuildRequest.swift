@@ -1,4 +1,5 @@
 public import Images
+public import Linux
 public import OCI
 public import SystemPackage
 
@@ -12,6 +13,14 @@ public struct BuildRequest: Sendable {
         case bytes([UInt8])
     }
 
+    /// Where the files of the build are.
+    public enum Context: Sendable {
+        /// The unpacked context. It belongs to this build alone: nobody writes to it meanwhile.
+        case directory(FilePath)
+        /// The user's own directory: it is only read, and what is copied is looked at twice.
+        case borrowed(SharedFD)
+    }
+
     /// Something that a name stands for in `FROM`, `COPY --from` and `RUN --mount`, before stages and images do.
     public enum NamedContext: Sendable, Equatable {
         /// It belongs to this build alone, as the context itself.
@@ -19,13 +28,13 @@ public struct BuildRequest: Sendable {
         case image(String)
     }
 
+    /// Prepares a shell, and gives it as a step to what runs it. Nothing of it is left afterwards.
+    public typealias Visit = @Sendable (_ run: @escaping @Sendable (RunStep) async throws -> Void) async throws -> Void
+
     public var dockerfile: Source
     /// By names in lower case.
     public var namedContexts: [String: NamedContext] = [:]
-    /// The unpacked context. It belongs to this build alone: nobody writes to it meanwhile.
-    public var contextDirectory: FilePath
-    /// The context is the user's own directory instead: it is only read, and what is copied is looked at twice.
-    public var isContextBorrowed = false
+    public var context: Context
     public var tags: [Reference]
     /// Values for `ARG`; a name without a value is declared by the client but set nowhere.
     public var buildArgs: [String: String?]
@@ -48,9 +57,9 @@ public struct BuildRequest: Sendable {
     public var limits: BuildLimits
     /// Gives the image that `FROM` or `COPY --from` names; nil: the one in the store.
     public var findImage: (@Sendable (String) async throws -> Image)?
-    /// Lets the user look around in the state before a step that has failed: the step given is a shell there. Returns when
-    /// the shell has ended and nothing of it is left. nil: nobody asked for it.
-    public var openShell: (@Sendable (_ shell: RunStep, _ failure: any Error) async throws -> Void)?
+    /// Lets the user look around in the state before a step that has failed, and returns when the user has gone. `visit` is called
+    /// when somebody has come. nil: nobody asked for it.
+    public var openShell: (@Sendable (_ failure: any Error, _ visit: Visit) async throws -> Void)?
     /// Results of builds elsewhere that may be taken, the first one first.
     public var imports: [ImportedCache] = []
     /// Gets the steps of the build when its image is there, while their layers are kept.
@@ -63,14 +72,14 @@ public struct BuildRequest: Sendable {
     public var quiet: Bool
 
     public init(
-        dockerfile: Source = .inContext("Dockerfile"), contextDirectory: FilePath, tags: [Reference] = [],
+        dockerfile: Source = .inContext("Dockerfile"), context: Context, tags: [Reference] = [],
         buildArgs: [String: String?] = [:], labels: [String: String] = [:], target: String? = nil,
         noCache: Bool = false, noCacheStages: Set<String> = [], networkMode: String = "default", limits: BuildLimits = BuildLimits(),
         quiet: Bool = false, findImage: (@Sendable (String) async throws -> Image)? = nil
     ) {
         self.findImage = findImage
         self.dockerfile = dockerfile
-        self.contextDirectory = contextDirectory
+        self.context = context
         self.tags = tags
         self.buildArgs = buildArgs
         self.labels = labels

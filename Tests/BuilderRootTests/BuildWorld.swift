@@ -61,7 +61,7 @@ final class BuildWorld: Sendable {
 
     /// Builds the Dockerfile, which is not part of the context.
     func build(_ dockerfile: String, _ change: (inout BuildRequest) throws -> Void = { _ in }) async throws -> Result {
-        var request = BuildRequest(dockerfile: .bytes(Array(dockerfile.utf8)), contextDirectory: context)
+        var request = BuildRequest(dockerfile: .bytes(Array(dockerfile.utf8)), context: .directory(context))
         try change(&request)
         let log = Log()
         let build = Build(

@@ -78,6 +78,22 @@ def test_a_build_that_works_opens_none(skiff, context):
         assert shell.exit_code() == 0
 
 
+def test_a_trigger_that_mounts_the_context_is_no_failure(skiff, context):
+    dockerfile = "FROM busybox AS base\nONBUILD RUN --mount=type=bind,target=/c cp /c/f /f\nFROM base\n"
+    with Terminal(skiff, "build", "--debug", "-t", "built", str(context({"Dockerfile": dockerfile, "f": ""}))) as shell:
+        assert "A shell opens" not in shell.expect("Successfully tagged built:latest")
+        assert shell.exit_code() == 0
+
+
+def test_a_trigger_in_whose_stage_a_step_fails_opens_one(skiff, context):
+    dockerfile = "FROM busybox AS bad\nRUN exit 3\nFROM busybox AS base\nONBUILD COPY --from=bad /none /x\nFROM base\n"
+    with Terminal(skiff, "build", "--debug", str(context({"Dockerfile": dockerfile}))) as shell:
+        shell.expect("# ")
+        shell.type("exit\n")
+        assert shell.exit_code() == 3
+        assert "A shell opens" not in shell.seen
+
+
 def test_without_a_terminal_it_is_refused(skiff, context):
     failed = skiff("build", "--debug", context({"Dockerfile": "FROM busybox\n"}), code=1)
     assert failed.err == "--debug opens a shell: standard input and output have to be a terminal\n"

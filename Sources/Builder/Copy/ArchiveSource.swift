@@ -28,8 +28,7 @@ struct ArchiveSource {
     }
 
     private static func open(_ entry: SourceTree.Entry, _ tree: SourceTree) throws -> any ByteSource {
-        let file = try PathInRoot.open("/" + entry.path, root: tree.root.fd, flags: [.readOnly, .nonBlocking])
-        return FileSource(SharedFD(file))
+        FileSource(SharedFD(try tree.openContent(entry.path)))
     }
 
     /// Whether the first block is the header of a tar entry, packed or not.

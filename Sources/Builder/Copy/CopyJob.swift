@@ -76,6 +76,7 @@ struct CopyJob: Sendable {
         for part in entry.parents.split(separator: "/") {
             path = TreeWalk.join(path, String(part))
             let metadata = try fstat(try tree.open(path))
+            try tree.seen?.note(metadata)
             text += " \(metadata.permissions)" + (tree.keepsOwners ? " \(metadata.uid):\(metadata.gid)" : "")
         }
         return Digest.sha256(of: Array(text.utf8)).hex

@@ -13,6 +13,8 @@ struct SourceTree: Sendable {
     var keepsOwners: Bool
     /// Somebody may write to it meanwhile, and nobody may here.
     var isBorrowed = false
+    /// What was looked at, where it counts.
+    var seen: SeenFiles? = nil
 
     /// What `COPY` copies: one thing, found.
     struct Entry: Sendable {
@@ -30,6 +32,13 @@ struct SourceTree: Sendable {
     /// Whether a path can be taken, apart from what lies below it.
     func includes(_ path: String) -> Bool {
         !(ignored?.excludes(path) ?? false)
+    }
+
+    /// The tree for one step: of a borrowed one it will be known whether it has changed.
+    func watched() throws(SystemError) -> SourceTree {
+        var tree = self
+        if isBorrowed { tree.seen = SeenFiles(device: try fstat(root.fd).device) }
+        return tree
     }
 
     /// Opens a thing by name; links are followed inside the root.
@@ -72,6 +81,13 @@ struct SourceTree: Sendable {
             entry.parents = parts.dropFirst(depth).dropLast(entry.isDirectory ? 0 : 1).filter { $0 != "." }.joined(separator: "/")
             return entry
         }
+    }
+
+    /// Opens a file to read it.
+    func openContent(_ path: String) throws -> OwnedFD {
+        let file = try PathInRoot.open("/" + path, root: root.fd, flags: [.readOnly, .nonBlocking])
+        try seen?.note(try fstat(file))
+        return file
     }
 
     private func missing(_ path: String) -> BuildError {

@@ -29,6 +29,7 @@ struct TreeCopy {
     mutating func copyDirectory(_ entry: SourceTree.Entry, to destination: String) throws {
         let directory = try makeDirectories(destination)
         let source = try reopenDirectory(try walk.tree.open(entry.path))
+        try walk.tree.seen?.note(try fstat(source))
         try copyChildren(of: source, inTree: entry.path, inSource: "", to: directory, destination)
     }
 
@@ -36,13 +37,13 @@ struct TreeCopy {
     mutating func copyFile(_ entry: SourceTree.Entry, to destination: String) throws {
         let place = try walk.tree.open(entry.path)
         var metadata = try fstat(place)
+        try walk.tree.seen?.note(metadata)
         // As in an archive that a client sends.
         if walk.tree.isBorrowed { metadata.modified.nanoseconds = 0 }
         guard metadata.kind == .regular else {
             throw BuildError.failed("COPY failed: \(entry.path) is not a file or a directory")
         }
-        let source = try PathInRoot.open(
-            "/" + entry.path, root: walk.tree.root.fd, flags: [.readOnly, .nonBlocking])
+        let source = try walk.tree.openContent(entry.path)
         let (parent, name) = try prepare(destination)
         let file = try replace(parent.fd, name, destination)
         try copyContent(source, to: file)
@@ -75,7 +76,9 @@ struct TreeCopy {
             inTarget += (inTarget == "/" ? "" : "/") + part
             if try target.kind(of: inTarget) != nil { continue }
             let made = try reopenDirectory(try makeDirectories(inTarget))
-            try finish(made, try fstat(try walk.tree.open(inTree)))
+            let metadata = try fstat(try walk.tree.open(inTree))
+            try walk.tree.seen?.note(metadata)
+            try finish(made, metadata)
         }
     }
 

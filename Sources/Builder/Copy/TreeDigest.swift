@@ -24,11 +24,13 @@ struct TreeDigest {
     static func listing(_ entry: SourceTree.Entry, _ walk: TreeWalk) throws -> (digest: Digest, files: [String: String]) {
         var digest = TreeDigest(walk)
         let place = try walk.tree.open(entry.path)
+        let metadata = try fstat(place)
+        try walk.tree.seen?.note(metadata)
         if entry.isDirectory {
             try digest.addChildren(of: try reopenDirectory(place), inTree: entry.path, inSource: "")
         } else {
             digest.add(entry.name)
-            try digest.addFile(entry.path, try fstat(place))
+            try digest.addFile(entry.path, metadata)
             digest.finishItem(entry.path)
         }
         return (digest.whole.finish(), digest.listing)
@@ -65,7 +67,7 @@ struct TreeDigest {
     private mutating func addFile(_ path: String, _ metadata: FileMetadata) throws {
         add(metadata)
         guard metadata.kind == .regular else { return }
-        let file = try PathInRoot.open("/" + path, root: walk.tree.root.fd, flags: [.readOnly, .nonBlocking])
+        let file = try walk.tree.openContent(path)
         try addContent(file, size: metadata.size)
     }
 

@@ -42,7 +42,9 @@ struct TreeWalk {
             let isIn =
                 takes(Self.join(inTree, name.description), isDirectory, tree.ignored)
                 && takes(path, isDirectory, excludes)
-            if isIn { items.append(Item(name: name, metadata: metadata, path: path)) }
+            guard isIn else { continue }
+            try tree.seen?.note(metadata)
+            items.append(Item(name: name, metadata: metadata, path: path))
         }
         return items
     }

@@ -20,6 +20,7 @@ struct BuildRun {
     let hold: LayerHold
     let prunedContexts = PrunedContexts()
     let notes = StepNotes()
+    let failedSteps = FailedSteps()
     let imports: ImportedCaches
     /// Where the present step stands.
     var place: String?

@@ -10,7 +10,7 @@ struct ContextFiles {
     static let maxIgnoreBytes = 1 << 20
 
     init(_ request: BuildRequest) throws {
-        let root = OpenDirectory(try OwnedFD.open(request.contextDirectory, [.readOnly, .directory]))
+        let (root, directory) = try Self.open(request.context)
         var path: String?
         switch request.dockerfile {
         case .bytes(let bytes): dockerfile = bytes
@@ -19,8 +19,14 @@ struct ContextFiles {
         }
         if dockerfile.isEmpty { throw BuildError.invalid("the Dockerfile (\(path ?? "Dockerfile")) cannot be empty") }
         tree = SourceTree(
-            root: root, directory: request.contextDirectory, ignored: try Self.ignored(path, root), keepsOwners: false,
-            isBorrowed: request.isContextBorrowed)
+            root: root, directory: directory, ignored: try Self.ignored(path, root), keepsOwners: false, isBorrowed: directory == nil)
+    }
+
+    private static func open(_ context: BuildRequest.Context) throws -> (root: OpenDirectory, own: FilePath?) {
+        switch context {
+        case .directory(let path): (OpenDirectory(try OwnedFD.open(path, [.readOnly, .directory])), path)
+        case .borrowed(let directory): (OpenDirectory(try directory.withOwned { folder throws(SystemError) in try reopenDirectory(folder) }), nil)
+        }
     }
 
     private static func dockerfile(_ name: String, _ root: OpenDirectory) throws -> ([UInt8], String) {

@@ -11,6 +11,7 @@ extension BuildRun {
         let job = try await job(command, state, source.tree)
         let sourceLayers = source.layers ?? []
         let found = try await build.images.layers.holding(sourceLayers) { try await stoppable { try job.find($0) } }
+        job.tree.seen?.complete()
         let createdBy = history(state, "#(nop) \(command.keyword) \(found.digest) in \(job.destination) ")
         // A linked layer is the same on whatever it lies, unless names of users are looked up there.
         let isIndependent = command.isLinked && job.chown?.contains { !$0.isNumber && $0 != ":" } != true
@@ -33,8 +34,8 @@ extension BuildRun {
                     let names = isLinked ? OpenDirectory(try store.mount(layers: layers, upper: nil, work: nil)) : root
                     try job.write(found, items, to: root, names: names, stop)
                     // What is kept under a digest has to be what has it.
-                    if job.tree.isBorrowed, try job.find(stop).digest != found.digest {
-                        throw BuildError.failed("\(job.keyword) failed: files of the context were changed while they were copied")
+                    if let seen = job.tree.seen, try job.find(stop).digest != found.digest || seen.hasChanged {
+                        throw BuildError.contextIsBorrowed
                     }
                 }
             }
@@ -62,7 +63,7 @@ extension BuildRun {
             chown: try command.chown.map { text throws(BuildError) in try expand.word(text) },
             mode: try command.chmod.map { text throws(BuildError) in try ModeChange(try expand.word(text)) },
             files: try files(command, expand), excludes: try excludes(command), unpacks: command.unpacks,
-            keepsParents: command.keepsParents, tree: tree, remotes: remotes)
+            keepsParents: command.keepsParents, tree: try tree.watched(), remotes: remotes)
     }
 
     /// Absolute, with the slash at the end that says "into this directory".

@@ -11,28 +11,37 @@ extension BuildRun {
         do {
             try await perform(step, on: &state, stage: stage)
         } catch {
-            guard let open = request.openShell, !Task.isCancelled, !(error is CancellationError) else { throw error }
+            // That the context is needed is no failure: the client sends it and asks again.
+            let isFailure = !(error is CancellationError) && error as? BuildError != .contextIsBorrowed
+            guard isFailure, let open = request.openShell, !Task.isCancelled, await failedSteps.begin() else { throw error }
             // What the stage has said comes before the shell.
             if let lane { await lanes.fail(lane) }
-            try await openShell(in: before, instead: step, stage) { try await open($0, error) }
+            do {
+                let run = self
+                try await open(error) { try await run.visit(before, instead: step, stage, $0) }
+                await failedSteps.end()
+            } catch {
+                await failedSteps.end()
+                throw error
+            }
             throw error
         }
     }
 
-    private mutating func openShell(
-        in state: ImageState, instead step: Step, _ stage: Int, _ open: @escaping @Sendable (RunStep) async throws -> Void
+    private func visit(
+        _ state: ImageState, instead step: Step, _ stage: Int, _ run: @escaping @Sendable (RunStep) async throws -> Void
     ) async throws {
         let scratch = try await StepScratch(in: directory, id: RandomHex.make(16))
         let shell = RunStep(
             id: RandomHex.make(64), layers: state.layers, upper: scratch.upper, work: scratch.work,
             args: [state.shell.first ?? "/bin/sh"], env: environment(state), workingDir: state.workingDirectory,
             user: state.container.user ?? "", networkMode: request.networkMode, limits: request.limits)
-        try await withMounts(try await mountsOfFailed(step, state, stage, scratch), of: shell, open)
+        try await withMounts(try await mountsOfFailed(step, state, stage, scratch), of: shell, run)
         try await blocking { try removeTree(scratch.directory) }
     }
 
     private func withMounts(
-        _ making: MountMaking, of shell: RunStep, _ open: @escaping @Sendable (RunStep) async throws -> Void
+        _ making: MountMaking, of shell: RunStep, _ run: @escaping @Sendable (RunStep) async throws -> Void
     ) async throws {
         let store = build.images.layers
         try await store.holding(shell.layers + making.layers) {
@@ -40,21 +49,20 @@ extension BuildRun {
                 var shell = shell
                 shell.mounts = made.mounts
                 shell.env += made.environment
-                try await open(shell)
+                try await run(shell)
             }
         }
     }
 
     /// The mounts of a `RUN`; none where they are what has failed.
-    private mutating func mountsOfFailed(_ step: Step, _ state: ImageState, _ stage: Int, _ scratch: StepScratch) async throws
-        -> MountMaking
-    {
+    private func mountsOfFailed(_ step: Step, _ state: ImageState, _ stage: Int, _ scratch: StepScratch) async throws -> MountMaking {
         let none = MountMaking(run: self, planned: [], script: nil, scratch: scratch)
         guard case .run(let command) = step.kind else { return none }
         do {
-            let planned = try await planMounts(command, state, stage: stage)
+            var run = self
+            let planned = try await run.planMounts(command, state, stage: stage)
             let script = command.script.map { (path: command.form.arguments(shell: state.shell)[0], content: $0) }
-            let making = MountMaking(run: self, planned: planned, script: script, scratch: scratch)
+            let making = MountMaking(run: run, planned: planned, script: script, scratch: scratch)
             try await making.with { _ in }
             return making
         } catch is CancellationError {
@@ -62,5 +70,26 @@ extension BuildRun {
         } catch {
             return none
         }
+    }
+}
+
+/// Of all steps of a build that fail one gets a shell, the first. One that fails meanwhile waits for the end of that, since the build
+/// ends with it.
+actor FailedSteps {
+    private var hasBegun = false
+    private var hasEnded = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    /// - Returns: whether the shell is for the caller, who has to call `end`.
+    func begin() async -> Bool {
+        if hasBegun, !hasEnded { await withCheckedContinuation { waiting.append($0) } }
+        defer { hasBegun = true }
+        return !hasBegun
+    }
+
+    func end() {
+        hasEnded = true
+        for waiter in waiting { waiter.resume() }
+        waiting = []
     }
 }

@@ -8,7 +8,7 @@ public struct BuildParameters: Sendable {
     public var agents: [String: String] = [:]
     /// Where the engine gets the context; empty: it comes with the request.
     public var remote = ""
-    /// A directory on this machine that is the context, and what `LocalContext` says of it; empty: the context comes with the
+    /// A directory on this machine that is the context, and its `FolderIdentity`; empty: the context comes with the
     /// request.
     public var contextFolder = ""
     public var contextIdentity = ""

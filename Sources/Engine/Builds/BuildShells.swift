@@ -19,9 +19,20 @@ final class BuildShell: Sendable {
     private let isTaken = Mutex(false)
 
     /// Waits for the client; a build that is cancelled waits no longer.
-    func visitor() async throws -> Visitor {
-        for await visitor in visitors { return visitor }
-        throw CancellationError()
+    /// - Returns: nil when nobody has come in time.
+    func visitor(within limit: Duration) async throws -> Visitor? {
+        try await withThrowingTaskGroup(of: Visitor?.self) { group in
+            group.addTask { [visitors] in
+                for await visitor in visitors { return visitor }
+                throw CancellationError()
+            }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
     }
 
     /// Nobody else comes in.
@@ -72,8 +83,11 @@ final class BuildShells: Sendable {
 }
 
 extension ContainerEngine {
-    /// Tells the client of a failure and waits until it has looked around.
-    func openShell(_ step: RunStep, _ failure: any Error, _ send: MessageSender) async throws {
+    /// A client comes for its shell at once.
+    private static let longestWait = Duration.seconds(60)
+
+    /// Tells the client of a failure and waits until it has looked around. Nothing is held for it before it comes.
+    func openShell(after failure: any Error, _ send: MessageSender, visit: BuildRequest.Visit) async throws {
         let shell = BuildShell()
         shells.add(shell)
         defer {
@@ -85,8 +99,10 @@ extension ContainerEngine {
         message.aux = JSONMessage.Aux()
         message.aux?.Shell = shell.id
         try await send(message)
+        guard let visitor = try await shell.visitor(within: Self.longestWait) else { return }
+        let runner = BuildStepRunner(context: context, registry: registry)
         do {
-            _ = try await BuildStepRunner(context: context, registry: registry).run(step, in: shell)
+            try await visit { step in _ = try await runner.run(step, for: visitor, in: shell) }
         } catch let error as EngineError {
             var message = JSONMessage()
             message.status = "the shell could not be opened: \(error.message)"

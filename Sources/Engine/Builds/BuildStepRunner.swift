@@ -27,9 +27,9 @@ struct BuildStepRunner: StepRunner {
         try await run(step, for: .output(output))
     }
 
-    /// Runs the step on the terminal of whoever comes for the shell, as soon as somebody has come.
-    func run(_ step: RunStep, in shell: BuildShell) async throws -> Int32 {
-        try await run(step, for: .visitor(try await shell.visitor(), shell))
+    /// Runs the step on the terminal of whoever has come for the shell.
+    func run(_ step: RunStep, for visitor: BuildShell.Visitor, in shell: BuildShell) async throws -> Int32 {
+        try await run(step, for: .visitor(visitor, shell))
     }
 
     private func run(_ step: RunStep, for audience: Audience) async throws -> Int32 {

@@ -20,11 +20,6 @@ extension ContainerEngine {
             // First of all, so that what was handed in goes with the build, however that ends.
             let caches = try Self.cachePlaces(parameters)
             let deposited = try await takeDeposits(parameters, caches.from, &undo)
-            if !parameters.contextFolder.isEmpty,
-                try await !LocalContext.isHere(parameters.contextFolder, identity: parameters.contextIdentity)
-            {
-                throw BuildError.contextIsBorrowed
-            }
             let lock = try await inputLock(parameters)
             try checkPlatform(parameters.platform)
             let tags = try parameters.tags.map { try Self.reference($0, tag: "") }
@@ -34,7 +29,7 @@ extension ContainerEngine {
             request.explainsCache = parameters.explainsCache
             request.agents = try Self.agents(parameters.agents)
             request.findImage = baseImages(parameters, send)
-            if parameters.opensShell { request.openShell = { [self] shell, failure in try await openShell(shell, failure, send) } }
+            if parameters.opensShell { request.openShell = { [self] in try await openShell(after: $0, send, visit: $1) } }
             guard parameters.call == "build" else {
                 try await tell(parameters.call, request, send)
                 return await undo.run(context.logger)
@@ -176,15 +171,17 @@ extension ContainerEngine {
         _ lock: InputLock?, _ undo: inout UndoStack
     ) async throws -> BuildRequest {
         if !parameters.contextFolder.isEmpty {
-            var request = Self.request(parameters, FilePath(parameters.contextFolder), tags)
-            request.isContextBorrowed = true
+            guard let folder = try await LocalContext.open(parameters.contextFolder, identity: parameters.contextIdentity) else {
+                throw BuildError.contextIsBorrowed
+            }
+            var request = Self.request(parameters, .borrowed(folder), tags)
             request.lock = lock
             return try await withContexts(request, parameters, deposited, &undo)
         }
         let directory = try await temporaryDirectory("context", &undo)
         if parameters.remote.isEmpty {
             try await Self.unpack(body, into: directory)
-            var request = Self.request(parameters, directory, tags)
+            var request = Self.request(parameters, .directory(directory), tags)
             request.lock = lock
             return try await withContexts(request, parameters, deposited, &undo)
         }
@@ -192,7 +189,7 @@ extension ContainerEngine {
         let fetched = try await RemoteContext(files: builds.remoteFiles, lock: lock).fetch(
             parameters.remote, to: directory, scratch: scratch,
             keepsGitDirectory: ["1", "true"].contains(parameters.buildArguments["BUILDKIT_CONTEXT_KEEP_GIT_DIR"] ?? nil))
-        var request = Self.request(parameters, fetched.directory, tags)
+        var request = Self.request(parameters, .directory(fetched.directory), tags)
         request.lock = lock
         if let dockerfile = fetched.dockerfile { request.dockerfile = .bytes(dockerfile) }
         return try await withContexts(request, parameters, deposited, &undo)
@@ -277,7 +274,7 @@ extension ContainerEngine {
         }
     }
 
-    private static func request(_ parameters: BuildParameters, _ directory: FilePath, _ tags: [Reference]) -> BuildRequest {
+    private static func request(_ parameters: BuildParameters, _ context: BuildRequest.Context, _ tags: [Reference]) -> BuildRequest {
         var limits = BuildLimits()
         limits.memoryBytes = parameters.memoryBytes
         limits.memorySwapBytes = parameters.memorySwapBytes
@@ -294,7 +291,7 @@ extension ContainerEngine {
             return BuildLimits.Ulimit(name: ulimit.Name ?? "", soft: soft, hard: ulimit.Hard ?? soft)
         }
         return BuildRequest(
-            dockerfile: .inContext(parameters.dockerfile), contextDirectory: directory, tags: tags,
+            dockerfile: .inContext(parameters.dockerfile), context: context, tags: tags,
             buildArgs: parameters.buildArguments, labels: parameters.labels, target: parameters.target,
             noCache: parameters.noCache, noCacheStages: Set(parameters.noCacheStages.map { $0.lowercased() }),
             networkMode: parameters.networkMode.isEmpty ? "default" : parameters.networkMode,

@@ -27,6 +27,8 @@ public struct FileMetadata: Sendable, Equatable {
     /// The space it takes on disk.
     public var allocatedBytes: Int64
     public var modified: Time
+    /// When anything about it was changed last; the kernel alone sets it.
+    public var changed: Time
     public var device: UInt64
     public var inode: UInt64
     public var links: UInt64
@@ -57,6 +59,7 @@ public struct FileMetadata: Sendable, Equatable {
         size = Int64(status.st_size)
         allocatedBytes = Int64(status.st_blocks) * 512
         modified = Time(seconds: Int64(status.st_mtim.tv_sec), nanoseconds: Int64(status.st_mtim.tv_nsec))
+        changed = Time(seconds: Int64(status.st_ctim.tv_sec), nanoseconds: Int64(status.st_ctim.tv_nsec))
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
         links = UInt64(status.st_nlink)

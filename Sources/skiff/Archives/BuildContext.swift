@@ -98,20 +98,20 @@ struct BuildContext: Sendable {
 /// A folder as an engine on this machine knows it.
 struct LocalFolder: Sendable {
     let path: String
-    /// Tells it from a folder of that name on another machine, or in another mount namespace.
+    /// Its `FolderIdentity`.
     let identity: String
 
     /// Where nobody but this machine's kernel knows the files: ext4, xfs, btrfs, tmpfs, overlayfs, f2fs, zfs.
     private static let kinds = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1]
 
-    /// - Returns: nil on other file systems, whose server may refuse what it allows us.
+    /// - Returns: nil on other file systems, whose server may refuse what it allows us, and for an ordinary user, who need not be
+    ///   able to read all that the engine can.
     init?(_ path: String) throws {
+        guard CurrentProcess.effectiveUserID == 0 else { return nil }
         let folder = try OwnedFD.open(FilePath(path), [.readOnly, .directory])
         guard Self.kinds.contains(try FileSystemKind(of: folder).rawValue) else { return nil }
-        let metadata = try fstat(folder)
-        let boot = try OwnedFD.open("/proc/sys/kernel/random/boot_id", .readOnly).readAll(limit: 64)
         self.path = path
-        identity = "\(String(decoding: boot.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)):\(metadata.device):\(metadata.inode)"
+        identity = try FolderIdentity.make(of: folder)
     }
 }
 

@@ -245,11 +245,11 @@ struct ImageBuild {
         return request
     }
 
-    /// Docker's engine wants an archive.
+    /// Docker's engine wants an archive, and so do older ones of ours.
     private func engineReadsFolders() async throws -> Bool {
         let engine = call.program.engine
         guard engine.isOnThisMachine else { return false }
-        return try await engine.open(EngineRequest(.get, "/_ping")) { $0.header("server")?.hasPrefix("Skiff/") == true }
+        return try await engine.open(EngineRequest(.get, "/_ping")) { $0.header("skiff-reads-folders") != nil }
     }
 
     private func query(_ action: String, _ arguments: [String], _ isSecond: Bool) async throws -> [(String, String)] {
