@@ -1,4 +1,5 @@
 import Linux
+import SystemPackage
 import Testing
 
 @testable import OCIRuntime
