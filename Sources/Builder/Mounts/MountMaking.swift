@@ -153,7 +153,7 @@ struct MountMaking: Sendable {
     private func borrowCaches(_ made: inout Made) async throws -> [Int: CacheMounts.Loan] {
         var loans: [Int: CacheMounts.Loan] = [:]
         let wanted = planned.enumerated().filter { $0.element.mount.kind == .cache }
-            .map { (index: $0.offset, plan: $0.element, key: key(of: $0.element)) }
+            .map { (index: $0.offset, plan: $0.element, key: run.cacheMountKey($0.element)) }
             .sorted { ($0.key, $0.index) < ($1.key, $1.index) }
         for (index, plan, key) in wanted {
             // The same cache twice in one command is lent once.
@@ -161,25 +161,13 @@ struct MountMaking: Sendable {
                 loans[index] = loans[other.index]
                 continue
             }
-            let loan = try await run.build.cacheMounts.begin(key, named: name(of: plan), plan.mount.sharing) { place in
+            let loan = try await run.build.cacheMounts.begin(key, named: plan.cacheName, plan.mount.sharing) { place in
                 try await fill(place, plan, plan.source == nil ? run.importedMount(key) : nil)
             }
-            run.notes.add(mount: key, named: name(of: plan))
             made.loans.append(loan)
             loans[index] = loan
         }
         return loans
-    }
-
-    private func name(of plan: BuildRun.PlannedMount) -> String { plan.mount.id.isEmpty ? plan.target : plan.mount.id }
-
-    private func key(of plan: BuildRun.PlannedMount) -> String {
-        let mount = plan.mount
-        var key = CacheKey("cache mount", parent: nil)
-        key.add([run.request.buildArgs["BUILDKIT_CACHE_MOUNT_NS"].flatMap(\.self) ?? "", name(of: plan)])
-        key.add((plan.source?.layers ?? []).map(\.description) + (mount.from == nil ? [] : [CleanPath.relative(mount.source)]))
-        key.add("\(mount.mode ?? 0o755) \(mount.uid ?? 0):\(mount.gid ?? 0)")
-        return String(key.text.drop { $0 != ":" }.dropFirst())
     }
 
     /// - Parameter imported: what a cache from elsewhere has of it

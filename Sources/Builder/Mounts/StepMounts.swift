@@ -17,6 +17,18 @@ extension BuildRun {
         var key: [String]
         /// Files of the context that it shows, each with the beginning of its digest.
         var files: [String: String] = [:]
+
+        var cacheName: String { mount.id.isEmpty ? target : mount.id }
+    }
+
+    /// Which cache a mount is, in the form of a directory's name.
+    func cacheMountKey(_ plan: PlannedMount) -> String {
+        let mount = plan.mount
+        var key = CacheKey("cache mount", parent: nil)
+        key.add([request.buildArgs["BUILDKIT_CACHE_MOUNT_NS"].flatMap(\.self) ?? "", plan.cacheName])
+        key.add((plan.source?.layers ?? []).map(\.description) + (mount.from == nil ? [] : [CleanPath.relative(mount.source)]))
+        key.add("\(mount.mode ?? 0o755) \(mount.uid ?? 0):\(mount.gid ?? 0)")
+        return String(key.text.drop { $0 != ":" }.dropFirst())
     }
 
     mutating func planMounts(_ command: RunCommand, _ state: ImageState, stage: Int) async throws -> [PlannedMount] {
@@ -37,6 +49,7 @@ extension BuildRun {
             } else if mount.kind == .cache, !CleanPath.relative(mount.source).isEmpty, CleanPath.relative(mount.source) != "." {
                 throw BuildError.invalid("a cache mount with a source needs a from")
             }
+            if mount.kind == .cache { notes.add(mount: cacheMountKey(plan), named: plan.cacheName) }
             planned.append(plan)
         }
         return planned

@@ -34,16 +34,24 @@ public struct Build: Sendable {
     {
         let directory = scratch.appending("build-" + RandomHex.make(16))
         try await blocking { try makeDirectories(directory, mode: 0o700) }
+        let notes = StepNotes()
         do {
-            var run = try await BuildRun(self, request, directory: directory, progress: progress)
-            let image = try await run.run()
-            try await remove(directory)
+            let image = try await image(of: request, directory, notes, progress)
+            try await clean(directory, notes)
             return image
         } catch {
             // The build's own error is the one to tell; what cannot be removed now goes at the next start.
-            try? await remove(directory)
+            try? await clean(directory, notes)
             throw error
         }
+    }
+
+    /// Nothing of the run is left when it returns, so that nobody holds its layers any more.
+    private func image(
+        of request: BuildRequest, _ directory: FilePath, _ notes: StepNotes, _ progress: @escaping @Sendable (BuildProgress) async -> Void
+    ) async throws -> Image {
+        var run = try await BuildRun(self, request, directory: directory, notes: notes, progress: progress)
+        return try await run.run()
     }
 
     /// Looks at the Dockerfile of a request without building it.
@@ -66,8 +74,11 @@ public struct Build: Sendable {
         return try await body(&run)
     }
 
-    private func remove(_ directory: FilePath) async throws {
+    /// Layers of cache mounts were made for an export alone.
+    private func clean(_ directory: FilePath, _ notes: StepNotes) async throws {
         try await blocking { try removeTree(directory) }
+        let layers = notes.mountLayers
+        if !layers.isEmpty { try await images.layers.removeUnused(among: layers) }
     }
 }
 

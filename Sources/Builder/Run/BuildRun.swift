@@ -19,7 +19,7 @@ struct BuildRun {
     /// Every layer that the build has made or found, to its end.
     let hold: LayerHold
     let prunedContexts = PrunedContexts()
-    let notes = StepNotes()
+    let notes: StepNotes
     let failedSteps = FailedSteps()
     let imports: ImportedCaches
     /// Where the present step stands.
@@ -48,12 +48,13 @@ struct BuildRun {
     }
 
     init(
-        _ build: Build, _ request: BuildRequest, directory: FilePath,
+        _ build: Build, _ request: BuildRequest, directory: FilePath, notes: StepNotes = StepNotes(),
         progress: @escaping @Sendable (BuildProgress) async -> Void
     ) async throws {
         self.build = build
         self.request = request
         self.directory = directory
+        self.notes = notes
         hold = LayerHold(build.images.layers)
         imports = ImportedCaches(request.imports)
         let files = try await blocking { try ContextFiles(request) }
@@ -222,16 +223,25 @@ struct BuildRun {
     /// What the build has come to, step by step, for others.
     private func steps(of state: ImageState) -> BuildSteps {
         let all = finished.sorted { $0.key < $1.key }.map(\.value.state.steps)
-        let (notes, build, hold) = (notes, build, hold)
+        let run = self
         return BuildSteps(ofResult: state.steps, ofStages: all, hold: hold) {
             var mounts: [BuildSteps.Mount] = []
-            for (key, name) in notes.mounts.sorted(by: { $0.key < $1.key }) {
-                guard let layer = try await build.cacheMounts.layer(key, named: name, in: build.images.layers) else { continue }
-                hold.add([layer])
+            for (key, name) in run.notes.mounts.sorted(by: { $0.key < $1.key }) {
+                guard let layer = try await run.mountLayer(key, named: name) else { continue }
                 mounts.append(BuildSteps.Mount(key: key, layer: layer))
             }
             return mounts
         }
+    }
+
+    /// What a cache mount holds, here or else in a cache that the build may take from.
+    private func mountLayer(_ key: String, named name: String) async throws -> Digest? {
+        guard let layer = try await build.cacheMounts.layer(key, named: name, in: build.images.layers) else {
+            return try await importedMountLayer(key)
+        }
+        hold.add([layer])
+        notes.add(mountLayer: layer)
+        return layer
     }
 
     private func report(_ image: Image) async {

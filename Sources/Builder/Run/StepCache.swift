@@ -73,8 +73,13 @@ extension BuildRun {
 
     /// What a cache from elsewhere has of a cache mount that is not here.
     func importedMount(_ key: String) async throws -> StepSource? {
-        guard let (layer, cache) = imports.mount(key), try await bring([layer], from: cache) else { return nil }
+        guard let layer = try await importedMountLayer(key) else { return nil }
         return try await source([layer])
+    }
+
+    func importedMountLayer(_ key: String) async throws -> Digest? {
+        guard let (layer, cache) = imports.mount(key), try await bring([layer], from: cache) else { return nil }
+        return layer
     }
 
     /// Keeps an imported layer for the next build that names the same cache. It is kept under no step's key: whoever does not

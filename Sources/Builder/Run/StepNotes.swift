@@ -13,11 +13,20 @@ final class StepNotes: Sendable {
 
     private let usedMounts = Mutex<[String: String]>([:])
 
-    /// The cache mounts that were used: names by key.
+    /// The cache mounts that commands name, also those that did not run: names by key.
     var mounts: [String: String] { usedMounts.withLock { $0 } }
 
     func add(mount key: String, named name: String) {
         usedMounts.withLock { $0[key] = name }
+    }
+
+    private let exportedMounts = Mutex<[Digest]>([])
+
+    /// Layers that were made of cache mounts, which nothing but their export needs.
+    var mountLayers: [Digest] { exportedMounts.withLock { $0 } }
+
+    func add(mountLayer layer: Digest) {
+        exportedMounts.withLock { $0.append(layer) }
     }
 
     func save(to records: BuildCacheRecords) async throws {
