@@ -52,6 +52,14 @@ struct LockFileTests {
         #expect(throws: BuildError.failed("https://h/f has the content \(other), the lock file says \(digest)")) {
             try bound.note(file: "https://h/f", other)
         }
+        // A query tells addresses apart, and is nowhere to be read.
+        let secret = "https://me:pass@h/f?token=hush#part"
+        try free.note(file: secret, other)
+        #expect(free.file.files.count == 2 && free.file.files["https://h/f"] == digest)
+        let text = String(decoding: try free.file.serialized(), as: UTF8.self)
+        #expect(text.contains("\"https://h/f?sha256=") && !text.contains("hush") && !text.contains("pass"))
+        #expect(try InputLock(obeying: free.file).digest(ofFile: "https://h/f?token=hush") == other)
+        #expect(throws: BuildError.invalid("the lock file has no file https://h/f")) { try bound.digest(ofFile: secret) }
         let git = try #require(try GitAddress("git://h/r#main"))
         #expect(throws: BuildError.invalid("the lock file has no repository git://h/r#main")) { try bound.pinned(git, "git://h/r#main") }
         #expect(try bound.pinned(git, "git://h/r").ref == String(repeating: "b", count: 40))

@@ -64,16 +64,18 @@ public final class InputLock: Sendable {
     /// The content that a file has to have; nil when any will do.
     func digest(ofFile address: String) throws(BuildError) -> Digest? {
         guard let obeyed else { return nil }
-        guard let digest = obeyed.files[address] else { throw .invalid("the lock file has no file \(address)") }
+        guard let digest = obeyed.files[AddressText.key(address)] else {
+            throw .invalid("the lock file has no file \(AddressText.shown(address))")
+        }
         return digest
     }
 
     /// Notes a file that was found, and refuses another one than that of the lock file.
     func note(file address: String, _ digest: Digest) throws(BuildError) {
         if let wanted = try self.digest(ofFile: address), wanted != digest {
-            throw .failed("\(address) has the content \(digest), the lock file says \(wanted)")
+            throw .failed("\(AddressText.shown(address)) has the content \(digest), the lock file says \(wanted)")
         }
-        noted.withLock { $0.files[address] = digest }
+        noted.withLock { $0.files[AddressText.key(address)] = digest }
     }
 
     // MARK: Git

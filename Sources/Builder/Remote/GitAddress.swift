@@ -1,4 +1,6 @@
 import BuildContext
+import OCI
+import Store
 
 /// A Git repository as `ADD` and build contexts name it: `https://host/path.git#ref:subdirectory`,
 /// `https://host/path.git?tag=v1&subdir=docs`.
@@ -108,6 +110,17 @@ public enum AddressText {
     public static func withoutUser(_ address: String) -> String {
         guard let (authority, at) = user(of: address) else { return address }
         return String(address[..<authority] + address[address.index(after: at)...])
+    }
+
+    /// Leaves out what may be secret besides: the query. For messages.
+    public static func shown(_ address: String) -> String {
+        String(withoutUser(address).prefix { $0 != "?" && $0 != "#" })
+    }
+
+    /// Tells addresses apart by their query without giving it away.
+    static func key(_ address: String) -> String {
+        let query = address.prefix { $0 != "#" }.drop { $0 != "?" }.dropFirst()
+        return shown(address) + (query.isEmpty ? "" : "?sha256=\(Digest.sha256(of: Array(query.utf8)).hex.prefix(16))")
     }
 
     static func hasUser(_ address: String) -> Bool { user(of: address) != nil }

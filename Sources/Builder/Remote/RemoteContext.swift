@@ -38,7 +38,7 @@ public struct RemoteContext: Sendable {
             return Fetched(directory: try await blocking { try Self.inside(directory, git) }, dockerfile: nil)
         }
         guard address.hasPrefix("http://") || address.hasPrefix("https://") else {
-            throw BuildError.invalid("invalid context \(GoQuote.quoted(address)): only http, https and Git addresses are possible")
+            throw BuildError.invalid("invalid context \(GoQuote.quoted(AddressText.shown(address))): only http, https and Git addresses are possible")
         }
         let place = scratch.appending("download")
         _ = try await files.fetch(address, authorization: nil, unless: nil, to: place)
@@ -49,7 +49,7 @@ public struct RemoteContext: Sendable {
             guard let archive = try ArchiveSource(SourceTree.Entry(path: "download", isDirectory: false), in: tree) else {
                 let file = try OwnedFD.open(place, .readOnly)
                 guard try fstat(file).size <= Int64(DockerfileParser.maxBytes) else {
-                    throw BuildError.invalid("the file at \(address) is neither an archive nor a Dockerfile")
+                    throw BuildError.invalid("the file at \(AddressText.shown(address)) is neither an archive nor a Dockerfile")
                 }
                 return Fetched(directory: directory, dockerfile: try file.readAll(limit: DockerfileParser.maxBytes))
             }

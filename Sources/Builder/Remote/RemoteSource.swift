@@ -42,7 +42,7 @@ enum RemoteSource: Sendable {
     /// An address of `ADD` that is no file of the context.
     static func isRemote(_ text: String) throws(BuildError) -> Bool {
         if try GitAddress(text) != nil { return true }
-        if text.hasPrefix("ftp://") { throw .invalid("ADD of \(text): only http, https and Git addresses are possible") }
+        if text.hasPrefix("ftp://") { throw .invalid("ADD of \(AddressText.shown(text)): only http, https and Git addresses are possible") }
         return text.hasPrefix("http://") || text.hasPrefix("https://")
     }
 }
@@ -67,10 +67,12 @@ extension BuildRun {
             request.lock?.note(repository: address, commit)
             return .repository(git, commit: commit, keepsGitDirectory: keeps)
         }
-        if command.keepsGitDirectory == true { throw BuildError.invalid("--keep-git-dir is only for Git repositories, not for \(address)") }
+        if command.keepsGitDirectory == true {
+            throw BuildError.invalid("--keep-git-dir is only for Git repositories, not for \(AddressText.shown(address))")
+        }
         let name = Self.fileName(address)
         if name.isEmpty && destination.hasSuffix("/") {
-            throw BuildError.invalid("cannot determine filename from url: \(address)")
+            throw BuildError.invalid("cannot determine filename from url: \(AddressText.shown(address))")
         }
         var file = RemoteSource.WebFile(address: address, name: name.isEmpty ? "file" : name, digest: Digest.sha256(of: []))
         if let checksum {
@@ -140,7 +142,7 @@ extension BuildRun {
             file.digest = try await stoppable { try Self.digest(of: place, $0) }
             if let etag = answer.etag, !etag.isEmpty {
                 let now = Timestamp.now().description
-                let shown = "ADD " + file.address.prefix { $0 != "?" }
+                let shown = "ADD " + AddressText.shown(file.address)
                 let record = WebRecord(
                     created: now, createdBy: shown, etag: etag, lastModified: answer.lastModified, digest: file.digest.description)
                 try await build.cache.save(key: key.text, layer: nil, json: try ImageState.document(record))

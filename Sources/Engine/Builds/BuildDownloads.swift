@@ -13,7 +13,7 @@ struct BuildDownloads: RemoteFiles {
 
     func fetch(_ address: String, authorization: String?, unless etag: String?, to path: FilePath) async throws -> RemoteFile? {
         guard let web = WebAddress(address) else {
-            throw EngineError(.invalidArgument, "invalid address \(AddressText.withoutUser(address)): user names and passwords do not belong there")
+            throw EngineError(.invalidArgument, "invalid address \(AddressText.shown(address)): user names and passwords do not belong there")
         }
         let file = try await blocking {
             SharedFD(try OwnedFD.open(path, [.writeOnly, .create, .exclusive], mode: 0o600))
@@ -29,7 +29,7 @@ struct BuildDownloads: RemoteFiles {
             defer { group.cancelAll() }
             return try await group.next() ?? nil
         }
-        guard let document else { throw EngineError(.internalError, "\(address) took longer than an hour") }
+        guard let document else { throw EngineError(.internalError, "\(AddressText.shown(address)) took longer than an hour") }
         return document.isUnchanged ? nil : RemoteFile(etag: document.etag, lastModified: document.lastModified)
     }
 }
