@@ -14,7 +14,7 @@ struct CacheKey {
     init(_ kind: String, parent: Digest?) {
         self.parent = parent
         facts = StepFacts(kind: kind, parent: parent?.description ?? "scratch")
-        add("step v3")
+        add("step v4")
         add(kind)
     }
 

@@ -17,12 +17,16 @@ extension BuildRun {
         key.add(createdBy)
         key.add(words)
         key.add(network)
+        let hosts = request.limits.extraHosts.sorted()
+        let hostname = request.buildArgs["BUILDKIT_SANDBOX_HOSTNAME"].flatMap(\.self) ?? ""
+        key.add(hosts)
+        key.add(hostname)
         if let script = command.script { key.add(script) }
         for mount in mounts {
             key.add(mount.key)
             key.facts.files.merge(mount.files) { $1 }
         }
-        key.facts.surroundings = ([network] + mounts.map { $0.mount.kind.rawValue + $0.target }).joined(separator: " ")
+        key.facts.surroundings = ([network] + hosts + [hostname] + mounts.map { $0.mount.kind.rawValue + $0.target }).joined(separator: " ")
         let step = RunStep(
             id: RandomHex.make(64), layers: state.layers, upper: "", work: "", args: words,
             env: environment(state), workingDir: state.workingDirectory, user: state.container.user ?? "",
@@ -30,7 +34,7 @@ extension BuildRun {
         let script = command.script.map { (path: words[0], content: $0) }
         try await finish(state, createdBy, key, on: &state) { run, scratch in
             var step = step
-            if let name = run.request.buildArgs["BUILDKIT_SANDBOX_HOSTNAME"] ?? nil, !name.isEmpty { step.hostname = name }
+            if !hostname.isEmpty { step.hostname = hostname }
             step.upper = scratch.upper
             step.work = scratch.work
             try await run.execute(step, MountMaking(run: run, planned: mounts, script: script, scratch: scratch))

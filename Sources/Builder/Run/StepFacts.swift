@@ -19,7 +19,7 @@ struct StepFacts: Codable, Sendable, Equatable {
         if let names = Self.difference(before.arguments, arguments) { return "the build argument \(names) has changed" }
         if let names = Self.difference(before.files, files) { return "\(names) has changed" }
         if before.kind != kind || before.instruction != instruction { return "the instruction has changed" }
-        if before.surroundings != surroundings { return "network, mounts or time of the build have changed" }
+        if before.surroundings != surroundings { return "network, hosts, mounts or time of the build have changed" }
         return "its result is not there any more"
     }
 
