@@ -143,15 +143,16 @@ struct LayerPush: Sendable {
     let repository: RepositoryClient
     let domain: String
     let configuration: RegistryConfiguration
-    /// Nil takes any form that the layer has.
+    /// Nil takes any form in which the layer came, and gzip.
     var compression: LayerCompression?
     let tell: @Sendable (TransferStep) -> Void
 
     func run() async throws -> LayerBlob {
         let forms = try await blocking { [transfers, layer, compression] in
-            let wanted = compression.map { LayerMediaType.converted($0.mediaType, isOCI: true) }
+            let wanted = LayerMediaType.converted((compression ?? .gzip).mediaType, isOCI: true)
             return try transfers.blobs(of: layer).filter { form in
-                wanted.map { $0 == LayerMediaType.converted(form.mediaType, isOCI: true) } ?? true
+                // What somebody wanted packed otherwise before says nothing of this push.
+                wanted == LayerMediaType.converted(form.mediaType, isOCI: true) || (compression == nil && !form.isMadeHere)
             }
         }
         for form in forms where try await repository.blobSize(form.digest) != nil {
