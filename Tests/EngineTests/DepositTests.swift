@@ -10,15 +10,18 @@ struct DepositTests {
     func lifetime() async throws {
         let kept = BuildDeposits()
         let id = try await kept.add(.secrets(["a": [1]]))
-        #expect(try await kept.takeSecrets(id) == ["a": [1]])
-        await #expect(throws: EngineError.self) { try await kept.takeSecrets(id) }
+        #expect(try await kept.take([id, "other"]).secrets(id) == ["a": [1]])
+        let again = await kept.take([id])
+        #expect(throws: EngineError.self) { try again.secrets(id) }
 
         let made = FilePath("/tmp/skiff-deposit-cache")
         let cache = try await kept.add(.cache(made))
+        // It is no build's.
+        let taken = await kept.take([cache])
+        #expect(throws: EngineError.self) { try taken.lock(cache) }
         #expect(try await kept.checkCache(cache) == made)
         #expect(try await kept.takeCache(cache) == made)
         await #expect(throws: EngineError.self) { try await kept.checkCache(cache) }
-        await #expect(throws: EngineError.self) { try await kept.takeLock(cache) }
 
         let directory = FilePath("/tmp/skiff-deposit-\(UInt64.random(in: .min ... .max))")
         try makeDirectories(directory)
@@ -31,5 +34,25 @@ struct DepositTests {
         await end.value
         #expect(try lstatIfExists(directory) == nil)
         #expect(await short.things.count == 0)
+    }
+
+    @Test("the time of a cache begins when its build has ended, and ends with its folder")
+    func caches() async throws {
+        let folder = FilePath("/tmp/skiff-deposit-\(UInt64.random(in: .min ... .max))")
+        try makeDirectories(folder.appending("blobs"))
+        let (time, clock) = AsyncStream.makeStream(of: Void.self)
+        let deposits = BuildDeposits(lifetime: { for await _ in time {} })
+        let id = try await deposits.add(.cache(folder), leftBy: "build")
+        await deposits.buildEnded("other")
+        #expect(await deposits.things[id] != nil)
+        #expect(await deposits.things[id]?.end == nil)
+        await deposits.buildEnded("build")
+        let end = try #require(await deposits.things[id]?.end)
+        try await deposits.checkCache(id)
+        #expect(try lstatIfExists(folder) != nil)
+        clock.finish()
+        await end.value
+        #expect(try lstatIfExists(folder) == nil)
+        await #expect(throws: EngineError.self) { try await deposits.checkCache(id) }
     }
 }

@@ -1,3 +1,4 @@
+import BuildContext
 import FoundationEssentials
 import Linux
 public import OCI
@@ -7,7 +8,7 @@ public import OCI
 /// our own, and a record says besides when its step was done.
 public struct CacheDocument: Codable, Sendable, Equatable {
     public static let mediaType = "application/vnd.buildkit.cacheconfig.v0"
-    public static let mostBytes = 8 << 20
+    public static let mostBytes = DocumentLimit.cache
     private static let mostRecords = 20_000
 
     struct Layer: Codable, Sendable, Equatable {

@@ -1,3 +1,4 @@
+import BuildContext
 import FoundationEssentials
 public import OCI
 import Store
@@ -5,7 +6,7 @@ import Store
 /// What a build has taken from elsewhere, exactly: images by their digests, files of the web by their content, Git repositories
 /// by their commits. Another build that obeys it takes the same or nothing.
 public struct LockFile: Codable, Sendable, Equatable {
-    public static let mostBytes = 4 << 20
+    public static let mostBytes = DocumentLimit.lockFile
 
     public struct Image: Codable, Sendable, Equatable {
         /// Of what the registry has under the name; nil for an image that came from no registry.

@@ -15,50 +15,80 @@ actor BuildDeposits {
         case lock(LockFile)
     }
 
-    /// What nobody has taken yet, each with the task that removes it when its time is over.
-    private(set) var things: [String: (thing: Thing, end: Task<Void, Never>)] = [:]
+    /// What nobody has taken yet, each with the task that removes it when its time is over: nil as long as that has not begun.
+    private(set) var things: [String: (thing: Thing, end: Task<Void, Never>?)] = [:]
+    private var left: [String: [String]] = [:]
     private static let most = 64
     private let lifetime: @Sendable () async throws -> Void
 
-    /// - Parameter lifetime: returns when the time of a thing is over that was handed in when it was called
+    /// - Parameter lifetime: returns when the time of a thing is over whose time begins when it is called
     init(lifetime: @escaping @Sendable () async throws -> Void = { try await Task.sleep(for: .seconds(600)) }) {
         self.lifetime = lifetime
     }
 
-    /// - Returns: the name under which a build takes it.
-    func add(_ thing: Thing) async throws -> String {
+    /// - Parameter build: what has left it; its time begins when that ends. Nil: at once.
+    /// - Returns: the name under which it is taken.
+    func add(_ thing: Thing, leftBy build: String? = nil) async throws -> String {
         guard things.count < Self.most else {
             try await Self.remove(thing)
             throw EngineError(.unavailable, "too many builds have been prepared and not begun")
         }
         let id = makeID()
-        let end = Task { [weak self, lifetime] in
-            // Cancelled when a build has taken it.
-            guard (try? await lifetime()) != nil else { return }
-            await self?.forget(id)
-        }
-        things[id] = (thing, end)
+        things[id] = (thing, nil)
+        if let build { left[build, default: []].append(id) } else { beginTime(of: id) }
         return id
     }
 
-    /// Nobody else gets it any more.
-    func takeSecrets(_ id: String) throws -> [String: [UInt8]] {
-        guard case .secrets(let secrets)? = things[id]?.thing else { throw EngineError(.notFound, "no such secrets: \(id)") }
-        things.removeValue(forKey: id)?.end.cancel()
-        return secrets
+    private func beginTime(of id: String) {
+        let end = Task { [weak self, lifetime] in
+            // Cancelled when somebody has taken it.
+            guard (try? await lifetime()) != nil else { return }
+            await self?.forget(id)
+        }
+        things[id]?.end = end
     }
 
-    /// The directory is the caller's from now on.
-    func takeContext(_ id: String) throws -> FilePath {
-        guard case .context(let directory)? = things[id]?.thing else { throw EngineError(.notFound, "no such context: \(id)") }
-        things.removeValue(forKey: id)?.end.cancel()
-        return directory
+    /// Its client can ask for what it has left from now on.
+    func buildEnded(_ build: String) {
+        for id in left.removeValue(forKey: build) ?? [] where things[id] != nil { beginTime(of: id) }
     }
 
-    func takeLock(_ id: String) throws -> LockFile {
-        guard case .lock(let file)? = things[id]?.thing else { throw EngineError(.notFound, "no such lock file: \(id)") }
-        things.removeValue(forKey: id)?.end.cancel()
-        return file
+    /// What a build has taken, by name.
+    struct Taken: Sendable {
+        fileprivate(set) var things: [String: Thing] = [:]
+
+        /// Directories that are the build's now.
+        var directories: [FilePath] {
+            things.values.compactMap { if case .context(let directory) = $0 { directory } else { nil } }
+        }
+
+        func secrets(_ id: String) throws -> [String: [UInt8]] {
+            guard case .secrets(let secrets)? = things[id] else { throw EngineError(.notFound, "no such secrets: \(id)") }
+            return secrets
+        }
+
+        func context(_ id: String) throws -> FilePath {
+            guard case .context(let directory)? = things[id] else { throw EngineError(.notFound, "no such context: \(id)") }
+            return directory
+        }
+
+        func lock(_ id: String) throws -> LockFile {
+            guard case .lock(let file)? = things[id] else { throw EngineError(.notFound, "no such lock file: \(id)") }
+            return file
+        }
+    }
+
+    /// Takes what there is of those names: nobody else gets it any more.
+    func take(_ ids: [String]) -> Taken {
+        var taken = Taken()
+        for id in ids {
+            guard let entry = things[id] else { continue }
+            if case .cache = entry.thing { continue }
+            entry.end?.cancel()
+            things[id] = nil
+            taken.things[id] = entry.thing
+        }
+        return taken
     }
 
     /// Throws when there is none to take.
@@ -71,7 +101,7 @@ actor BuildDeposits {
     /// The directory is the caller's from now on.
     func takeCache(_ id: String) throws -> FilePath {
         let directory = try checkCache(id)
-        things.removeValue(forKey: id)?.end.cancel()
+        things.removeValue(forKey: id)?.end?.cancel()
         return directory
     }
 
@@ -99,6 +129,9 @@ extension ContainerEngine {
         guard secrets.count <= 256 else { throw EngineError(.invalidArgument, "too many secrets") }
         return try await deposits.add(.secrets(secrets))
     }
+
+    /// A lock file has no more.
+    public static var mostLockBytes: Int { LockFile.mostBytes }
 
     /// Keeps a lock file for the one build that names the answer.
     public func depositLock(_ bytes: [UInt8]) async throws -> String {

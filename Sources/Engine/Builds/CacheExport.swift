@@ -16,6 +16,8 @@ struct CacheExport: Sendable {
     let registries: Registries
     let auth: RegistryAuth?
     let deposits: BuildDeposits
+    /// Whose end begins the time of what is left there.
+    let build: String
     let temporary: FilePath
     let say: @Sendable (String) async throws -> Void
     /// Tells the client where it gets a folder's content.
@@ -69,7 +71,7 @@ struct CacheExport: Sendable {
             }
             let document = CacheDocument(steps.chains(place.mode), mounts: mounts, blobs: blobs)
             try await blocking { try Self.write(document, place.tag, to: folder) }
-            try await tell(try await deposits.add(.cache(folder)))
+            try await tell(try await deposits.add(.cache(folder), leftBy: build))
         } catch {
             try await blocking { try removeTree(folder) }
             throw error

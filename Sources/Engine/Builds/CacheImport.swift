@@ -19,8 +19,6 @@ struct CacheImport: Sendable {
     let folders: [String: FilePath]
     let say: @Sendable (String) async throws -> Void
 
-    private static let mostBytes = 8 << 20
-
     func read(_ places: [CachePlace]) async throws -> [ImportedCache] {
         var caches: [ImportedCache] = []
         for place in places {
@@ -45,9 +43,15 @@ struct CacheImport: Sendable {
         case .registry: return try await registry(place)
         case .image:
             // What has no cache in it, or is not here, is looked for at the registry.
-            if let image = try? await images.image(place.reference), let steps = try InlineCache.steps(in: image.configBytes) {
-                return ImportedCache(name: place.name, steps: steps) { layer in
-                    throw EngineError(.notFound, "layer \(layer) is not here any more")
+            if let image = try? await images.image(place.reference) {
+                do {
+                    if let steps = try InlineCache.steps(in: image.configBytes) {
+                        return ImportedCache(name: place.name, steps: steps) { layer in
+                            throw EngineError(.notFound, "layer \(layer) is not here any more")
+                        }
+                    }
+                } catch {
+                    try await say("[Warning] the cache in the image \(place.name) that is here is not used: \(error)\n")
                 }
             }
             return try await registry(place)
@@ -64,13 +68,13 @@ struct CacheImport: Sendable {
         var top = try await repository.manifest(ManifestName(reference))
         let found: Content?
         if let (config, blobs) = Self.cache(in: top.document) {
-            found = try Self.steps(try await repository.blob(config, limit: Self.mostBytes), blobs)
+            found = try Self.steps(try await repository.blob(config, limit: CacheDocument.mostBytes), blobs)
         } else {
             if case .index(let index) = top.document, let entry = index.entry(for: .host) {
                 top = try await repository.manifest(.digest(entry.digest), expected: entry)
             }
             guard case .manifest(let manifest) = top.document, MediaType.isConfig(manifest.config.mediaType) else { return nil }
-            found = try Self.inlined(try await repository.blob(manifest.config, limit: Self.mostBytes), manifest)
+            found = try Self.inlined(try await repository.blob(manifest.config, limit: CacheDocument.mostBytes), manifest)
         }
         guard let found else { return nil }
         let (images, configuration) = (images, registries.configuration)
@@ -150,8 +154,10 @@ private final class CacheFolder: Sendable {
 
     func manifest(_ tag: String) throws -> ManifestDocument {
         let index = try JSONDecoder().decode(Index.self, from: Data(try read("index.json")))
-        let named = index.manifests.first { $0.annotations?["org.opencontainers.image.ref.name"] == tag }
-        guard let entry = named ?? (index.manifests.count == 1 ? index.manifests[0] : nil) else {
+        let name = { (entry: Descriptor) in entry.annotations?["org.opencontainers.image.ref.name"] }
+        let nameless = index.manifests.filter { name($0) == nil }
+        // Whoever gives no names means the only one there is.
+        guard let entry = index.manifests.first(where: { name($0) == tag }) ?? (nameless.count == 1 ? nameless[0] : nil) else {
             throw EngineError(.notFound, "it has no \(tag)")
         }
         return try ManifestDocument(try document(entry), contentType: entry.mediaType, repository: "cache")
@@ -169,8 +175,8 @@ private final class CacheFolder: Sendable {
 
     private func read(_ path: String) throws -> [UInt8] {
         try file(path).withOwned { file in
-            guard try fstat(file).size <= 8 << 20 else { throw EngineError(.invalidArgument, "\(path) is too large") }
-            return try file.readAll(limit: 8 << 20)
+            guard try fstat(file).size <= CacheDocument.mostBytes else { throw EngineError(.invalidArgument, "\(path) is too large") }
+            return try file.readAll(limit: CacheDocument.mostBytes)
         }
     }
 

@@ -18,9 +18,10 @@ extension ContainerEngine {
         var undo = UndoStack()
         do {
             // First of all, so that what was handed in goes with the build, however that ends.
+            let taken = await takeDeposits(parameters, &undo)
             let caches = try Self.cachePlaces(parameters)
-            let deposited = try await takeDeposits(parameters, caches.from, &undo)
-            let lock = try await inputLock(parameters)
+            let deposited = try Self.deposited(taken, parameters, caches.from)
+            let lock = try Self.inputLock(parameters, taken)
             try checkPlatform(parameters.platform)
             let tags = try parameters.tags.map { try Self.reference($0, tag: "") }
             var request = try await request(parameters, body, tags, deposited.contexts, lock, &undo)
@@ -34,7 +35,7 @@ extension ContainerEngine {
                 try await tell(parameters.call, request, send)
                 return await undo.run(context.logger)
             }
-            try await addCaches(to: &request, caches, deposited.caches, parameters, send)
+            try await addCaches(to: &request, caches, deposited.caches, parameters, &undo, send)
             let image = try await builds.run(request) { progress in
                 await Self.report(progress, send)
             }
@@ -70,9 +71,9 @@ extension ContainerEngine {
     }
 
     /// Nil when nobody wants to know what the build takes from elsewhere.
-    private func inputLock(_ parameters: BuildParameters) async throws -> InputLock? {
+    private static func inputLock(_ parameters: BuildParameters, _ taken: BuildDeposits.Taken) throws -> InputLock? {
         guard let id = parameters.lockID else { return parameters.locks ? InputLock() : nil }
-        return InputLock(obeying: try await deposits.takeLock(id))
+        return InputLock(obeying: try taken.lock(id))
     }
 
     private static func tell(_ lock: InputLock, _ send: MessageSender) async throws {
@@ -94,7 +95,7 @@ extension ContainerEngine {
     /// Opens the caches that the build may take from, and says where its own steps go.
     private func addCaches(
         to request: inout BuildRequest, _ places: (from: [CachePlace], to: [CachePlace]), _ folders: [String: FilePath],
-        _ parameters: BuildParameters, _ send: @escaping MessageSender
+        _ parameters: BuildParameters, _ undo: inout UndoStack, _ send: @escaping MessageSender
     ) async throws {
         let say: @Sendable (String) async throws -> Void = { text in
             var message = JSONMessage()
@@ -110,9 +111,11 @@ extension ContainerEngine {
             request.imports = try await reader.read(places.from)
         }
         guard places.to.contains(where: { $0.kind != .inline }) else { return }
+        let (build, deposits) = (makeID(), deposits)
+        undo.add("begin the time of caches") { await deposits.buildEnded(build) }
         let export = CacheExport(
-            images: images, registries: context.registries, auth: parameters.auth, deposits: deposits, temporary: context.paths.temporary,
-            say: say
+            images: images, registries: context.registries, auth: parameters.auth, deposits: deposits, build: build,
+            temporary: context.paths.temporary, say: say
         ) { deposit in
             var aux = JSONMessage.Aux()
             aux.Cache = deposit
@@ -123,27 +126,39 @@ extension ContainerEngine {
         request.exportSteps = { try await export.write($0, to: places.to) }
     }
 
-    /// What the client has handed in for this build: secrets, named contexts by name, and caches by what stands for them.
-    private func takeDeposits(_ parameters: BuildParameters, _ sources: [CachePlace], _ undo: inout UndoStack) async throws
+    /// Takes what the client has handed in for this build, also beside what is wrong with the request.
+    private func takeDeposits(_ parameters: BuildParameters, _ undo: inout UndoStack) async -> BuildDeposits.Taken {
+        // A place that cannot be read is told right after.
+        let folders = parameters.cacheSources.compactMap { (try? CachePlace.source($0))?.folder }
+        let ids = (folders + parameters.namedContexts.values).compactMap(Self.deposit) + [parameters.secretsID, parameters.lockID].compactMap(\.self)
+        let taken = await deposits.take(ids)
+        for directory in taken.directories {
+            undo.add("remove what was handed in") { try await blocking { try removeTree(directory) } }
+        }
+        return taken
+    }
+
+    /// The name of what was handed in.
+    private static func deposit(_ text: String) -> String? {
+        text.hasPrefix(CachePlace.deposit) ? String(text.dropFirst(CachePlace.deposit.count)) : nil
+    }
+
+    /// Secrets, named contexts by name, and caches by what stands for them.
+    private static func deposited(_ taken: BuildDeposits.Taken, _ parameters: BuildParameters, _ sources: [CachePlace]) throws
         -> (secrets: [String: [UInt8]], contexts: [String: FilePath], caches: [String: FilePath])
     {
         var caches: [String: FilePath] = [:]
-        for place in sources where place.kind == .local && caches[place.folder] == nil {
-            guard place.folder.hasPrefix(CachePlace.deposit) else {
+        for place in sources where place.kind == .local {
+            guard let id = deposit(place.folder) else {
                 throw EngineError(.invalidArgument, "type=local is a folder of the client, which has to hand it in: skiff build does")
             }
-            let directory = try await deposits.takeContext(String(place.folder.dropFirst(CachePlace.deposit.count)))
-            undo.add("remove a cache") { try await blocking { try removeTree(directory) } }
-            caches[place.folder] = directory
+            caches[place.folder] = try taken.context(id)
         }
         var contexts: [String: FilePath] = [:]
-        for (name, text) in parameters.namedContexts where text.hasPrefix("deposit:") {
-            let directory = try await deposits.takeContext(String(text.dropFirst("deposit:".count)))
-            undo.add("remove a named context") { try await blocking { try removeTree(directory) } }
-            contexts[name] = directory
+        for (name, text) in parameters.namedContexts {
+            if let id = deposit(text) { contexts[name] = try taken.context(id) }
         }
-        guard let id = parameters.secretsID else { return ([:], contexts, caches) }
-        return (try await deposits.takeSecrets(id), contexts, caches)
+        return (try parameters.secretsID.map { try taken.secrets($0) } ?? [:], contexts, caches)
     }
 
     /// Looks at the Dockerfile without building it.

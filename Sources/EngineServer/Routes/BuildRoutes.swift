@@ -27,7 +27,7 @@ struct BuildRoutes {
             return try .json(response, status: .created)
         }
         router.on(.POST, "/build/locks") { request in
-            let bytes = try await request.body.collect(upTo: 4 << 20)
+            let bytes = try await request.body.collect(upTo: ContainerEngine.mostLockBytes)
             var response = IDResponse()
             response.Id = try await engine.depositLock([UInt8](bytes.readableBytesView))
             return try .json(response, status: .created)

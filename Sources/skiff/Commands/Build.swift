@@ -145,8 +145,9 @@ struct ImageBuild {
         let result = try await send(action, arguments)
         if action != "build" { return (result.warnings ?? 0) > 0 ? 1 : 0 }
         guard let id = result.id else { throw CommandFailure("the engine has not told which image was built") }
-        if call[BuildFlags.verify] { try await verify(id, arguments) }
+        // They wait for a while only.
         try await BuildCaches(call: call).take(result.caches)
+        if call[BuildFlags.verify] { try await verify(id, arguments) }
         try await BuildOutput(call: call, id: id, tags: tags, isNew: !result.isReused).deliver(outputs)
         if progress == .quiet, !isStreaming { try call.program.print(id) }
         try writeFiles(id, result)
@@ -321,7 +322,7 @@ struct ImageBuild {
         let path = Paths.absolute(call[BuildFlags.locked], in: call.program.workingDirectory)
         let bytes: [UInt8]
         do {
-            bytes = try OwnedFD.open(FilePath(path), .readOnly).readAll(limit: 4 << 20)
+            bytes = try OwnedFD.open(FilePath(path), .readOnly).readAll(limit: DocumentLimit.lockFile)
         } catch {
             throw CommandFailure("failed to read the lock file: open \(path): \(error.errno)")
         }

@@ -1,4 +1,5 @@
 import Archive
+import Blocking
 import BuildContext
 import DockerAPI
 import EngineClient
@@ -16,7 +17,7 @@ struct BuildCaches {
         for text in call[BuildFlags.cacheFrom] {
             var place = try CachePlace.source(text)
             if place.kind == .local {
-                guard let deposit = try await handIn(place.folder) else { continue }
+                guard let deposit = try await handIn(place) else { continue }
                 place.folder = CachePlace.deposit + deposit
             }
             sources.append(place.text)
@@ -33,18 +34,20 @@ struct BuildCaches {
     }
 
     /// Nil when there is no such folder, as before the first build that makes it.
-    private func handIn(_ folder: String) async throws -> String? {
-        let path = FilePath(Paths.absolute(folder, in: call.program.workingDirectory))
+    private func handIn(_ place: CachePlace) async throws -> String? {
+        let path = folder(place)
         guard try lstatIfExists(path.appending("index.json")) != nil else {
-            try call.program.warn("local cache import at \(folder) not found: no index.json")
+            try call.program.warn("local cache import at \(place.folder) not found: no index.json")
             return nil
         }
+        let blobs = CacheLayout(path).blobs(ofTag: place.tag)
         let next = try TarProducer { writer in
-            let wanted: Set<String> = ["blobs", "index.json", "oci-layout"]
+            let wanted = Set(["index.json", "oci-layout"] + blobs)
             let tree = TreeArchive(
                 writer,
-                options: TreeOptions(owner: (0, 0)) { path, _ in
-                    wanted.contains(String(decoding: path.prefix { $0 != UInt8(ascii: "/") }, as: UTF8.self)) ? .include : .skipTree
+                options: TreeOptions(owner: (0, 0)) { path, isDirectory in
+                    let path = String(decoding: path, as: UTF8.self)
+                    return wanted.contains(path) || (path.split(separator: "/").first == "blobs" && isDirectory) ? .include : .skipTree
                 })
             try tree.addContents(of: try OwnedFD.open(path, [.readOnly, .directory]))
         }.next
@@ -54,10 +57,32 @@ struct BuildCaches {
 
     /// Fills the folders of `--cache-to` with what the build has left for them.
     func take(_ caches: [String]) async throws {
-        let folders = try call[BuildFlags.cacheTo].map(CachePlace.target).filter { $0.kind == .local }.map(\.folder)
-        for (cache, folder) in zip(caches, folders) where !cache.isEmpty {
-            let request = EngineRequest(.get, "/build/caches/\(EngineRequest.escaped(cache))")
-            try await BuildOutput.unpack(request, to: folder, call)
+        let places = try call[BuildFlags.cacheTo].map(CachePlace.target).filter { $0.kind == .local }
+        for (cache, place) in zip(caches, places) where !cache.isEmpty {
+            do {
+                try await take(cache, to: folder(place))
+            } catch {
+                guard place.ignoresErrors, !(error is CancellationError) else { throw error }
+                try call.program.warn("error writing cache to \(place.folder): \(error)")
+            }
         }
+    }
+
+    /// The new cache arrives beside the folder's content, which is whole at any time.
+    private func take(_ cache: String, to folder: FilePath) async throws {
+        let arriving = folder.appending(".arriving-\(UInt64.random(in: .min ... .max))")
+        do {
+            let request = EngineRequest(.get, "/build/caches/\(EngineRequest.escaped(cache))")
+            try await BuildOutput.unpack(request, to: arriving.string, call)
+            try await blocking { try CacheLayout(folder).merge(arriving) }
+        } catch {
+            try await blocking { try removeTree(arriving) }
+            throw error
+        }
+        try await blocking { try removeTree(arriving) }
+    }
+
+    private func folder(_ place: CachePlace) -> FilePath {
+        FilePath(Paths.absolute(place.folder, in: call.program.workingDirectory))
     }
 }
