@@ -115,6 +115,12 @@ final class BuildWorld: Sendable {
         return try namesInDirectory(directory).map(\.description).sorted()
     }
 
+    /// The layers of the store.
+    func layers() throws -> [String] {
+        try namesInDirectory(try OwnedFD.open(root.appending("layers"), [.readOnly, .directory])).map(\.description)
+            .filter { $0 != "empty" }.sorted()
+    }
+
     /// What builds have left in the folder for temporary things.
     func leftovers() throws -> [String] {
         try namesInDirectory(try OwnedFD.open(scratch, [.readOnly, .directory])).map(\.description)

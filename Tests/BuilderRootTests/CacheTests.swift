@@ -21,12 +21,13 @@ struct CacheTests {
         var fetches: Int { asked.withLock { $0.count } }
 
         /// The cache of a build there, for a store here.
-        func cache(of dockerfile: String, for other: BuildWorld, _ change: @escaping @Sendable (inout ImportedCache.Step) -> Void = { _ in })
-            async throws
-            -> ImportedCache
-        {
+        func cache(
+            of dockerfile: String, for other: BuildWorld, arguments: [String: String] = [:],
+            _ change: @escaping @Sendable (inout ImportedCache.Step) -> Void = { _ in }
+        ) async throws -> ImportedCache {
             let found = Mutex<[BuildSteps.Step]>([])
             _ = try await world.build(dockerfile) { request in
+                request.buildArgs = arguments
                 request.exportSteps = { steps in found.withLock { $0 = Array(steps.chains(.max).joined()) } }
             }
             let steps = try Dictionary(
@@ -120,11 +121,61 @@ struct CacheTests {
             _ = try await here.build(text) { $0.imports = [first] }
             let built = try await here.build(text) { $0.imports = [hostile] }
             #expect(built.image.layers.count == 1)
-            let old = try await here.build(text) {
-                $0.imports = [first]
-                $0.buildArgs = ["SOURCE_DATE_EPOCH": "1000"]
+            for (seconds, runs) in [(1000, 0), (1001, 1)] {
+                let epoch = ["SOURCE_DATE_EPOCH": "1000"]
+                let late = try await elsewhere.cache(of: "FROM scratch\nRUN write /late \(seconds)\n", for: here, arguments: epoch) { step in
+                    step.created = Timestamp(seconds: Int64(seconds))
+                }
+                let before = here.runner.steps.count
+                let old = try await here.build("FROM scratch\nRUN write /late \(seconds)\n") {
+                    $0.imports = [late]
+                    $0.buildArgs = epoch
+                }
+                #expect(here.runner.steps.count == before + runs)
+                #expect(old.image.created == "1970-01-01T00:16:40Z")
             }
-            #expect(old.image.created == "1970-01-01T00:16:40Z")
+        }
+    }
+
+    @Test("what a command finds under a name of a host belongs to its key")
+    func hosts() async throws {
+        try await BuildWorld.with { (world) async throws in
+            let text = "FROM scratch\nRUN write /x x\n"
+            for (number, hosts) in [[], ["a:10.0.0.1", "b:10.0.0.2"], ["b:10.0.0.2", "a:10.0.0.1"], ["a:10.0.0.3"]].enumerated() {
+                _ = try await world.build(text) { $0.limits.extraHosts = hosts }
+                #expect(world.runner.steps.count == [1, 2, 2, 3][number])
+            }
+            _ = try await world.build(text) { $0.buildArgs = ["BUILDKIT_SANDBOX_HOSTNAME": "other"] }
+            #expect(world.runner.steps.count == 4)
+        }
+    }
+
+    @Test("cache mounts go along with a build whose steps were all known, and leave no layer")
+    func mounts() async throws {
+        try await BuildWorld.with { (world) async throws in
+            let text = "FROM scratch\nRUN --mount=type=cache,target=/c put 0 f F && write /x x\n"
+            let exported = Mutex<[BuildSteps.Mount]>([])
+            let export: @Sendable (BuildSteps) async throws -> Void = { steps in
+                let mounts = try await steps.mounts()
+                exported.withLock { $0 = mounts }
+            }
+            let image = try await world.build(text).image
+            let before = try world.layers()
+            #expect(before.count == image.layers.count)
+            let known = try await world.build(text) { $0.exportSteps = export }
+            #expect(world.runner.steps.count == 1 && known.image.id == image.id)
+            let mounts = exported.withLock { $0 }
+            #expect(mounts.count == 1 && !image.layers.contains(mounts[0].layer))
+            #expect(try world.layers() == before)
+            // The same when the export fails.
+            let failure = await world.failure(text) {
+                $0.exportSteps = { steps in
+                    try await export(steps)
+                    throw BuildError.failed("no room")
+                }
+            }
+            #expect(failure == "no room")
+            #expect(try world.layers() == before)
         }
     }
 }

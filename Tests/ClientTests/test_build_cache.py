@@ -30,8 +30,8 @@ def forget(cli, *images):
     cli("builder", "prune", "-af")
 
 
-def manifest_of(registry, name):
-    request = urllib.request.Request(f"http://{registry.host}/v2/{name}", headers={"Accept": MANIFEST})
+def manifest_of(registry, name, kind=MANIFEST):
+    request = urllib.request.Request(f"http://{registry.host}/v2/{name}", headers={"Accept": kind})
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
 
@@ -71,7 +71,13 @@ def test_the_result_alone_with_zstd(skiff, registry, project):
     again = build(skiff, project, "--cache-from", where).out
     assert commands(again) == 2 and again.count("Importing") == 1
     assert run(skiff) != first
-    forget(skiff)
+    # What a cache was packed with says nothing of how an image is.
+    build(skiff, project, "--cache-to", f"type=registry,ref={where},compression=zstd")
+    skiff("tag", "built", f"{registry.host}/cache:image")
+    skiff("push", f"{registry.host}/cache:image")
+    layers = manifest_of(registry, "cache/manifests/image", "application/vnd.docker.distribution.manifest.v2+json")["layers"]
+    assert {layer["mediaType"] for layer in layers} == {"application/vnd.docker.image.rootfs.diff.tar.gzip"}
+    forget(skiff, "built", f"{registry.host}/cache:image")
 
 
 def test_a_cache_in_a_folder(skiff, project, tmp_path):
@@ -82,8 +88,17 @@ def test_a_cache_in_a_folder(skiff, project, tmp_path):
     said = run(skiff)
     index = json.loads((folder / "index.json").read_text())
     assert index["manifests"][0]["annotations"] == {"org.opencontainers.image.ref.name": "latest"}
-    # Written again over itself it is still one.
+    # Written again over itself it is still one, and what it had before is gone. Another tag stays beside it.
+    before = {blob.name for blob in (folder / "blobs/sha256").iterdir()}
     build(skiff, project, "--cache-to", f"type=local,dest={folder},mode=max,compression=uncompressed")
+    after = {blob.name for blob in (folder / "blobs/sha256").iterdir()}
+    assert len(after) == len(before) and not after & before
+    build(skiff, project, "--cache-to", f"type=local,dest={folder},tag=other")
+    entries = json.loads((folder / "index.json").read_text())["manifests"]
+    assert sorted(entry["annotations"]["org.opencontainers.image.ref.name"] for entry in entries) == ["latest", "other"]
+    assert after < {blob.name for blob in (folder / "blobs/sha256").iterdir()}
+    assert sorted(place.name for place in folder.iterdir()) == ["blobs", "index.json", "oci-layout"]
+    assert "it has no gone" in build(skiff, project, "--cache-from", f"type=local,src={folder},tag=gone").out
     forget(skiff)
     assert commands(build(skiff, project, "--cache-from", f"type=local,src={folder}").out) == 0
     assert run(skiff) == said
