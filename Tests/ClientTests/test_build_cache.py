@@ -66,18 +66,17 @@ def test_the_result_alone_with_zstd(skiff, registry, project):
     first = run(skiff)
     layers = manifest_of(registry, "cache/manifests/min")["layers"]
     assert {layer["mediaType"] for layer in layers} == {"application/vnd.oci.image.layer.v1.tar+zstd"}
-    forget(skiff)
-    # The first stage is not in it, and gives something else.
-    again = build(skiff, project, "--cache-from", where).out
-    assert commands(again) == 2 and again.count("Importing") == 1
-    assert run(skiff) != first
-    # What a cache was packed with says nothing of how an image is.
-    build(skiff, project, "--cache-to", f"type=registry,ref={where},compression=zstd")
+    # How a cache was packed says nothing of how an image is.
     skiff("tag", "built", f"{registry.host}/cache:image")
     skiff("push", f"{registry.host}/cache:image")
     layers = manifest_of(registry, "cache/manifests/image", "application/vnd.docker.distribution.manifest.v2+json")["layers"]
     assert {layer["mediaType"] for layer in layers} == {"application/vnd.docker.image.rootfs.diff.tar.gzip"}
     forget(skiff, "built", f"{registry.host}/cache:image")
+    # The first stage is not in it, and gives something else.
+    again = build(skiff, project, "--cache-from", where).out
+    assert commands(again) == 2 and again.count("Importing") == 1
+    assert run(skiff) != first
+    forget(skiff)
 
 
 def test_a_cache_in_a_folder(skiff, project, tmp_path):
