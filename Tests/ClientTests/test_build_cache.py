@@ -156,6 +156,7 @@ def test_a_cache_that_is_no_cache(skiff, registry, context):
     project = context({"Dockerfile": "FROM busybox\nRUN echo here > /f\n"})
     skiff("tag", "busybox", f"{registry.host}/plain")
     skiff("push", f"{registry.host}/plain")
+    skiff("rmi", f"{registry.host}/plain")
     said = build(skiff, project, "--cache-from", f"type=registry,ref={registry.host}/plain", "--cache-from", f"127.0.0.1:{free_port()}/gone").out
     assert f"[Warning] there is no build cache in {registry.host}/plain" in said and "[Warning] cache 127.0.0.1:" in said
     assert "unknown cache exporter: gha" in skiff("build", "--cache-to", "type=gha", project, code=125).err

@@ -88,6 +88,7 @@ def test_a_trigger_that_mounts_the_context_is_no_failure(skiff, context):
 def test_a_trigger_in_whose_stage_a_step_fails_opens_one(skiff, context):
     dockerfile = "FROM busybox AS bad\nRUN exit 3\nFROM busybox AS base\nONBUILD COPY --from=bad /none /x\nFROM base\n"
     with Terminal(skiff, "build", "--debug", str(context({"Dockerfile": dockerfile}))) as shell:
+        shell.expect("A shell opens")
         shell.expect("# ")
         shell.type("exit\n")
         assert shell.exit_code() == 3
