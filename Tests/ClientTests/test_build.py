@@ -21,10 +21,10 @@ def run(cli, *command, image="built"):
 def no_cache_from_other_tests(engine):
     yield
     for image in engine.client.api.images(quiet=True):
-        tags = engine.client.api.inspect_image(image)["RepoTags"]
-        if "busybox:latest" not in tags:
-            for tag in tags or [image]:
-                engine.docker("rmi", "-f", tag, code=None)
+        found = engine.client.api.inspect_image(image)
+        for name in [*found["RepoTags"], *found["RepoDigests"]] or [image]:
+            if name != "busybox:latest":
+                engine.docker("rmi", "-f", name, code=None)
     engine.docker("builder", "prune", "-af", code=None)
 
 
