@@ -1,9 +1,9 @@
+import Blocking
 public import Engine
 public import Logging
 import NIOCore
 import NIOHTTP1
 public import NIOPosix
-import Synchronization
 
 /// The Engine API on sockets.
 public struct APIServer: Sendable {
@@ -71,7 +71,7 @@ public struct APIServer: Sendable {
             }
         }
         let (isOpen, names) = (place.isOpenToEverybody, place.names)
-        let turns = Turns(most: ReadOnlyScope.mostAtOnce)
+        let slots = Slots(ReadOnlyScope.mostAtOnce)
         ready()
         try await server.executeThenClose { connections in
             try await withThrowingDiscardingTaskGroup { tasks in
@@ -85,7 +85,7 @@ public struct APIServer: Sendable {
                     tasks.addTask {
                         await Connection(
                             channel: connection, router: router, identity: identity, refusesBrowsers: isOpen, names: names, scope: scope,
-                            turns: turns, logger: logger
+                            slots: slots, logger: logger
                         ).serve()
                         open.end()
                     }
@@ -109,25 +109,4 @@ public struct APIServer: Sendable {
         return try NIOAsyncChannel(
             wrappingChannelSynchronously: channel)
     }
-}
-
-/// Counts the connections of a socket.
-private final class OpenConnections: Sendable {
-    private let most: Int
-    private let open = Mutex(0)
-
-    init(most: Int) {
-        self.most = most
-    }
-
-    /// False when there are enough.
-    func begin() -> Bool {
-        open.withLock { open in
-            guard open < most else { return false }
-            open += 1
-            return true
-        }
-    }
-
-    func end() { open.withLock { $0 -= 1 } }
 }

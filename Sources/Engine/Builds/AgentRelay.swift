@@ -2,7 +2,6 @@ import Blocking
 import Linux
 import NIOCore
 import NIOPosix
-import Synchronization
 import SystemPackage
 
 /// A socket for one command of a build that leads to the client's SSH agent: the command never sees the agent's own
@@ -28,27 +27,12 @@ struct AgentRelay: Sendable {
     /// Each takes two of the engine's descriptors.
     private static let mostConnections = 64
 
-    /// Counts those that are open.
-    private final class Connections: Sendable {
-        private let open = Mutex(0)
-
-        func begin() -> Bool {
-            open.withLock { open in
-                guard open < mostConnections else { return false }
-                open += 1
-                return true
-            }
-        }
-
-        func end() { open.withLock { $0 -= 1 } }
-    }
-
     /// - Parameter path: where the socket is made; nobody but root comes there
     static func open(
         to agent: FilePath, at path: FilePath, mode: UInt32, uid: UInt32, gid: UInt32, group: any EventLoopGroup
     ) async throws -> AgentRelay {
         let (place, there) = try await blocking { (try Place(path), try Place(agent)) }
-        let connections = Connections()
+        let connections = OpenConnections(most: mostConnections)
         let server = try await ServerBootstrap(group: group)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)

@@ -1,3 +1,4 @@
+import Blocking
 import DockerAPI
 import Engine
 import Logging
@@ -17,7 +18,7 @@ struct Connection: Sendable {
     /// What may be asked for here; nil: everything.
     var scope: APIScope?
     /// Those of all connections with this scope.
-    let turns: Turns
+    let slots: Slots
     let logger: Logger
     private let departure = Departure()
 
@@ -87,7 +88,7 @@ struct Connection: Sendable {
         request.parameters = route.parameters
         switch scope {
         case nil: return try await route.handler(request)
-        case .readOnly: return try await ReadOnlyScope.answer(request, route, turns)
+        case .readOnly: return try await ReadOnlyScope.answer(request, route, slots)
         }
     }
 

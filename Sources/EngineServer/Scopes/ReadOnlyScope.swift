@@ -1,3 +1,4 @@
+import Blocking
 import DockerAPI
 import Engine
 import NIOCore
@@ -39,7 +40,8 @@ enum ReadOnlyScope {
     ]
 
     /// Members that are emptied wherever they stand: of containers and images the environment, the command line and its parts,
-    /// the health check with its output, and what went wrong, which names the command; addresses of proxies, which have passwords; options of volumes, networks and logs.
+    /// the health check with its output, and what went wrong, which names the command; addresses of proxies, which have
+    /// passwords; options of volumes, networks and logs.
     private static let hidden: Set<String> = [
         "Env", "Cmd", "Entrypoint", "Path", "Args", "Command", "OnBuild", "Healthcheck", "Log", "ExecIDs", "HttpProxy", "HttpsProxy",
         "Options", "DriverOpts", "LogConfig", "Annotations", "Error", "Message",
@@ -48,13 +50,13 @@ enum ReadOnlyScope {
     /// How many answers are made at a time for one container: each may keep a thread of the engine.
     static let mostAtOnce = 4
 
-    static func answer(_ request: Request, _ route: Router.Match, _ turns: Turns) async throws -> Response {
+    static func answer(_ request: Request, _ route: Router.Match, _ slots: Slots) async throws -> Response {
         guard let answer = answer(to: request.method, route.pattern) else {
             throw EngineError(.forbidden, "\(request.method) \(route.pattern) is not allowed on this socket, whose scope is read-only")
         }
         var request = request
         request.hidesSecrets = true
-        var response = try await turns.run { [request] in try await route.handler(request) }
+        var response = try await slots.take { [request] in try await route.handler(request) }
         switch (answer, response.body) {
         case (.document, .bytes(let bytes)):
             response.body = .bytes(ByteBuffer(bytes: try hiding(Array(bytes.readableBytesView))))
