@@ -115,24 +115,18 @@ public final class ImageStore: Sendable {
 
     /// The same, and whether there was no such image before.
     public func createOrFind(config: ImageConfig, references: [Reference]) async throws -> (image: Image, isNew: Bool) {
-        try await blocking {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            return try self.addOrFind(configBytes: Array(encoder.encode(config)), references: references)
-        }
+        try await createOrFind(configBytes: encodeDocument(config), references: references)
     }
 
     /// The same of a configuration with members that we have no type for.
     public func createOrFind(configBytes: [UInt8], references: [Reference]) async throws -> (image: Image, isNew: Bool) {
-        try await blocking { try self.addOrFind(configBytes: configBytes, references: references) }
+        try await blocking {
+            let isNew = try self.records.find(Digest.sha256(of: configBytes)) == nil
+            return (try self.add(configBytes: configBytes, references: references), isNew)
+        }
     }
 
     // MARK: The same for threads that may sleep
-
-    private func addOrFind(configBytes: [UInt8], references: [Reference]) throws -> (image: Image, isNew: Bool) {
-        let isNew = try records.find(Digest.sha256(of: configBytes)) == nil
-        return (try add(configBytes: configBytes, references: references), isNew)
-    }
 
     /// Makes an image from the bytes of its configuration. `StoreError.layerMissing` when a layer is not in the store.
     func add(configBytes: [UInt8], references: [Reference]) throws -> Image {
@@ -241,6 +235,13 @@ private struct KnownImage: Sendable {
 enum Limits {
     /// A manifest, an index or a configuration.
     static let documentBytes = 8 << 20
+}
+
+/// One of the JSON documents of an image: the same value always gives the same bytes.
+public func encodeDocument(_ value: some Encodable) throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return Array(try encoder.encode(value))
 }
 
 /// Reads one of the JSON documents of an image.

@@ -5,6 +5,7 @@ import Store
 import Testing
 
 @testable import Builder
+import Images
 
 @Suite("A cache's document and where caches are")
 struct CacheTests {
@@ -76,11 +77,11 @@ struct CacheTests {
         var config = ImageConfig()
         config.rootfs.diffIDs = [b, a]
         let document = CacheDocument(inlining: [step("1", a), step("2", nil), step("3", layer("squashed"))], layers: [b, a])
-        let bytes = try ImageState.document(InlineCache(config: config, document: document))
-        let steps = try #require(try InlineCache.steps(in: bytes))
+        let bytes = try encodeDocument(InlineCache(config: config, document: document))
+        let steps = try #require(try InlineCache.read(in: bytes)).steps
         #expect(steps.count == 2 && steps[step("1", a).key]?.layer == a)
-        #expect(try InlineCache.steps(in: try ImageState.document(config)) == nil)
-        #expect(throws: BuildError.self) { try InlineCache.steps(in: Array(#"{"moby.buildkit.cache.v0":"?"}"#.utf8)) }
+        #expect(try InlineCache.read(in: try encodeDocument(config)) == nil)
+        #expect(throws: BuildError.self) { try InlineCache.read(in: Array(#"{"moby.buildkit.cache.v0":"?"}"#.utf8)) }
     }
 
     @Test("the key of a step tells what it does and what it stands on")

@@ -1,5 +1,6 @@
 import BuildContext
 import FoundationEssentials
+import Images
 import Linux
 public import OCI
 
@@ -108,14 +109,14 @@ public struct CacheDocument: Codable, Sendable, Equatable {
     }
 
     /// The same cache always gives the same bytes.
-    public func serialized() throws -> [UInt8] { try ImageState.document(self) }
+    public func serialized() throws -> [UInt8] { try encodeDocument(self) }
 
     /// The manifest that names the document and the layers.
     public func manifest(config: Descriptor) throws -> [UInt8] {
         let blobs = (layers ?? []).map { layer in
             Descriptor(mediaType: layer.annotations?.mediaType ?? MediaType.layer, digest: layer.blob, size: layer.annotations?.size ?? 0)
         }
-        return try ImageState.document(Manifest(config: config, layers: blobs))
+        return try encodeDocument(Manifest(config: config, layers: blobs))
     }
 
     // MARK: Reading
@@ -192,8 +193,8 @@ public struct InlineCache: Encodable {
         try container.encode(Data(try document.serialized()), forKey: .cache)
     }
 
-    /// The steps in the configuration of an image; nil when there are none.
-    public static func steps(in configBytes: [UInt8]) throws -> [String: ImportedCache.Step]? {
+    /// The steps in the configuration of an image, and its layers' diff ids; nil when there are no steps.
+    public static func read(in configBytes: [UInt8]) throws -> (steps: [String: ImportedCache.Step], layers: [Digest])? {
         struct Found: Decodable {
             var cache: Data?
             var rootfs: ImageConfig.RootFS
@@ -210,6 +211,7 @@ public struct InlineCache: Encodable {
             throw BuildError.invalid("the configuration cannot be read")
         }
         guard let cache = found.cache else { return nil }
-        return try CacheDocument(reading: [UInt8](cache)).steps(layers: found.rootfs.diffIDs)
+        let layers = found.rootfs.diffIDs
+        return (try CacheDocument(reading: [UInt8](cache)).steps(layers: layers), layers)
     }
 }

@@ -1,6 +1,7 @@
 import Blocking
 import BuildContext
 import FoundationEssentials
+import Images
 import Linux
 import OCI
 import Store
@@ -145,7 +146,7 @@ extension BuildRun {
                 let shown = "ADD " + AddressText.shown(file.address)
                 let record = WebRecord(
                     created: now, createdBy: shown, etag: etag, lastModified: answer.lastModified, digest: file.digest.description)
-                try await build.cache.save(key: key.text, layer: nil, json: try ImageState.document(record))
+                try await build.cache.save(key: key.text, layer: nil, json: try encodeDocument(record))
             }
         } else if let record {
             file.digest = try Digest(record.digest)

@@ -217,7 +217,7 @@ struct BuildRun {
         }
         let steps = CacheDocument(inlining: state.steps, layers: state.layers)
         return try await build.images.createOrFind(
-            configBytes: try ImageState.document(InlineCache(config: state.config, document: steps)), references: request.tags)
+            configBytes: try encodeDocument(InlineCache(config: state.config, document: steps)), references: request.tags)
     }
 
     /// What the build has come to, step by step, for others.

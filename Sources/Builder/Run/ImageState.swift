@@ -99,7 +99,7 @@ struct ImageState: Sendable {
         config.created = history.created
         if let layer { config.rootfs.diffIDs.append(layer) }
         unchanged = nil
-        id = Digest.sha256(of: try Self.document(config))
+        id = Digest.sha256(of: try encodeDocument(config))
         content = try Self.content(of: config)
     }
 
@@ -116,7 +116,7 @@ struct ImageState: Sendable {
         var timeless = config
         timeless.created = nil
         for index in (timeless.history ?? []).indices { timeless.history?[index].created = nil }
-        return Digest.sha256(of: try document(timeless))
+        return Digest.sha256(of: try encodeDocument(timeless))
     }
 
     /// Puts one layer in the place of all above the base's; history still tells of each step.
@@ -129,12 +129,5 @@ struct ImageState: Sendable {
         var history = ImageConfig.History(created: created, createdBy: "", emptyLayer: layer == nil ? true : nil)
         history.comment = comment
         try add(history, layer: layer)
-    }
-
-    /// The same configuration always gives the same bytes.
-    static func document(_ value: some Encodable) throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return [UInt8](try encoder.encode(value))
     }
 }

@@ -174,7 +174,7 @@ extension BuildRun {
         let createdBy = history(state, "\(mark) \(comment)")
         var key = CacheKey("config", parent: state.content)
         key.add(createdBy)
-        key.add(try ImageState.document(changed.container))
+        key.add(try encodeDocument(changed.container))
         try await finish(changed, createdBy, key, on: &state, work: nil)
     }
 

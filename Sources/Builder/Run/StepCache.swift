@@ -103,7 +103,7 @@ extension BuildRun {
     }
 
     func remember(_ key: String, _ history: ImageConfig.History, _ layer: Digest?) async throws {
-        try await build.cache.save(key: key, layer: layer, json: try ImageState.document(history))
+        try await build.cache.save(key: key, layer: layer, json: try encodeDocument(history))
     }
 }
 

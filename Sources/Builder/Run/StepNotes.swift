@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Images
 import OCI
 import Store
 import Synchronization
@@ -31,7 +32,7 @@ final class StepNotes: Sendable {
 
     func save(to records: BuildCacheRecords) async throws {
         let all = notes.withLock { $0 }
-        try await records.saveFacts(try all.mapValues { try ImageState.document($0) })
+        try await records.saveFacts(try all.mapValues { try encodeDocument($0) })
     }
 }
 

@@ -2,7 +2,6 @@ import Blocking
 import BuildContext
 import Builder
 import DockerAPI
-import FoundationEssentials
 import Images
 import Linux
 import OCI
@@ -83,13 +82,10 @@ struct CacheExport: Sendable {
         let manifest = try document.manifest(config: config)
         let entry = Descriptor(
             mediaType: MediaType.manifest, digest: Digest.sha256(of: manifest), size: Int64(manifest.count),
-            annotations: ["org.opencontainers.image.ref.name": tag])
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            annotations: [LayoutNames.reference: tag])
         let files: [(String, [UInt8])] = [
-            ("blobs/sha256/\(config.digest.hex)", bytes), ("blobs/sha256/\(entry.digest.hex)", manifest),
-            ("index.json", Array(try encoder.encode(Index(manifests: [entry])))),
-            ("oci-layout", Array(#"{"imageLayoutVersion":"1.0.0"}"#.utf8)),
+            (LayoutNames.path(config.digest), bytes), (LayoutNames.path(entry.digest), manifest),
+            ("index.json", try encodeDocument(Index(manifests: [entry]))), (LayoutNames.marker, LayoutNames.version),
         ]
         for (name, content) in files { try writeAtomically(content, to: folder.appending(name), mode: 0o644, sync: false) }
     }

@@ -45,7 +45,7 @@ struct CacheImport: Sendable {
             // What has no cache in it, or is not here, is looked for at the registry.
             if let image = try? await images.image(place.reference) {
                 do {
-                    if let steps = try InlineCache.steps(in: image.configBytes) {
+                    if let steps = try InlineCache.read(in: image.configBytes)?.steps {
                         return ImportedCache(name: place.name, steps: steps) { layer in
                             throw EngineError(.notFound, "layer \(layer) is not here any more")
                         }
@@ -86,8 +86,7 @@ struct CacheImport: Sendable {
 
     /// The cache in an image's configuration.
     private static func inlined(_ configBytes: [UInt8], _ manifest: Manifest) throws -> Content? {
-        guard let steps = try InlineCache.steps(in: configBytes) else { return nil }
-        let diffIDs = try JSONDecoder().decode(ImageConfig.self, from: Data(configBytes)).rootfs.diffIDs
+        guard let (steps, diffIDs) = try InlineCache.read(in: configBytes) else { return nil }
         guard diffIDs.count == manifest.layers.count else {
             throw EngineError(.invalidArgument, "layers from manifest don't match image configuration")
         }
@@ -154,7 +153,7 @@ private final class CacheFolder: Sendable {
 
     func manifest(_ tag: String) throws -> ManifestDocument {
         let index = try JSONDecoder().decode(Index.self, from: Data(try read("index.json")))
-        let name = { (entry: Descriptor) in entry.annotations?["org.opencontainers.image.ref.name"] }
+        let name = { (entry: Descriptor) in entry.annotations?[LayoutNames.reference] }
         let nameless = index.manifests.filter { name($0) == nil }
         // Whoever gives no names means the only one there is.
         guard let entry = index.manifests.first(where: { name($0) == tag }) ?? (nameless.count == 1 ? nameless[0] : nil) else {
@@ -165,13 +164,13 @@ private final class CacheFolder: Sendable {
 
     /// A blob that is a document, verified.
     func document(_ blob: Descriptor) throws -> [UInt8] {
-        let bytes = try read(Self.path(blob.digest))
+        let bytes = try read(LayoutNames.path(blob.digest))
         guard Digest.sha256(of: bytes) == blob.digest else { throw EngineError(.invalidArgument, "\(blob.digest) has another content") }
         return bytes
     }
 
     /// A layer's blob; what is read from it has to be verified.
-    func open(_ digest: Digest) throws -> SharedFD { try file(Self.path(digest)) }
+    func open(_ digest: Digest) throws -> SharedFD { try file(LayoutNames.path(digest)) }
 
     private func read(_ path: String) throws -> [UInt8] {
         try file(path).withOwned { file in
@@ -189,6 +188,4 @@ private final class CacheFolder: Sendable {
             throw EngineError(.notFound, "\(path): \(error.errno)")
         }
     }
-
-    private static func path(_ digest: Digest) -> String { "blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }
 }

@@ -38,7 +38,7 @@ extension ArchiveParts {
             let config = try document(manifest.config)
             for layer in manifest.layers { try check(layer) }
             let found = try image(
-                configBytes: config, layerPaths: manifest.layers.map { Self.path($0.digest) }, name(of: descriptor))
+                configBytes: config, layerPaths: manifest.layers.map { LayoutNames.path($0.digest) }, name(of: descriptor))
             return platform?.matches(found.config.platform) ?? true ? found : nil
         }
     }
@@ -62,7 +62,7 @@ extension ArchiveParts {
     /// The name that a layout gives an image, in containerd's annotation or, as skopeo does, in the OCI one.
     private func name(of descriptor: Descriptor) -> [Reference] {
         let full = descriptor.annotations?["io.containerd.image.name"]
-        let short = descriptor.annotations?["org.opencontainers.image.ref.name"]
+        let short = descriptor.annotations?[LayoutNames.reference]
         // A mere tag names nothing by itself.
         let text = full ?? short.flatMap { $0.contains(":") || $0.contains("/") ? $0 : nil }
         // An annotation can say anything; without a valid name the image is loaded without one.

@@ -67,7 +67,7 @@ final class ArchiveParts {
     }
 
     func document(_ descriptor: Descriptor) throws -> [UInt8] {
-        let bytes = try document(Self.path(descriptor.digest))
+        let bytes = try document(LayoutNames.path(descriptor.digest))
         guard Int64(bytes.count) == descriptor.size else {
             throw ImageError.invalid("\(descriptor.digest) has \(bytes.count) bytes, not \(descriptor.size)")
         }
@@ -76,7 +76,7 @@ final class ArchiveParts {
 
     /// Compares a layer with its descriptor.
     func check(_ descriptor: Descriptor) throws {
-        let path = Self.path(descriptor.digest)
+        let path = LayoutNames.path(descriptor.digest)
         let size: Int64
         switch parts[resolved(path)] {
         case .layer(_, _, let blobSize), .knownLayer(_, let blobSize): size = blobSize
@@ -106,8 +106,6 @@ final class ArchiveParts {
         case .document, nil: throw ImageError.invalid("the archive has no layer \(path)")
         }
     }
-
-    static func path(_ digest: Digest) -> String { "blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }
 
     // MARK: Reading
 

@@ -128,9 +128,7 @@ private struct ImagePush: Sendable {
             Descriptor(mediaType: LayerMediaType.converted($0.mediaType, isOCI: isOCI), digest: $0.digest, size: $0.size)
         }
         let mediaType = isOCI ? MediaType.manifest : MediaType.dockerManifest
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let bytes = Array(try encoder.encode(Manifest(mediaType: mediaType, config: config, layers: layers)))
+        let bytes = try encodeDocument(Manifest(mediaType: mediaType, config: config, layers: layers))
         return ImageManifest(bytes: bytes, mediaType: mediaType, domain: domain, repository: repository.path)
     }
 }

@@ -56,13 +56,11 @@ extension Image {
 private final class ImageArchive {
     private let writer: TarWriter
     private let layers: LayerStore
-    private let encoder = JSONEncoder()
     private var written: Set<Digest> = []
 
     init(_ sink: any ByteSink, _ layers: LayerStore) {
         writer = TarWriter(sink)
         self.layers = layers
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     }
 
     func write(_ images: [(image: Image, references: [Reference])]) throws {
@@ -75,12 +73,12 @@ private final class ImageArchive {
             index.manifests += entries(manifest, references)
             saved.append(
                 SavedManifest(
-                    config: ArchiveParts.path(image.id), repoTags: references.map(\.familiarString),
-                    layers: image.layers.map { ArchiveParts.path($0) }))
+                    config: LayoutNames.path(image.id), repoTags: references.map(\.familiarString),
+                    layers: image.layers.map { LayoutNames.path($0) }))
         }
-        try write("index.json", encode(index))
-        try write("manifest.json", encode(saved))
-        try write("oci-layout", Array(#"{"imageLayoutVersion":"1.0.0"}"#.utf8))
+        try write("index.json", encodeDocument(index))
+        try write("manifest.json", encodeDocument(saved))
+        try write(LayoutNames.marker, LayoutNames.version)
         try writer.finish()
     }
 
@@ -95,7 +93,7 @@ private final class ImageArchive {
         }
         let config = try writeBlob(image.configBytes, MediaType.config)
         let manifest = Manifest(config: config, layers: layerDescriptors)
-        return try writeBlob(encode(manifest), MediaType.manifest)
+        return try writeBlob(encodeDocument(manifest), MediaType.manifest)
     }
 
     /// One entry for each name, as containerd reads them.
@@ -105,7 +103,7 @@ private final class ImageArchive {
             var entry = manifest
             entry.annotations = [
                 "io.containerd.image.name": "\(reference)",
-                "org.opencontainers.image.ref.name": reference.tag ?? "latest",
+                LayoutNames.reference: reference.tag ?? "latest",
             ]
             return entry
         }
@@ -118,14 +116,13 @@ private final class ImageArchive {
     }
 
     private func blob(_ digest: Digest, size: Int64) -> TarEntry {
-        TarEntry(path: Array(ArchiveParts.path(digest).utf8), kind: .file, size: size)
+        TarEntry(path: Array(LayoutNames.path(digest).utf8), kind: .file, size: size)
     }
 
     private func write(_ name: String, _ bytes: [UInt8]) throws {
         try writer.write(TarEntry(path: Array(name.utf8), kind: .file), content: bytes)
     }
 
-    private func encode(_ value: some Encodable) throws -> [UInt8] { Array(try encoder.encode(value)) }
 }
 
 /// The content of the entry that a writer has just begun.

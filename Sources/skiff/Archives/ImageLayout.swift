@@ -38,13 +38,13 @@ struct ImageLayout: Sendable {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         try writer.write(TarEntry(path: Array("index.json".utf8), kind: .file), content: Array(encoder.encode(index)))
         try writer.write(
-            TarEntry(path: Array("oci-layout".utf8), kind: .file), content: Array(#"{"imageLayoutVersion":"1.0.0"}"#.utf8))
+            TarEntry(path: Array(LayoutNames.marker.utf8), kind: .file), content: LayoutNames.version)
         var written: Set<Digest> = []
         for blob in blobs where written.insert(blob.digest).inserted { try add(blob, to: writer) }
     }
 
     private func names(of entry: Descriptor) -> [String] {
-        ["io.containerd.image.name", "org.opencontainers.image.ref.name"].compactMap { entry.annotations?[$0] }
+        ["io.containerd.image.name", LayoutNames.reference].compactMap { entry.annotations?[$0] }
     }
 
     /// A mere tag, or nothing, becomes a name with that of the directory in front.
@@ -63,11 +63,11 @@ struct ImageLayout: Sendable {
     private func parts(of entry: Descriptor, depth: Int) throws -> [Descriptor] {
         guard depth < 4 else { throw CommandFailure("indexes within indexes in \(directory)") }
         if MediaType.isManifest(entry.mediaType) {
-            let manifest: Manifest = try read(path(entry.digest))
+            let manifest: Manifest = try read(LayoutNames.path(entry.digest))
             return [entry, manifest.config] + manifest.layers
         }
         guard MediaType.isIndex(entry.mediaType) else { return [] }
-        let index: Index = try read(path(entry.digest))
+        let index: Index = try read(LayoutNames.path(entry.digest))
         guard let chosen = index.entry(for: platform) else {
             throw CommandFailure("no image for \(platform ?? .host) in \(entry.digest) of \(directory)")
         }
@@ -75,9 +75,9 @@ struct ImageLayout: Sendable {
     }
 
     private func add(_ blob: Descriptor, to writer: TarWriter) throws {
-        let file = try OwnedFD.open(directory.appending(path(blob.digest)), .readOnly)
+        let file = try OwnedFD.open(directory.appending(LayoutNames.path(blob.digest)), .readOnly)
         let size = try fstat(file).size
-        try writer.begin(TarEntry(path: Array(path(blob.digest).utf8), kind: .file, size: size))
+        try writer.begin(TarEntry(path: Array(LayoutNames.path(blob.digest).utf8), kind: .file, size: size))
         let source = FileSource(SharedFD(file))
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
         defer { buffer.deallocate() }
@@ -89,8 +89,6 @@ struct ImageLayout: Sendable {
             left -= Int64(count)
         }
     }
-
-    private func path(_ digest: Digest) -> String { "blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }
 
     private func read<Document: Decodable>(_ name: String) throws -> Document {
         do {

@@ -42,7 +42,7 @@ struct BuildCaches {
         }
         let blobs = CacheLayout(path).blobs(ofTag: place.tag)
         let next = try TarProducer { writer in
-            let wanted = Set(["index.json", "oci-layout"] + blobs)
+            let wanted = Set(["index.json", LayoutNames.marker] + blobs)
             let tree = TreeArchive(
                 writer,
                 options: TreeOptions(owner: (0, 0)) { path, isDirectory in
