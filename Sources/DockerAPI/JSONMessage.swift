@@ -14,6 +14,13 @@ public struct JSONMessage: Codable, Sendable, Equatable {
 
     public init() {}
 
+    /// One that carries a result.
+    public init(_ set: (inout Aux) -> Void) {
+        var aux = Aux()
+        set(&aux)
+        self.aux = aux
+    }
+
     /// How far a transfer is.
     public struct ProgressDetail: Codable, Sendable, Equatable {
         public var current: Int64?

@@ -94,10 +94,8 @@ extension ContainerEngine {
             shells.remove(shell)
             shell.finish()
         }
-        var message = JSONMessage()
+        var message = JSONMessage { $0.Shell = shell.id }
         message.status = "\(failure)\nA shell opens in the state before this step. The build ends with it."
-        message.aux = JSONMessage.Aux()
-        message.aux?.Shell = shell.id
         try await send(message)
         guard let visitor = try await shell.visitor(within: Self.longestWait) else { return }
         let runner = BuildStepRunner(context: context, registry: registry)

@@ -55,10 +55,7 @@ extension ContainerEngine {
     }
 
     private static func askForContext(_ send: MessageSender) async throws {
-        var message = JSONMessage()
-        message.aux = JSONMessage.Aux()
-        message.aux?.SendContext = true
-        try await send(message)
+        try await send(JSONMessage { $0.SendContext = true })
     }
 
     private func checkPlatform(_ platform: String) throws {
@@ -77,11 +74,8 @@ extension ContainerEngine {
     }
 
     private static func tell(_ lock: InputLock, _ send: MessageSender) async throws {
-        var aux = JSONMessage.Aux()
-        aux.Lock = String(decoding: try lock.file.serialized(), as: UTF8.self)
-        var message = JSONMessage()
-        message.aux = aux
-        try await send(message)
+        let text = String(decoding: try lock.file.serialized(), as: UTF8.self)
+        try await send(JSONMessage { $0.Lock = text })
     }
 
     private static func cachePlaces(_ parameters: BuildParameters) throws -> (from: [CachePlace], to: [CachePlace]) {
@@ -117,11 +111,7 @@ extension ContainerEngine {
             images: images, registries: context.registries, auth: parameters.auth, deposits: deposits, build: build,
             temporary: context.paths.temporary, say: say
         ) { deposit in
-            var aux = JSONMessage.Aux()
-            aux.Cache = deposit
-            var message = JSONMessage()
-            message.aux = aux
-            try await send(message)
+            try await send(JSONMessage { $0.Cache = deposit })
         }
         request.exportSteps = { try await export.write($0, to: places.to) }
     }
@@ -169,10 +159,8 @@ extension ContainerEngine {
             let warnings = try await builds.check(request)
             let count = warnings.count
             let result = count == 0 ? "no warnings found." : "\(count) warning\(count == 1 ? " has" : "s have") been found!"
+            message = JSONMessage { $0.Warnings = count }
             message.stream = "Check complete, \(result)\n" + warnings.map { "\nWARNING: \($0)\n" }.joined()
-            var aux = JSONMessage.Aux()
-            aux.Warnings = count
-            message.aux = aux
         case "outline": message.stream = try await builds.outline(request)
         case "targets": message.stream = try await builds.targets(request)
         default: throw EngineError(.invalidArgument, "invalid call \(call): one of build, check, outline, targets is possible")
@@ -189,23 +177,18 @@ extension ContainerEngine {
             guard let folder = try await LocalContext.open(parameters.contextFolder, identity: parameters.contextIdentity) else {
                 throw BuildError.contextIsBorrowed
             }
-            var request = Self.request(parameters, .borrowed(folder), tags)
-            request.lock = lock
-            return try await withContexts(request, parameters, deposited, &undo)
+            return try await withContexts(Self.request(parameters, .borrowed(folder), tags, lock), parameters, deposited, &undo)
         }
         let directory = try await temporaryDirectory("context", &undo)
         if parameters.remote.isEmpty {
             try await Self.unpack(body, into: directory)
-            var request = Self.request(parameters, .directory(directory), tags)
-            request.lock = lock
-            return try await withContexts(request, parameters, deposited, &undo)
+            return try await withContexts(Self.request(parameters, .directory(directory), tags, lock), parameters, deposited, &undo)
         }
         let scratch = try await temporaryDirectory("fetch", &undo)
         let fetched = try await RemoteContext(files: builds.remoteFiles, lock: lock).fetch(
             parameters.remote, to: directory, scratch: scratch,
             keepsGitDirectory: ["1", "true"].contains(parameters.buildArguments["BUILDKIT_CONTEXT_KEEP_GIT_DIR"] ?? nil))
-        var request = Self.request(parameters, .directory(fetched.directory), tags)
-        request.lock = lock
+        var request = Self.request(parameters, .directory(fetched.directory), tags, lock)
         if let dockerfile = fetched.dockerfile { request.dockerfile = .bytes(dockerfile) }
         return try await withContexts(request, parameters, deposited, &undo)
     }
@@ -289,7 +272,9 @@ extension ContainerEngine {
         }
     }
 
-    private static func request(_ parameters: BuildParameters, _ context: BuildRequest.Context, _ tags: [Reference]) -> BuildRequest {
+    private static func request(
+        _ parameters: BuildParameters, _ context: BuildRequest.Context, _ tags: [Reference], _ lock: InputLock?
+    ) -> BuildRequest {
         var limits = BuildLimits()
         limits.memoryBytes = parameters.memoryBytes
         limits.memorySwapBytes = parameters.memorySwapBytes
@@ -305,12 +290,14 @@ extension ContainerEngine {
             let soft = ulimit.Soft ?? 0
             return BuildLimits.Ulimit(name: ulimit.Name ?? "", soft: soft, hard: ulimit.Hard ?? soft)
         }
-        return BuildRequest(
+        var request = BuildRequest(
             dockerfile: .inContext(parameters.dockerfile), context: context, tags: tags,
             buildArgs: parameters.buildArguments, labels: parameters.labels, target: parameters.target,
             noCache: parameters.noCache, noCacheStages: Set(parameters.noCacheStages.map { $0.lowercased() }),
             networkMode: parameters.networkMode.isEmpty ? "default" : parameters.networkMode,
             limits: limits, quiet: parameters.quiet)
+        request.lock = lock
+        return request
     }
 
     private static func report(_ progress: BuildProgress, _ send: MessageSender) async {
@@ -318,10 +305,10 @@ extension ContainerEngine {
         switch progress {
         case .stream(let text): message.stream = text
         case .image(let id, let isNew):
-            var aux = JSONMessage.Aux()
-            aux.ID = id.description
-            if !isNew { aux.Reused = true }
-            message.aux = aux
+            message = JSONMessage { aux in
+                aux.ID = id.description
+                if !isNew { aux.Reused = true }
+            }
         }
         // A client that went away is noticed by the connection, which cancels the build.
         try? await send(message)

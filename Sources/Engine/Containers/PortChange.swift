@@ -10,9 +10,6 @@ struct PortChange {
 
     var isEmpty: Bool { adding.isEmpty && removing.isEmpty }
 
-    /// What is open and not going to be closed, each port alone, by the port of the container.
-    private var live: [String: [PublishedPort]] = [:]
-
     /// `live` are the ports that are open, with the numbers that were chosen; none of a container that does not run.
     init(_ update: ContainerUpdateRequest, _ record: ContainerRecord, live: [PublishedPort]) throws {
         hostConfig = record.hostConfig
@@ -28,14 +25,14 @@ struct PortChange {
         if !removed.isEmpty, hostConfig.PublishAllPorts == true { try nameExposedPorts(record.config) }
         // Each port alone, since a part of a run may go.
         hostConfig.PortBindings = PortRanges.unfolded(hostConfig.PortBindings ?? [:])
-        self.live = Dictionary(grouping: live.unfolded, by: \.key)
+        // What is open and not going to be closed, by the port of the container.
+        var open = Dictionary(grouping: live.unfolded, by: \.key)
         for (key, bindings) in PortRanges.unfolded(removed).sorted(by: { $0.key < $1.key }) {
-            for binding in bindings ?? [PortBinding()] { try remove(key, binding) }
+            for binding in bindings ?? [PortBinding()] { try remove(key, binding, &open) }
         }
         for (key, bindings) in PortRanges.unfolded(added).sorted(by: { $0.key < $1.key }) {
             for binding in bindings ?? [PortBinding()] { try add(key, binding) }
         }
-        self.live = [:]
         removing = removing.folded
         hostConfig.PortBindings = PortRanges.folded(hostConfig.PortBindings ?? [:])
         var asked = HostConfig()
@@ -64,7 +61,7 @@ struct PortChange {
         hostConfig.PortBindings?[key] = .some(present + [binding])
     }
 
-    private mutating func remove(_ key: String, _ wanted: PortBinding) throws {
+    private mutating func remove(_ key: String, _ wanted: PortBinding, _ live: inout [String: [PublishedPort]]) throws {
         let (port, proto) = try PortBindings.parse(key)
         let key = "\(port)/\(proto.rawValue)"
         let (host, address) = (wanted.HostPort ?? "", wanted.HostIp ?? "")

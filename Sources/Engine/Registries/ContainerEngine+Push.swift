@@ -49,13 +49,12 @@ extension ContainerEngine {
                 for layer in layers { board.tell(.preparing, of: layer) }
             })
         board.post(JSONMessage(status: "\(pushed.tag): digest: \(pushed.digest) size: \(pushed.size)"))
-        var message = JSONMessage()
-        var aux = JSONMessage.Aux()
-        aux.Tag = pushed.tag
-        aux.Digest = pushed.digest.description
-        aux.Size = Int64(pushed.size)
-        message.aux = aux
-        board.post(message)
+        board.post(
+            JSONMessage { aux in
+                aux.Tag = pushed.tag
+                aux.Digest = pushed.digest.description
+                aux.Size = Int64(pushed.size)
+            })
         events.publish("image", "push", id: reference.familiarString, attributes: ["name": reference.familiarName])
     }
 }

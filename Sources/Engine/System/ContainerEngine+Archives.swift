@@ -110,10 +110,6 @@ extension ContainerEngine {
         }
         let made = try await image
         events.publish("image", "create", id: made.id.description, attributes: ["name": reference.familiarString])
-        var message = JSONMessage()
-        var aux = JSONMessage.Aux()
-        aux.ID = made.id.description
-        message.aux = aux
-        try await send(message)
+        try await send(JSONMessage { $0.ID = made.id.description })
     }
 }
