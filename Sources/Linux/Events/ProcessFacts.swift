@@ -17,11 +17,6 @@ public func processStartTime(_ pid: pid_t) throws(SystemError) -> UInt64 {
     return time
 }
 
-/// Lets the thread sleep; a signal may end that early. Not for the daemon.
-public func sleep(milliseconds: Int64) {
-    _ = poll(nil, 0, Int32(clamping: max(0, milliseconds)))
-}
-
 /// Milliseconds of a clock that nobody sets, to measure spans with.
 public func monotonicMilliseconds() -> Int64 {
     Int64(monotonicSeconds() * 1000)

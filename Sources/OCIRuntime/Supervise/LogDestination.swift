@@ -136,7 +136,7 @@ final class BufferedLog: LogDestination {
         try flush()
         if let due {
             // There is one more start for the last entries.
-            sleep(milliseconds: due - monotonicMilliseconds())
+            pauseThread(nanoseconds: max(0, due - monotonicMilliseconds()) * 1_000_000)
             try flush()
         }
         while !queue.isEmpty, due == nil, monotonicMilliseconds() < end {
