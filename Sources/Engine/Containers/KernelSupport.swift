@@ -24,8 +24,10 @@ struct KernelSupport {
     }
 
     private func adaptMemory(_ config: inout HostConfig, _ warnings: inout [String]) async throws {
+        let setsSwappiness = (config.MemorySwappiness ?? -1) != -1
+        guard setsSwappiness || config.OomKillDisable == true else { return }
         let isTwo = try await blocking { try Cgroup.isVersionTwo() }
-        if let swappiness = config.MemorySwappiness, swappiness != -1, isTwo {
+        if setsSwappiness, isTwo {
             warnings.append(
                 "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.")
             config.MemorySwappiness = nil
