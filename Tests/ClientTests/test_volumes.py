@@ -141,6 +141,12 @@ def test_a_volume_belongs_to_each_of_its_users(skiff):
         shown = skiff("run", "--rm", "-u", user, "--mount", "type=volume,src=shared,dst=/m,idmap", "busybox", "sh", "-c",
                       "echo x >> /m/file; stat -c %u:%g /m /m/file").lines
         assert shown == [user] * 2
+    skiff("run", "--rm", "-v", "shared:/m", "busybox", "mkdir", "/m/part")
+    for user in ("1234:50", "4321:99"):
+        shown = skiff("run", "--rm", "-u", user, "--mount", "type=volume,src=shared,dst=/m,volume-subpath=part,idmap", "busybox", "sh", "-c",
+                      "echo x >> /m/file; stat -c %u:%g /m /m/file").lines
+        assert shown == [user] * 2
+    assert skiff("run", "--rm", "-v", "shared:/m", "busybox", "stat", "-c", "%u:%g", "/m/part", "/m/part/file").lines == ["0:0"] * 2
 
 
 @pytest.mark.parametrize("spec, message", [
@@ -148,8 +154,7 @@ def test_a_volume_belongs_to_each_of_its_users(skiff):
     ("type=bind,src=/tmp,dst=/m,idmap=uids=0-1", "invalid idmap 'uids=0-1'"),
     ("type=bind,src=/tmp,dst=/m,idmap=uids=0-1-5#3-9-1", "an id is there twice"),
     ("type=bind,src=/tmp,dst=/m,idmap=uids=4294967295-0-1", "invalid idmap"),
-    ("type=tmpfs,dst=/m,idmap", "idmap is for binds and whole volumes"),
-    ("type=volume,src=vol,dst=/m,volume-subpath=a,idmap", "idmap is for binds and whole volumes"),
+    ("type=tmpfs,dst=/m,idmap", "idmap is for binds and volumes"),
 ])
 def test_owners_that_cannot_be_mapped_are_refused(skiff, spec, message):
     assert message in skiff("create", "--mount", spec, "busybox", code=1).err

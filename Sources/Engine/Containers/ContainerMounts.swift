@@ -14,7 +14,7 @@ struct ContainerMounts {
     /// The container may write to its own cgroups.
     var writableCgroups = false
     /// Mounts that were made already: their places in the supervisor's list, by destination.
-    var made: [String: Int] = [:]
+    var made: [String: MadeMounts.Place] = [:]
     /// Whom the container's command runs as.
     var user = OwnerMapping.Pair(user: 0, group: 0)
 
@@ -89,26 +89,33 @@ struct ContainerMounts {
                 destination: mount.destination, type: "bind", source: paths.apiSocket.string,
                 options: ["bind", "rprivate", "nosuid", "nodev", "noexec"] + (mount.readOnly ? ["ro"] : []))
         case .bind, .volume, .image:
-            let number = made[mount.destination]
+            let made = made[mount.destination]
             var planned = RuntimeSpec.Mount(
-                destination: mount.destination, type: number == nil ? "bind" : "skiff-detached", source: number.map(String.init) ?? mount.source,
-                options: mount.bindOptions)
+                destination: mount.destination, type: made == nil ? "bind" : "skiff-detached",
+                source: made.map { String($0.number) } ?? mount.source, options: mount.bindOptions)
             if let text = mount.ownerMapping {
                 let mapping = try OwnerMapping(text)
-                let place = try fstat(try OwnedFD.open(FilePath(mount.source), .path))
+                let owner = try made?.owner ?? Self.owner(mount.source)
                 // Whoever can exchange a part of the path would choose whose files those of the user are.
-                if mapping == .ownerIsUser, mount.kind == .bind, place.uid == 0, self.user.user != 0 {
+                if mapping == .ownerIsUser, mount.kind == .bind, owner.user == 0, self.user.user != 0 {
                     throw EngineError(
                         .invalidArgument,
                         "idmap: \(mount.source) belongs to root, which no other user of a container becomes on disk: "
                             + "change its owner, or say which ids are meant (idmap=uids=…;gids=…)")
                 }
-                if let tables = mapping.tables(owner: .init(user: place.uid, group: place.gid), user: self.user) {
+                if let tables = mapping.tables(owner: owner, user: self.user) {
                     (planned.uidMappings, planned.gidMappings) = (tables.users, tables.groups)
                 }
             }
             return planned
         }
+    }
+}
+
+extension ContainerMounts {
+    private static func owner(_ path: String) throws -> OwnerMapping.Pair {
+        let place = try fstat(try OwnedFD.open(FilePath(path), .path))
+        return .init(user: place.uid, group: place.gid)
     }
 }
 

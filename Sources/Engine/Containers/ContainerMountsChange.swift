@@ -112,7 +112,7 @@ extension Container {
         let (record, paths, program) = (record, paths, context.paths.runtime)
         return try await blocking {
             var mounts = ContainerMounts(
-                record: record, paths: paths, privileged: record.hostConfig.Privileged == true, runtime: program, made: made.numbers)
+                record: record, paths: paths, privileged: record.hostConfig.Privileged == true, runtime: program, made: made.places)
             var bare = mounts
             bare.record.mounts = []
             let others = record.mounts.filter { !coming.contains($0) }.map(\.destination)

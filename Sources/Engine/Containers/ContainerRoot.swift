@@ -69,7 +69,7 @@ struct StoppedRoot {
         let planned = try await blocking {
             let identity = try root.withOwned { try UserLookup(root: $0).identity(record.config.User ?? "") }
             let planner = ContainerMounts(
-                record: record, paths: paths, privileged: false, runtime: context.paths.runtime, made: made.numbers,
+                record: record, paths: paths, privileged: false, runtime: context.paths.runtime, made: made.places,
                 user: .init(user: identity.uid, group: identity.gid))
             return try parts.compactMap { part -> RuntimeSpec.Mount? in
                 // As above: its start will say so.

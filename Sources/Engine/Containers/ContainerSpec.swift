@@ -17,7 +17,7 @@ struct ContainerSpec {
     /// What a build's command sees besides.
     var stepMounts: [RuntimeSpec.Mount] = []
     /// Mounts that were made already, see `ContainerMounts`.
-    var made: [String: Int] = [:]
+    var made: [String: MadeMounts.Place] = [:]
     /// What devices of the host want the container to have.
     var devices: [CDIEdits] = []
 

@@ -72,7 +72,7 @@ extension Container {
         try await reserveNetworks(&undo)
         let root = try await mounted
         let mounts = try await made
-        try await writeConfiguration(root, mounts.numbers)
+        try await writeConfiguration(root, mounts.places)
 
         let launcher = SupervisorLaunch(context: context)
         let arguments = try await supervisorArguments()
@@ -126,7 +126,7 @@ extension Container {
     }
 
     /// The files that are bound into the container, and its config.json.
-    private func writeConfiguration(_ root: SharedFD, _ made: [String: Int]) async throws {
+    private func writeConfiguration(_ root: SharedFD, _ made: [String: MadeMounts.Place]) async throws {
         let joined = try await joinedNamespaces()
         let record = record
         let paths = paths

@@ -11,20 +11,31 @@ struct MadeMounts: Sendable {
         let destination: String
         /// Detached; gone with its last holder.
         let mount: SharedFD
+        /// Whose its top is.
+        let owner: OwnerMapping.Pair
+    }
+
+    /// What the configuration of a container has to know of one.
+    struct Place: Sendable {
+        let number: Int
+        let owner: OwnerMapping.Pair
     }
 
     var all: [Made] = []
 
     /// Their places in this list, by destination.
-    var numbers: [String: Int] {
-        Dictionary(zip(all.map(\.destination), 0...)) { first, _ in first }
+    var places: [String: Place] {
+        Dictionary(zip(all, 0...).map { ($0.destination, Place(number: $1, owner: $0.owner)) }) { first, _ in first }
     }
 
     /// All that the mounts of a container need. Volumes are in use already.
     static func make(_ mounts: [ResolvedMount], images: ImageStore) async throws -> MadeMounts {
         var made = MadeMounts()
         for mount in mounts {
-            if let descriptor = try await make(mount, images) { made.all.append(Made(destination: mount.destination, mount: descriptor)) }
+            guard let descriptor = try await make(mount, images) else { continue }
+            let top = try descriptor.withOwned { top throws(SystemError) in try fstat(top) }
+            made.all.append(
+                Made(destination: mount.destination, mount: descriptor, owner: .init(user: top.uid, group: top.gid)))
         }
         return made
     }

@@ -113,8 +113,8 @@ struct MountResolution {
         }
         var resolved = ResolvedMount(kind: .bind, destination: try Self.clean(target), readOnly: mount.ReadOnly ?? false)
         if let text = mount.IDMap {
-            guard kind == "bind" || kind == "volume", (mount.VolumeOptions?.Subpath ?? "").isEmpty else {
-                throw EngineError(.invalidArgument, "invalid mount config for type \"\(kind)\": idmap is for binds and whole volumes")
+            guard kind == "bind" || kind == "volume" else {
+                throw EngineError(.invalidArgument, "invalid mount config for type \"\(kind)\": idmap is for binds and volumes")
             }
             _ = try OwnerMapping(text)
             resolved.ownerMapping = text

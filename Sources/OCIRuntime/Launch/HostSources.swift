@@ -33,7 +33,8 @@ final class HostSources {
         var mounts: [PlannedMount] = []
         for (mount, parsed) in zip(spec.mounts, parsed) {
             if mount.type == LaunchOptions.detachedMountType {
-                mounts.append(try Self.planDetached(mount, parsed, options))
+                let users = try Self.users(mount, parsed, spec, namespaces, mappings)
+                mounts.append(try Self.planDetached(mount, parsed, users, options))
             } else if parsed.isBind, !parsed.isRemount {
                 let users = try Self.users(mount, parsed, spec, namespaces, mappings)
                 mounts.append(try Self.planBind(mount, parsed, users, options))
@@ -60,14 +61,14 @@ final class HostSources {
         let mappings = MappingNamespaces()
         return try mounts.map { mount in
             let parsed = try MountOptions(mount, hasOwnUsers: false)
-            if mount.type == LaunchOptions.detachedMountType { return try planDetached(mount, parsed, options) }
+            let users = parsed.mapping == .none ? nil : try mappings.namespace(mount.uidMappings, mount.gidMappings)
+            if mount.type == LaunchOptions.detachedMountType { return try planDetached(mount, parsed, users, options) }
             guard parsed.isBind || mount.type == "tmpfs", !parsed.isRemount else {
                 throw LaunchError(message: "invalid mount \(mount.destination): type \(mount.type ?? "") is for the start of a container")
             }
             guard parsed.isBind else {
                 return PlannedMount(mount: mount, options: parsed, source: nil, sourceIsDirectory: true, cgroups: [])
             }
-            let users = parsed.mapping == .none ? nil : try mappings.namespace(mount.uidMappings, mount.gidMappings)
             return try planBind(mount, parsed, users, options)
         }
     }
@@ -127,24 +128,33 @@ final class HostSources {
             return PlannedMount(
                 mount: mount, options: parsed, source: HeldFD(source), sourceIsDirectory: isDirectory, cgroups: [])
         } catch {
-            if error.call == "mount_setattr idmap", error.errno == .invalidArgument {
-                throw LaunchError(
-                    message: "error mounting \"\(path)\" to rootfs at \"\(mount.destination)\": idmap: the file system cannot show other owners")
-            }
-            let reason = error.call == "open_tree" ? error.errno.goText : "\(error.call): \(error.errno.goText)"
-            throw LaunchError(message: "error mounting \"\(path)\" to rootfs at \"\(mount.destination)\": \(reason)")
+            throw failure(error, mount, path.string)
         }
     }
 
+    private static func failure(_ error: SystemError, _ mount: RuntimeSpec.Mount, _ source: String) -> LaunchError {
+        let reason: String
+        if error.call == "mount_setattr idmap", error.errno == .invalidArgument {
+            reason = "idmap: the file system cannot show other owners"
+        } else {
+            reason = error.call == "open_tree" ? error.errno.goText : "\(error.call): \(error.errno.goText)"
+        }
+        return LaunchError(message: "error mounting \"\(source)\" to rootfs at \"\(mount.destination)\": \(reason)")
+    }
+
     /// It comes with its attributes; what its options ask for comes to them.
-    private static func planDetached(_ mount: RuntimeSpec.Mount, _ parsed: MountOptions, _ options: LaunchOptions) throws
-        -> PlannedMount
-    {
+    private static func planDetached(
+        _ mount: RuntimeSpec.Mount, _ parsed: MountOptions, _ users: HeldFD?, _ options: LaunchOptions
+    ) throws -> PlannedMount {
         guard let number = Int(mount.source ?? ""), options.mounts.indices.contains(number) else {
             throw LaunchError(message: "invalid mount \(mount.destination): there is no detached mount \(mount.source ?? "")")
         }
         let source = try OwnedFD.duplicating(options.mounts[number])
-        try prepare(source, parsed, nil)
+        do throws(SystemError) {
+            try prepare(source, parsed, users)
+        } catch {
+            throw failure(error, mount, "detached mount \(number)")
+        }
         let isDirectory = try fstat(source).kind == .directory
         return PlannedMount(
             mount: mount, options: parsed, source: HeldFD(source), sourceIsDirectory: isDirectory, cgroups: [])
