@@ -39,6 +39,16 @@ def test_create_start_stop_start_remove(cli):
     assert "no such container" in cli("start", "box", code=1).err.lower()
 
 
+def test_a_short_life_begins_before_it_ends(cli):
+    names = ["one", "two", "three", "four"]
+    for name in names:
+        cli("run", "--name", name, "busybox", "true")
+    for times in cli("inspect", "-f", "{{.State.StartedAt}} {{.State.FinishedAt}}", *names).lines:
+        # Nine digits each, but for zeros at the end.
+        began, ended = (time.strip("Z").ljust(29, "0") for time in times.split())
+        assert began <= ended
+
+
 def test_files_outlive_a_restart(cli):
     cli("run", "-d", "--name", "box", "busybox", "sh", "-c", "echo x >> /count; wc -l < /count; exec sleep 600")
     wait_for(lambda: cli("logs", "box").lines == ["1"], "the first life")

@@ -216,6 +216,23 @@ def test_rm_removes_when_the_end_comes(cli):
     wait_for(lambda: cli("ps", "-aq").out == "", "the container to be removed")
 
 
+def test_rm_waits_for_no_disk_and_outlives_a_restart(cli, tmp_path):
+    """What a crash would take with the container need not be on disk. That holds for each of its lives, after `cp` too."""
+    (tmp_path / "given").write_text("given\n")
+    cli("create", "--rm", "--name", "box", "busybox", "sh", "-c", "echo x >> /count; sync; wc -l < /count; cat /given; exec sleep 600")
+    cli("cp", tmp_path / "given", "box:/given")
+    cli("start", "box")
+    wait_for(lambda: cli("logs", "box").lines == ["1", "given"], "the first life")
+    root = cli("exec", "box", "grep", " / overlay ", "/proc/mounts").line
+    assert "volatile" in root.split()[3]
+    cli("restart", "-t", "0", "box")
+    wait_for(lambda: cli("logs", "box").lines == ["1", "given", "2", "given"], "the second life")
+    cli("stop", "-t", "0", "box")
+    wait_for(lambda: cli("ps", "-aq").out == "", "the container to be removed")
+    kept = cli("run", "--name", "kept", "busybox", "grep", " / overlay ", "/proc/mounts").line
+    assert "volatile" not in kept
+
+
 def test_cidfile_holds_the_id(cli, tmp_path):
     cli("run", "--rm", "--cidfile", tmp_path / "cid", "busybox", "true")
     assert re.fullmatch("[0-9a-f]{64}", (tmp_path / "cid").read_text())

@@ -141,9 +141,9 @@ struct MountMaking: Sendable {
             try fchown(directory, uid: top.uid, gid: top.gid)
             try fchmod(directory, mode: top.permissions)
             guard let lower = source.tree.directory else {
-                return SharedFD(try store.mount(layers: source.layers ?? [], upper: upper, work: work))
+                return SharedFD(try store.mount(layers: source.layers ?? [], upper: upper, work: work, isScratch: true))
             }
-            return SharedFD(try Mount.overlay(lower: [lower], upper: upper, work: work))
+            return SharedFD(try Mount.overlay(lower: [lower], upper: upper, work: work, options: ["volatile"]))
         }
     }
 

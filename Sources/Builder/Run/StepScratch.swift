@@ -7,7 +7,7 @@ import SystemPackage
 /// The directories of one step, below the build's own one: what the step writes goes to `upper`.
 ///
 /// They lie on the data-root's filesystem, so that `upper` becomes a layer by a rename. The engine empties the directory
-/// above them when it starts.
+/// above them when it starts, and the layer's commit waits for the disk.
 struct StepScratch: Sendable {
     let directory: FilePath
     var upper: FilePath { directory.appending("upper") }
@@ -29,7 +29,7 @@ struct StepScratch: Sendable {
 
     /// The root that a step sees: the layers so far, with `upper` above them.
     func root(_ layers: [Digest], _ store: LayerStore) throws -> OpenDirectory {
-        OpenDirectory(try store.mount(layers: layers, upper: upper, work: work))
+        OpenDirectory(try store.mount(layers: layers, upper: upper, work: work, isScratch: true))
     }
 
     /// Makes a layer of what the step wrote.

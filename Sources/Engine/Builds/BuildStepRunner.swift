@@ -66,7 +66,7 @@ struct BuildStepRunner: StepRunner {
             arguments.append("--stdin")
         }
         let root = try await blocking {
-            SharedFD(try context.images.layers.mount(layers: step.layers, upper: step.upper, work: step.work))
+            SharedFD(try context.images.layers.mount(layers: step.layers, upper: step.upper, work: step.work, isScratch: true))
         }
         undo.add("disconnect the network") { await context.networks.disconnect(containerID: step.id) }
         for attachment in record.attachments {

@@ -43,6 +43,8 @@ actor Container {
     /// The last writing of the row: the next one comes after it, and so does the row's removal.
     private var lastSave: Task<Void, any Error>?
     var restartDelay = RestartBackOff()
+    /// A restart by hand is under way: `--rm` means the end after it.
+    var staysAfterEnd = false
     /// The last signal that we have sent to the present process, and why.
     var lastSignal: (signal: Signal, reason: ExitCause.Sender)?
     /// Probes the running container.
@@ -142,7 +144,11 @@ actor Container {
         let images = context.images
         let layers = try layers
         let paths = paths
-        return try await blocking { SharedFD(try images.layers.mount(layers: layers, upper: paths.upper, work: paths.work)) }
+        // What --rm says of a container holds for one that a crash of the machine has ended as well.
+        let isScratch = record.hostConfig.AutoRemove == true
+        return try await blocking {
+            SharedFD(try images.layers.mount(layers: layers, upper: paths.upper, work: paths.work, isScratch: isScratch))
+        }
     }
 }
 

@@ -109,13 +109,17 @@ extension Container {
         record.state.oomKilled = exit?.oomKilled ?? false
         record.state.error = exit == nil ? "the supervisor of the container was killed" : ""
         record.state.finishedAt = exit?.finishedAt ?? Timestamp.now().description
+        // The supervisor's clock is asked at the end; we hear of the beginning later, and of a short life's too late.
+        if let began = exit?.startedAt, isBefore(record.state.finishedAt, record.state.startedAt) { record.state.startedAt = began }
         let cause = await exitCause(exit)
         record.state.cause = cause
         logger.info("the container ended", metadata: ["exitCode": "\(record.state.exitCode)", "reason": "\(cause.message)"])
         if exit == nil { await removeCgroup() }
-        let removing = record.hostConfig.AutoRemove == true
-        if !removing { await saveOrReport() }
-        await removeRuntimeDirectory()
+        let removing = record.hostConfig.AutoRemove == true && !staysAfterEnd
+        if !removing {
+            await saveOrReport()
+            await removeRuntimeDirectory()
+        }
         await volumes.release(by: id, logger)
         // Only now may a new start begin: nothing of this life is touched below.
         phase = .exited
@@ -139,6 +143,11 @@ extension Container {
         return ExitCause(exit, lastSignal: last, outOfMemory: report ?? nil)
     }
 
+    private func isBefore(_ one: String, _ other: String) -> Bool {
+        guard let one = Timestamp(rfc3339: one), let other = Timestamp(rfc3339: other) else { return false }
+        return one < other
+    }
+
     private func runSeconds() -> Int64 {
         guard let started = Timestamp(rfc3339: record.state.startedAt),
             let finished = Timestamp(rfc3339: record.state.finishedAt)
@@ -148,7 +157,8 @@ extension Container {
 
     private func removeAfterExit() async {
         do {
-            try await remove(force: false, removeVolumes: true)
+            // Nobody waits for the room on the disk.
+            try await remove(force: false, removeVolumes: true, tellsFirst: true)
         } catch {
             logger.error("could not remove the container", metadata: ["error": "\(error)"])
         }

@@ -6,7 +6,9 @@ import Store
 extension Container {
     /// `docker rm`: the row goes first, so that a crash leaves directories without a row, which the next start sweeps. Only
     /// where the row cannot be written, on a full disk, the files go first.
-    func remove(force: Bool, removeVolumes: Bool) async throws {
+    ///
+    /// With `tellsFirst` those who wait hear of it before the files have gone.
+    func remove(force: Bool, removeVolumes: Bool, tellsFirst: Bool = false) async throws {
         if force { await startSettled() }
         if phase.isLive {
             guard force else {
@@ -50,11 +52,12 @@ extension Container {
         for volume in leaving {
             if await !registry.isVolumeUsed(volume, besides: id) { await removeVolume(volume) }
         }
-        await removeFiles()
+        if !tellsFirst { await removeFiles() }
         phase = .removed
         publish("destroy")
         resumeWaiters(for: [.notRunning, .nextExit, .removed])
         endPendingAttaches()
+        if tellsFirst { await removeFiles() }
     }
 
     private func deleteRow() async throws {

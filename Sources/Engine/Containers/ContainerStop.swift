@@ -23,7 +23,11 @@ extension Container {
     /// `docker restart`: stops what runs, then starts.
     func restart(signal: Signal?, timeout: Int?) async throws {
         await startSettled()
-        if phase.isLive { try await end(signal: signal, timeout: timeout) }
+        if phase.isLive {
+            staysAfterEnd = true
+            defer { staysAfterEnd = false }
+            try await end(signal: signal, timeout: timeout)
+        }
         try await start()
         publish("restart")
     }

@@ -67,7 +67,10 @@ public final class LayerStore: Sendable {
 
     /// Mounts a stack of layers, base first, detached. With `upper` and `work` (empty directories on the same file
     /// system) changes go there; without, the mount is read-only. May block for a moment.
-    public func mount(layers: [Digest], upper: FilePath?, work: FilePath?, options: [String] = []) throws -> OwnedFD {
+    ///
+    /// Nothing of a scratch `upper` has to outlive a crash of the machine: neither do programs that write there wait for the
+    /// disk, nor does the end of the mount (overlayfs's `volatile`). Whoever keeps something of it syncs it himself.
+    public func mount(layers: [Digest], upper: FilePath?, work: FilePath?, isScratch: Bool = false) throws -> OwnedFD {
         let lower = layers.isEmpty ? [root.appending("empty/diff")] : layers.reversed().map(path)
         if upper == nil, lower.count == 1 {
             // An overlay wants two directories at least; one is as good as a bind mount.
@@ -75,8 +78,12 @@ public final class LayerStore: Sendable {
             try Mount.setAttributes(mount, set: .readOnly)
             return mount
         }
+        // The sign of an earlier mount of this kind, with which the kernel refuses a further one. That the machine has not
+        // crashed since is for the caller to know.
+        if isScratch, let work { try removeTree(work.appending("work/incompat")) }
         return try Mount.overlay(
-            lower: lower, upper: upper, work: work, options: options, attributes: upper == nil ? .readOnly : [])
+            lower: lower, upper: upper, work: work, options: isScratch ? ["volatile"] : [],
+            attributes: upper == nil ? .readOnly : [])
     }
 
     /// Removes layers that no image, no build step and nobody at work needs, all of them or those named. Answers which.
