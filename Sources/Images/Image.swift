@@ -10,6 +10,9 @@ public struct Image: Sendable, Equatable {
     /// The sizes of the files in all layers.
     public let size: Int64
     public let references: [Reference]
+    /// The digests of what goes with the image, under each of those names that have something, and by its id.
+    var namedAttachments: [String: Digest] = [:]
+    var attachments: Digest?
     /// RFC 3339: when a container or a build last began with it; nil when none has.
     public let lastUsed: String?
 

@@ -94,12 +94,16 @@ public final class ImageStore: Sendable {
         }
     }
 
-    /// Gives an image a name (`latest` where none is said). Another image that had it loses it.
-    public func tag(_ id: Digest, _ reference: Reference) async throws {
+    /// Gives the image that a name or an id means a further name (`latest` where none is said), with what goes with it. Another
+    /// image that had the name loses it.
+    @discardableResult
+    public func tag(_ nameOrID: String, _ reference: Reference) async throws -> Image {
         try await blocking {
             let name = reference.withDefaultTag()
             guard name.tag != nil else { throw ImageError.invalid("refusing to create a tag with a digest reference") }
-            guard try self.records.setReference("\(name)", to: id) else { throw ImageError.notFound("\(id)") }
+            let found = try self.find(nameOrID)
+            try self.name(found.image.id, name, as: found.name)
+            return found.image
         }
     }
 
@@ -110,31 +114,30 @@ public final class ImageStore: Sendable {
 
     /// Makes an image of layers that are in the store (`config.rootfs.diffIDs`).
     public func create(config: ImageConfig, references: [Reference]) async throws -> Image {
-        try await createOrFind(config: config, references: references).image
+        try await createOrFind(configBytes: encodeDocument(config), references: references).image
     }
 
-    /// The same, and whether there was no such image before.
-    public func createOrFind(config: ImageConfig, references: [Reference]) async throws -> (image: Image, isNew: Bool) {
-        try await createOrFind(configBytes: encodeDocument(config), references: references)
-    }
-
-    /// The same of a configuration with members that we have no type for.
-    public func createOrFind(configBytes: [UInt8], references: [Reference]) async throws -> (image: Image, isNew: Bool) {
+    /// The same of the bytes of a configuration, which may have members that we have no type for, and whether there was no such
+    /// image before.
+    public func createOrFind(configBytes: [UInt8], references: [Reference], attachments: ImageAttachments? = nil) async throws
+        -> (image: Image, isNew: Bool)
+    {
         try await blocking {
             let isNew = try self.records.find(Digest.sha256(of: configBytes)) == nil
-            return (try self.add(configBytes: configBytes, references: references), isNew)
+            return (try self.add(configBytes: configBytes, references: references, attachments: attachments), isNew)
         }
     }
 
     // MARK: The same for threads that may sleep
 
     /// Makes an image from the bytes of its configuration. `StoreError.layerMissing` when a layer is not in the store.
-    func add(configBytes: [UInt8], references: [Reference]) throws -> Image {
+    func add(configBytes: [UInt8], references: [Reference], attachments: ImageAttachments? = nil) throws -> Image {
         let config = try StoredConfig(configBytes)
+        let attached = try attachments?.document()
         let names = references.map { "\($0.withDefaultTag())" }
         let id = try changes.withLock { _ in
             let id = try blobs.write(configBytes)
-            try records.save(id: id, layers: config.value.rootfs.diffIDs, references: names)
+            try records.save(id: id, layers: config.value.rootfs.diffIDs, references: names, attachments: attached)
             return id
         }
         guard let record = try records.find(id) else { throw ImageError.notFound("\(id)") }
@@ -145,6 +148,12 @@ public final class ImageStore: Sendable {
     struct Found {
         var image: Image
         var reference: Reference?
+
+        /// The name, if it is one of the image's and not only another word for its id.
+        var name: Reference? { reference.flatMap { image.references.contains($0) ? $0 : nil } }
+
+        /// The digest of what goes with it.
+        var attached: Digest? { name.map { image.namedAttachments["\($0)"] } ?? image.attachments }
     }
 
     func find(_ nameOrID: String) throws -> Found {
@@ -167,8 +176,9 @@ public final class ImageStore: Sendable {
     }
 
     /// Gives an image that is there a further name, which may have a digest.
-    func name(_ id: Digest, _ reference: Reference) throws {
-        guard try records.setReference("\(reference)", to: id) else { throw ImageError.notFound("\(id)") }
+    /// - Parameter source: the name by which it is meant; nil: its id
+    func name(_ id: Digest, _ reference: Reference, as source: Reference?) throws {
+        guard try records.setReference("\(reference)", to: id, as: source?.description) else { throw ImageError.notFound("\(id)") }
     }
 
     /// Takes names away from an image.
@@ -220,7 +230,8 @@ public final class ImageStore: Sendable {
         let document = try earlier?.image.document ?? StoredConfig(blobs.read(record.id, limit: Limits.documentBytes))
         let image = Image(
             id: record.id, document: document, layers: record.layers, size: record.size,
-            references: try record.references.map { try Reference($0) }, lastUsed: record.used)
+            references: try record.references.map { try Reference($0) }, namedAttachments: record.namedAttachments,
+            attachments: record.attachments, lastUsed: record.used)
         known.withLock { $0[record.id] = KnownImage(record: record, image: image) }
         return image
     }
@@ -235,6 +246,8 @@ private struct KnownImage: Sendable {
 enum Limits {
     /// A manifest, an index or a configuration.
     static let documentBytes = 8 << 20
+    /// What goes with an image, all of it.
+    static let attachmentBytes = 32 << 20
 }
 
 /// One of the JSON documents of an image: the same value always gives the same bytes.
@@ -245,8 +258,10 @@ public func encodeDocument(_ value: some Encodable) throws -> [UInt8] {
 }
 
 /// Reads one of the JSON documents of an image.
-func decodeDocument<T: Decodable>(_ type: T.Type, from bytes: [UInt8], _ what: String) throws -> T {
-    guard bytes.count <= Limits.documentBytes else { throw ImageError.invalid("\(what) is too large") }
+func decodeDocument<T: Decodable>(
+    _ type: T.Type, from bytes: [UInt8], _ what: String, limit: Int = Limits.documentBytes
+) throws -> T {
+    guard bytes.count <= limit else { throw ImageError.invalid("\(what) is too large") }
     do {
         return try JSONDecoder().decode(type, from: Data(bytes))
     } catch {

@@ -13,7 +13,7 @@ import Testing
         try await TestStore.with { store in
             let layer = try await store.layer([file("a")])
             let image = try await store.image("me/app:1", layers: [layer])
-            try await store.images.tag(image.id, Reference("other"))
+            try await store.images.tag("\(image.id)", Reference("other"))
             for name in ["me/app:1", "docker.io/me/app:1", "other", "other:latest", "\(image.id)", image.id.hex, image.id.short, "other@\(image.id)"]
             {
                 #expect(try await store.images.image(name).id == image.id, "\(name)")
@@ -80,7 +80,7 @@ import Testing
             let top = try await store.layer([file("b")], contents: ["b": "2"])
             let one = try await store.image("one", layers: [base])
             let two = try await store.image("two", layers: [base, top])
-            try await store.images.tag(two.id, Reference("three"))
+            try await store.images.tag("\(two.id)", Reference("three"))
             let free: @Sendable (Digest) async -> [String] = { _ in [] }
 
             await #expect(throws: ImageError.self) {

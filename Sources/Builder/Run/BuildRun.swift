@@ -207,13 +207,13 @@ struct BuildRun {
 
     private func finish(_ state: ImageState) async throws -> (image: Image, isNew: Bool) {
         if let image = state.unchanged {
-            for tag in request.tags { try await build.images.tag(image.id, tag) }
+            for tag in request.tags { try await build.images.tag("\(image.id)", tag) }
             return (image, false)
         }
         if state.id == nil { throw BuildError.invalid("No image was generated. Is your Dockerfile empty?") }
         let argument = request.buildArgs["BUILDKIT_INLINE_CACHE"] ?? nil
         guard request.inlinesSteps || ["1", "true"].contains(argument) else {
-            return try await build.images.createOrFind(config: state.config, references: request.tags)
+            return try await build.images.createOrFind(configBytes: encodeDocument(state.config), references: request.tags)
         }
         let steps = CacheDocument(inlining: state.steps, layers: state.layers)
         return try await build.images.createOrFind(

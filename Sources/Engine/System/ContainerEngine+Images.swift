@@ -48,6 +48,7 @@ extension ContainerEngine {
         if let platform { try image.check(platform, name) }
         var inspect = ImageInspect()
         inspect.Id = image.id.description
+        inspect.Descriptor = try await images.descriptor(name).map { OCIDescriptor($0) }
         inspect.RepoTags = image.references.filter { $0.tag != nil }.map(\.familiarString)
         inspect.RepoDigests = image.references.filter { $0.digest != nil }.map(\.familiarString)
         inspect.Parent = ""
@@ -99,9 +100,10 @@ extension ContainerEngine {
     }
 
     public func tagImage(_ name: String, repository: String, tag: String) async throws {
-        let image = try await images.image(name)
+        // Whether there is such an image is told first.
+        _ = try await images.image(name)
         let reference = try Self.reference(repository, tag: tag)
-        try await images.tag(image.id, reference)
+        let image = try await images.tag(name, reference)
         events.publish("image", "tag", id: image.id.description, attributes: ["name": reference.familiarString])
     }
 
@@ -167,6 +169,16 @@ extension ContainerEngine {
         response.SpaceReclaimed = removed.bytes
         events.publish("image", "prune", id: "", attributes: ["reclaimed": "\(removed.bytes)"])
         return response
+    }
+}
+
+extension OCIDescriptor {
+    init(_ descriptor: Descriptor) {
+        self.init()
+        mediaType = descriptor.mediaType
+        digest = descriptor.digest.description
+        size = descriptor.size
+        annotations = descriptor.annotations
     }
 }
 

@@ -60,8 +60,8 @@ extension ArchiveParts {
     }
 
     /// The name that a layout gives an image, in containerd's annotation or, as skopeo does, in the OCI one.
-    private func name(of descriptor: Descriptor) -> [Reference] {
-        let full = descriptor.annotations?["io.containerd.image.name"]
+    func name(of descriptor: Descriptor) -> [Reference] {
+        let full = descriptor.annotations?[LayoutNames.imageName]
         let short = descriptor.annotations?[LayoutNames.reference]
         // A mere tag names nothing by itself.
         let text = full ?? short.flatMap { $0.contains(":") || $0.contains("/") ? $0 : nil }

@@ -1,6 +1,7 @@
 import Archive
 import Blocking
 public import Linux
+import Logging
 public import OCI
 import SystemPackage
 
@@ -48,8 +49,22 @@ extension ImageStore {
         for (path, diffID) in zip(found.layerPaths, found.config.rootfs.diffIDs) {
             try parts.publish(path, expected: diffID)
         }
-        let image = try add(configBytes: found.configBytes, references: found.references)
+        let image = try add(configBytes: found.configBytes, references: found.references, attachments: attachments(of: found, parts))
         return LoadedImage(image: image, references: found.references)
+    }
+}
+
+extension ImageStore {
+    /// Whatever is wrong with what is said of an image, the image itself is whole.
+    private func attachments(of found: ArchivedImage, _ parts: ArchiveParts) -> ImageAttachments? {
+        do {
+            let attachments = try parts.attachments(of: found)
+            _ = try attachments?.document()
+            return attachments
+        } catch {
+            logger.warning("annotations and attestations of an archive cannot be read", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 }
 

@@ -23,11 +23,15 @@ extension ImageStore {
         guard let tag = reference.tag, reference.digest == nil else {
             throw ImageError.invalid("cannot push a digest reference")
         }
-        let image = try await blocking { try self.find("\(reference)").image }
+        let (meant, attachments) = try await blocking {
+            let meant = try self.find("\(reference)")
+            return (meant, try self.attachments(of: meant))
+        }
+        let image = meant.image
         let target = try await blocking { try registries.target(of: reference, credentials) }
         let repository = try await target.connect(for: .push)
         let push = ImagePush(
-            images: self, image: image, reference: reference, tag: tag, repository: repository,
+            images: self, image: image, attachments: attachments, reference: reference, tag: tag, repository: repository,
             domain: target.isMirror ? "mirror:\(target.host)" : reference.domain, configuration: registries.configuration, progress: progress)
         found(image.layers.reversed())
         return try await layers.holding(image.layers) { try await push.run() }
@@ -44,6 +48,7 @@ extension ImageStore {
 private struct ImagePush: Sendable {
     let images: ImageStore
     let image: Image
+    let attachments: ImageAttachments?
     let reference: Reference
     let tag: String
     let repository: RepositoryClient
@@ -56,6 +61,7 @@ private struct ImagePush: Sendable {
         if try await repository.blobSize(image.id) == nil {
             try await repository.upload(image.configBytes, digest: image.id)
         }
+        if let attachments { return try await run(with: attachments) }
         let (images, image) = (images, image)
         let known = try await blocking { try images.transfers.manifest(of: image.id) }
         let manifest: ImageManifest
@@ -68,11 +74,32 @@ private struct ImagePush: Sendable {
         return try await note(manifest)
     }
 
+    /// What goes with the image is said in OCI's documents only. They are made anew each time, and come out the same; what is
+    /// remembered of the image is for its names that nothing goes with.
+    private func run(with attachments: ImageAttachments) async throws -> PushedImage {
+        let layers = try await sendLayers().map { blob in
+            Descriptor(mediaType: LayerMediaType.converted(blob.mediaType, isOCI: true), digest: blob.digest, size: blob.size)
+        }
+        let documents = try ImageDocuments(of: image, layers: layers, names: [reference], attachments)
+        for blob in documents.blobs where try await repository.blobSize(blob.descriptor.digest) == nil {
+            try await repository.upload(blob.bytes, digest: blob.descriptor.digest)
+        }
+        for manifest in documents.manifests {
+            try await repository.putManifest(
+                manifest.bytes, mediaType: manifest.descriptor.mediaType, as: .digest(manifest.descriptor.digest))
+        }
+        let top = documents.top
+        try await repository.putManifest(top.bytes, mediaType: top.descriptor.mediaType, as: .tag(tag))
+        let (images, image, reference) = (images, image, reference)
+        try await blocking { try images.name(image.id, reference.with(top.descriptor.digest), as: reference) }
+        return PushedImage(tag: tag, digest: top.descriptor.digest, size: top.bytes.count)
+    }
+
     private func note(_ manifest: ImageManifest) async throws -> PushedImage {
         let digest = Digest.sha256(of: manifest.bytes)
         let (images, image, reference, repository) = (images, image, reference, repository)
         try await blocking {
-            try images.name(image.id, reference.with(digest))
+            try images.name(image.id, reference.with(digest), as: reference)
             let here = ImageManifest(
                 bytes: manifest.bytes, mediaType: manifest.mediaType, domain: domain, repository: repository.path)
             try images.transfers.note(here, of: image.id)

@@ -18,24 +18,40 @@ extension ImageStore {
             self.layers.hold(held)
             defer { self.layers.release(held) }
             let archive = ImageArchive(FileSink(output), self.layers)
-            try archive.write(Self.grouped(found))
+            try archive.write(
+                Self.grouped(found).map { group in
+                    let attachments = try self.attachments(of: group.found)
+                    return ArchivedGroup(
+                        image: group.found.image, references: group.references,
+                        documents: try self.archived(group.found.image, group.references, attachments))
+                })
         }
     }
 
-    /// Each image once, with the names under which it was asked for.
-    private static func grouped(_ found: [Found]) -> [(image: Image, references: [Reference])] {
-        var groups: [(image: Image, references: [Reference])] = []
+    /// Each image once, with the names under which it was asked for; apart where something else goes with it.
+    private static func grouped(_ found: [Found]) -> [(found: Found, references: [Reference])] {
+        var groups: [(found: Found, references: [Reference])] = []
         for one in found {
             // A digest is no name that an archive could give back.
             let references = one.reference.flatMap { $0.digest == nil ? [$0] : nil } ?? []
-            if let index = groups.firstIndex(where: { $0.image.id == one.image.id }) {
-                groups[index].references += references.filter { !groups[index].references.contains($0) }
+            let same = groups.firstIndex { other in
+                other.found.image.id == one.image.id && other.found.attached == one.attached
+            }
+            if let same {
+                groups[same].references += references.filter { !groups[same].references.contains($0) }
             } else {
-                groups.append((one.image, references))
+                groups.append((one, references))
             }
         }
         return groups
     }
+}
+
+/// An image that is written, with the names that it gets.
+private struct ArchivedGroup {
+    let image: Image
+    let references: [Reference]
+    let documents: ImageDocuments
 }
 
 extension Image {
@@ -63,18 +79,18 @@ private final class ImageArchive {
         self.layers = layers
     }
 
-    func write(_ images: [(image: Image, references: [Reference])]) throws {
+    func write(_ groups: [ArchivedGroup]) throws {
         try writer.begin(TarEntry(path: Array("blobs/".utf8), kind: .directory, mode: 0o755))
         try writer.begin(TarEntry(path: Array("blobs/sha256/".utf8), kind: .directory, mode: 0o755))
         var index = Index(manifests: [])
         var saved: [SavedManifest] = []
-        for (image, references) in images {
-            let manifest = try writeParts(image)
-            index.manifests += entries(manifest, references)
+        for group in groups {
+            try writeParts(group)
+            index.manifests += entries(group.documents.top.descriptor, group.references)
             saved.append(
                 SavedManifest(
-                    config: LayoutNames.path(image.id), repoTags: references.map(\.familiarString),
-                    layers: image.layers.map { LayoutNames.path($0) }))
+                    config: LayoutNames.path(group.image.id), repoTags: group.references.map(\.familiarString),
+                    layers: group.image.layers.map { LayoutNames.path($0) }))
         }
         try write("index.json", encodeDocument(index))
         try write("manifest.json", encodeDocument(saved))
@@ -82,18 +98,17 @@ private final class ImageArchive {
         try writer.finish()
     }
 
-    /// Writes what belongs to an image and answers the descriptor of its manifest.
-    private func writeParts(_ image: Image) throws -> Descriptor {
-        let layerDescriptors = try image.layers.map { layer in
-            Descriptor(mediaType: MediaType.layer, digest: layer, size: try layers.tarLength(layer))
-        }
-        for layer in layerDescriptors where written.insert(layer.digest).inserted {
+    /// Writes what belongs to an image.
+    private func writeParts(_ group: ArchivedGroup) throws {
+        let documents = group.documents
+        for layer in documents.layers where written.insert(layer.digest).inserted {
             try writer.begin(blob(layer.digest, size: layer.size))
             try layers.writeTar(layer.digest, to: EntrySink(writer))
         }
-        let config = try writeBlob(image.configBytes, MediaType.config)
-        let manifest = Manifest(config: config, layers: layerDescriptors)
-        return try writeBlob(encodeDocument(manifest), MediaType.manifest)
+        try writeBlob(group.image.configBytes, group.image.id)
+        for document in documents.blobs + documents.manifests + [documents.top] {
+            try writeBlob(document.bytes, document.descriptor.digest)
+        }
     }
 
     /// One entry for each name, as containerd reads them.
@@ -101,18 +116,16 @@ private final class ImageArchive {
         if references.isEmpty { return [manifest] }
         return references.map { reference in
             var entry = manifest
-            entry.annotations = [
-                "io.containerd.image.name": "\(reference)",
+            entry.annotations = (entry.annotations ?? [:]).merging([
+                LayoutNames.imageName: "\(reference)",
                 LayoutNames.reference: reference.tag ?? "latest",
-            ]
+            ]) { $1 }
             return entry
         }
     }
 
-    private func writeBlob(_ bytes: [UInt8], _ mediaType: String) throws -> Descriptor {
-        let digest = Digest.sha256(of: bytes)
+    private func writeBlob(_ bytes: [UInt8], _ digest: Digest) throws {
         if written.insert(digest).inserted { try writer.write(blob(digest, size: 0), content: bytes) }
-        return Descriptor(mediaType: mediaType, digest: digest, size: Int64(bytes.count))
     }
 
     private func blob(_ digest: Digest, size: Int64) -> TarEntry {

@@ -6,6 +6,10 @@ public struct ImageRecord: Sendable, Equatable {
     public var id: Digest
     /// Full names (`docker.io/library/debian:bookworm`), sorted.
     public var references: [String]
+    /// What goes with the image under a name, for those names that have something.
+    public var namedAttachments: [String: Digest] = [:]
+    /// What goes with it when it is meant by its id.
+    public var attachments: Digest?
     /// Diff ids, base first.
     public var layers: [Digest]
     /// The sizes of all layers added up.
@@ -24,9 +28,11 @@ public struct ImageRecords: Sendable {
 
     /// Adds an image if it is not there, and gives it names, which other images lose.
     /// `StoreError.layerMissing` when one of its layers is not in the store. Synced.
-    public func save(id: Digest, layers: [Digest], references: [String]) throws {
+    /// - Parameter attachments: the document of what goes with it from now on under those names, and by its id
+    public func save(id: Digest, layers: [Digest], references: [String], attachments: [UInt8]? = nil) throws {
         try pool.writeDurably { database in
             let image = id.description
+            let attached = try attachments.map { try add(attachments: $0, database) }
             try database.execute(
                 sql: "INSERT OR IGNORE INTO image (id, added) VALUES (?, ?)", arguments: [image, timestamp()])
             if database.changesCount > 0 {
@@ -37,16 +43,33 @@ public struct ImageRecords: Sendable {
                         arguments: [image, position, layer.description])
                 }
             }
-            for reference in references { try name(image, reference, database) }
+            try database.execute(sql: "UPDATE image SET attachments = ? WHERE id = ?", arguments: [attached, image])
+            for reference in references { try name(image, reference, attached, database) }
+            try removeUnusedAttachments(database)
         }
     }
 
     /// Gives an image a name, which another image loses. False when there is no such image.
-    public func setReference(_ reference: String, to id: Digest) throws -> Bool {
+    /// - Parameter source: the name by which the image is meant; what goes with it goes with the new one. Nil: its id
+    public func setReference(_ reference: String, to id: Digest, as source: String?) throws -> Bool {
         try pool.write { database in
             guard try exists(id, database) else { return false }
-            try name(id.description, reference, database)
+            let attached = try String.fetchOne(
+                database,
+                sql: source == nil
+                    ? "SELECT attachments FROM image WHERE id = ?" : "SELECT attachments FROM image_reference WHERE image_id = ? AND reference = ?",
+                arguments: StatementArguments([id.description] + [source].compactMap(\.self)))
+            try name(id.description, reference, attached, database)
+            try removeUnusedAttachments(database)
             return true
+        }
+    }
+
+    /// The document of what goes with an image.
+    public func attachments(_ digest: Digest) throws -> [UInt8]? {
+        try pool.read { database in
+            try Row.fetchOne(database, sql: "SELECT document FROM image_attachments WHERE digest = ?", arguments: [digest.description])
+                .map { bytes($0, "document") }
         }
     }
 
@@ -64,6 +87,7 @@ public struct ImageRecords: Sendable {
             for reference in references {
                 try database.execute(sql: "DELETE FROM image_reference WHERE reference = ?", arguments: [reference])
             }
+            try removeUnusedAttachments(database)
         }
     }
 
@@ -71,6 +95,7 @@ public struct ImageRecords: Sendable {
     public func delete(_ ids: [Digest]) throws {
         try pool.writeDurably { database in
             for id in ids { try database.execute(sql: "DELETE FROM image WHERE id = ?", arguments: [id.description]) }
+            try removeUnusedAttachments(database)
         }
     }
 
@@ -89,16 +114,23 @@ public struct ImageRecords: Sendable {
     public func all() throws -> [ImageRecord] {
         try pool.read { database in
             var names: [String: [String]] = [:]
-            let references = try Row.fetchCursor(database, sql: "SELECT image_id, reference FROM image_reference ORDER BY reference")
-            while let row = try references.next() { names[row[0], default: []].append(row[1]) }
+            var attached: [String: [String: Digest]] = [:]
+            let references = try Row.fetchCursor(
+                database, sql: "SELECT image_id, reference, attachments FROM image_reference ORDER BY reference")
+            while let row = try references.next() {
+                names[row[0], default: []].append(row[1])
+                if let digest = row[2] as String? { attached[row[0], default: [:]][row[1]] = try Digest(digest) }
+            }
             let layers = try allLayers(database)
-            let images = try Row.fetchCursor(database, sql: "SELECT id, used FROM image ORDER BY added DESC, id")
+            let images = try Row.fetchCursor(database, sql: "SELECT id, used, attachments FROM image ORDER BY added DESC, id")
             var found: [ImageRecord] = []
             while let row = try images.next() {
                 let id: String = row[0]
                 let own = layers[id] ?? ([], 0)
                 found.append(
-                    ImageRecord(id: try Digest(id), references: names[id] ?? [], layers: own.layers, size: own.size, used: row[1]))
+                    ImageRecord(
+                        id: try Digest(id), references: names[id] ?? [], namedAttachments: attached[id] ?? [:],
+                        attachments: try (row[2] as String?).map { try Digest($0) }, layers: own.layers, size: own.size, used: row[1]))
             }
             return found
         }
@@ -136,13 +168,29 @@ private func exists(_ id: Digest, _ database: GRDB.Database) throws -> Bool {
         database, sql: "SELECT EXISTS (SELECT 1 FROM image WHERE id = ?)", arguments: [id.description]) ?? false
 }
 
-private func name(_ image: String, _ reference: String, _ database: GRDB.Database) throws {
+private func name(_ image: String, _ reference: String, _ attachments: String?, _ database: GRDB.Database) throws {
     try database.execute(
         sql: """
-            INSERT INTO image_reference (reference, image_id) VALUES (?, ?)
-            ON CONFLICT (reference) DO UPDATE SET image_id = excluded.image_id
+            INSERT INTO image_reference (reference, image_id, attachments) VALUES (?, ?, ?)
+            ON CONFLICT (reference) DO UPDATE SET image_id = excluded.image_id, attachments = excluded.attachments
             """,
-        arguments: [reference, image])
+        arguments: [reference, image, attachments])
+}
+
+private func add(attachments document: [UInt8], _ database: GRDB.Database) throws -> String {
+    let digest = Digest.sha256(of: document).description
+    try database.execute(
+        sql: "INSERT OR IGNORE INTO image_attachments (digest, document) VALUES (?, ?)", arguments: [digest, text(document)])
+    return digest
+}
+
+private func removeUnusedAttachments(_ database: GRDB.Database) throws {
+    try database.execute(
+        sql: """
+            DELETE FROM image_attachments WHERE digest NOT IN (
+                SELECT attachments FROM image WHERE attachments IS NOT NULL
+                UNION SELECT attachments FROM image_reference WHERE attachments IS NOT NULL)
+            """)
 }
 
 /// The layers of each image, base first, and their sizes added up.
@@ -169,8 +217,14 @@ private func allLayers(_ database: GRDB.Database) throws -> [String: (layers: [D
 
 private func records(_ database: GRDB.Database, ids: [String]) throws -> [ImageRecord] {
     try ids.map { id in
-        let references = try String.fetchAll(
-            database, sql: "SELECT reference FROM image_reference WHERE image_id = ? ORDER BY reference", arguments: [id])
+        var references: [String] = []
+        var attached: [String: Digest] = [:]
+        let names = try Row.fetchCursor(
+            database, sql: "SELECT reference, attachments FROM image_reference WHERE image_id = ? ORDER BY reference", arguments: [id])
+        while let row = try names.next() {
+            references.append(row[0])
+            if let digest = row[1] as String? { attached[row[0]] = try Digest(digest) }
+        }
         var layers: [Digest] = []
         var size: Int64 = 0
         let rows = try Row.fetchAll(
@@ -183,7 +237,9 @@ private func records(_ database: GRDB.Database, ids: [String]) throws -> [ImageR
             layers.append(try Digest(row["diff_id"]))
             size += row["size"] as Int64
         }
-        let used = try String.fetchOne(database, sql: "SELECT used FROM image WHERE id = ?", arguments: [id])
-        return ImageRecord(id: try Digest(id), references: references, layers: layers, size: size, used: used)
+        let image = try Row.fetchOne(database, sql: "SELECT used, attachments FROM image WHERE id = ?", arguments: [id])
+        return ImageRecord(
+            id: try Digest(id), references: references, namedAttachments: attached,
+            attachments: try (image?["attachments"] as String?).map { try Digest($0) }, layers: layers, size: size, used: image?["used"])
     }
 }

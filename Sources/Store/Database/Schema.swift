@@ -22,6 +22,7 @@ enum Schema {
         }
         migrator.registerMigration("transfers") { database in try database.execute(sql: transfers) }
         migrator.registerMigration("what builds keep") { database in try database.execute(sql: cacheMounts) }
+        migrator.registerMigration("attachments of images") { database in try database.execute(sql: attachments) }
         return migrator
     }
 

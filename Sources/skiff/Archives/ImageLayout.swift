@@ -44,7 +44,7 @@ struct ImageLayout: Sendable {
     }
 
     private func names(of entry: Descriptor) -> [String] {
-        ["io.containerd.image.name", LayoutNames.reference].compactMap { entry.annotations?[$0] }
+        [LayoutNames.imageName, LayoutNames.reference].compactMap { entry.annotations?[$0] }
     }
 
     /// A mere tag, or nothing, becomes a name with that of the directory in front.
@@ -55,7 +55,7 @@ struct ImageLayout: Sendable {
         // A directory whose name cannot be an image's leaves the image without one.
         guard let reference = try? Reference("\(folder.lowercased()):\(given ?? "latest")") else { return entry }
         var entry = entry
-        entry.annotations = (entry.annotations ?? [:]).merging(["io.containerd.image.name": "\(reference)"]) { $1 }
+        entry.annotations = (entry.annotations ?? [:]).merging([LayoutNames.imageName: "\(reference)"]) { $1 }
         return entry
     }
 
