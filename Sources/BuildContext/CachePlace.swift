@@ -106,7 +106,7 @@ package struct CachePlace: Sendable, Equatable {
         if !compression.isEmpty { fields.append("compression=\(compression)") }
         if takesMounts { fields.append("mounts=true") }
         if ignoresErrors { fields.append("ignore-error=true") }
-        return fields.map(Self.quoted).joined(separator: ",")
+        return fields.map(CommaSeparated.field).joined(separator: ",")
     }
 
     /// Whether the folder is one to read from; only what is handed in for the engine is.
@@ -114,11 +114,6 @@ package struct CachePlace: Sendable, Equatable {
 
     /// In front of the name of what a client has handed in.
     package static let deposit = "deposit:"
-
-    private static func quoted(_ field: String) -> String {
-        guard field.contains(",") || field.contains("\"") else { return field }
-        return "\"" + field.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-    }
 
     private static func fields(_ text: String) throws(Failure) -> (type: String, options: [(String, String)]) {
         guard let values = CommaSeparated.values(text) else { throw Failure("cannot read cache \"\(text)\"") }

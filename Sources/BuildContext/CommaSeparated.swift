@@ -19,6 +19,12 @@ package enum CommaSeparated {
         }
     }
 
+    /// A value as it stands in a line.
+    package static func field(_ value: String) -> String {
+        guard value.contains(",") || value.contains("\"") else { return value }
+        return "\"" + value.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+
     private static func quoted(_ rest: inout Substring.UnicodeScalarView) -> String? {
         var value = String.UnicodeScalarView()
         rest.removeFirst()

@@ -1,3 +1,4 @@
+import BuildContext
 public import Images
 public import Linux
 public import OCI
@@ -68,6 +69,14 @@ public struct BuildRequest: Sendable {
     public var inlinesSteps = false
     /// Notes what the build takes from elsewhere, or says what it has to be.
     public var lock: InputLock?
+    /// Annotations that go with the image under its names.
+    public var attachments = ImageAttachments()
+    /// Statements about the build and its result, which go with the image as well. For provenance a lock has to be there.
+    package var attestations: [BuildAttestation] = []
+    /// Where the context was fetched from; nil: from the client.
+    public var contextAddress: String?
+    /// The same of named contexts, by their names in lower case.
+    public var contextAddresses: [String: String] = [:]
     /// Leaves out everything but the final id, as `docker build -q`.
     public var quiet: Bool
 

@@ -120,7 +120,13 @@ def test_two_builds_of_the_same_are_the_same(skiff, own_engine, context, tmp_pat
 
 @pytest.mark.parametrize("options, message", [
     (["--ssh", "default=/nosuch"], "no such file"),
-    (["--annotation", "a=b"], "not available"),
+    (["--annotation", "a"], 'invalid annotation "a", expected key=value'),
+    (["--annotation", "index:a=b"], "index annotations not supported for single platform export"),
+    (["--annotation", "manifest[linux/s390x]:a=b"], "invalid annotation: no platform linux/s390x found in source"),
+    (["--sbom", "generator=image"], "the engine makes it itself"),
+    (["--attest", "type=sbom", "--sbom", "true"], "duplicate attestation field sbom"),
+    (["--provenance", "mode=x"], 'invalid mode "x"'),
+    (["--sbom", "true", "-o", "type=docker,dest=/nosuch/x.tar"], "does not currently support exporting manifest lists"),
     (["--cache-to", "type=gha"], "unknown cache exporter: gha"),
     (["--output", "type=what"], 'unsupported output type "what"'),
     (["--output", "type=local"], "dest is required"),

@@ -12,6 +12,7 @@ struct BuildRun {
     let plan: BuildPlan
     let file: Dockerfile
     let context: SourceTree
+    let dockerfile: [UInt8]
     let escape: Unicode.Scalar
     let target: Int
     /// The stages that the target rests on, and the target, in the order of the file.
@@ -68,6 +69,7 @@ struct BuildRun {
         }
         self.plan = plan
         context = files.tree
+        dockerfile = files.dockerfile
         arguments = BuildArguments(given: request.buildArgs, targetStage: plan.stages[target].name ?? "default")
         epoch = try Self.epoch(request)
         needed = try Self.neededStages(plan, target, request, arguments, escape)
@@ -207,17 +209,22 @@ struct BuildRun {
 
     private func finish(_ state: ImageState) async throws -> (image: Image, isNew: Bool) {
         if let image = state.unchanged {
-            for tag in request.tags { try await build.images.tag("\(image.id)", tag) }
-            return (image, false)
+            let attachments = try await attachments(state)
+            guard !request.tags.isEmpty || !attachments.isEmpty else { return (image, false) }
+            return (try await add(image.configBytes, attachments).image, false)
         }
         if state.id == nil { throw BuildError.invalid("No image was generated. Is your Dockerfile empty?") }
+        let attachments = try await attachments(state)
         let argument = request.buildArgs["BUILDKIT_INLINE_CACHE"] ?? nil
         guard request.inlinesSteps || ["1", "true"].contains(argument) else {
-            return try await build.images.createOrFind(configBytes: encodeDocument(state.config), references: request.tags)
+            return try await add(encodeDocument(state.config), attachments)
         }
         let steps = CacheDocument(inlining: state.steps, layers: state.layers)
-        return try await build.images.createOrFind(
-            configBytes: try encodeDocument(InlineCache(config: state.config, document: steps)), references: request.tags)
+        return try await add(encodeDocument(InlineCache(config: state.config, document: steps)), attachments)
+    }
+
+    private func add(_ configBytes: [UInt8], _ attachments: ImageAttachments) async throws -> (image: Image, isNew: Bool) {
+        try await build.images.createOrFind(configBytes: configBytes, references: request.tags, attachments: attachments)
     }
 
     /// What the build has come to, step by step, for others.

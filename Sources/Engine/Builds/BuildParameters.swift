@@ -33,6 +33,10 @@ public struct BuildParameters: Sendable {
     public var locks = false
     /// What `depositLock` has answered.
     public var lockID: String?
+    /// As `--annotation`.
+    public var annotations: [String] = []
+    /// As `--attest`.
+    public var attestations: [String] = []
     /// Makes one layer of all that is added to the base image.
     public var squashes = false
     /// Tells why a step had to be done.

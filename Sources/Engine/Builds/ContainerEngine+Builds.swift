@@ -21,11 +21,14 @@ extension ContainerEngine {
             let taken = await takeDeposits(parameters, &undo)
             let caches = try Self.cachePlaces(parameters)
             let deposited = try Self.deposited(taken, parameters, caches.from)
-            let lock = try Self.inputLock(parameters, taken)
+            let attachments = try BuildAttachments(parameters)
+            let lock = try Self.inputLock(parameters, taken, isNeeded: !attachments.attestations.isEmpty)
             try checkPlatform(parameters.platform)
             let tags = try parameters.tags.map { try Self.reference($0, tag: "") }
             var request = try await request(parameters, body, tags, deposited.contexts, lock, &undo)
             request.secrets = deposited.secrets
+            request.attachments = attachments.annotations
+            request.attestations = attachments.attestations
             request.squashes = parameters.squashes
             request.explainsCache = parameters.explainsCache
             request.agents = try Self.agents(parameters.agents)
@@ -68,8 +71,8 @@ extension ContainerEngine {
     }
 
     /// Nil when nobody wants to know what the build takes from elsewhere.
-    private static func inputLock(_ parameters: BuildParameters, _ taken: BuildDeposits.Taken) throws -> InputLock? {
-        guard let id = parameters.lockID else { return parameters.locks ? InputLock() : nil }
+    private static func inputLock(_ parameters: BuildParameters, _ taken: BuildDeposits.Taken, isNeeded: Bool) throws -> InputLock? {
+        guard let id = parameters.lockID else { return parameters.locks || isNeeded ? InputLock() : nil }
         return InputLock(obeying: try taken.lock(id))
     }
 
@@ -189,6 +192,7 @@ extension ContainerEngine {
             parameters.remote, to: directory, scratch: scratch,
             keepsGitDirectory: ["1", "true"].contains(parameters.buildArguments["BUILDKIT_CONTEXT_KEEP_GIT_DIR"] ?? nil))
         var request = Self.request(parameters, .directory(fetched.directory), tags, lock)
+        request.contextAddress = parameters.remote
         if let dockerfile = fetched.dockerfile { request.dockerfile = .bytes(dockerfile) }
         return try await withContexts(request, parameters, deposited, &undo)
     }
@@ -227,6 +231,7 @@ extension ContainerEngine {
                 continue
             }
             request.namedContexts[name.lowercased()] = try await namedContext(name, text, request.lock, &undo)
+            if ContextAddress.isAddress(text) { request.contextAddresses[name.lowercased()] = text }
         }
         return request
     }

@@ -85,12 +85,16 @@ enum ByteBridge {
             }, to: write)
     }
 
-    /// Sends all that a directory holds as one archive.
-    static func archive(_ root: SharedFD, to write: @Sendable (ByteBuffer) async throws -> Void) async throws {
+    /// Sends all that a directory holds as one archive, with what else there is to add to it.
+    static func archive(
+        _ root: SharedFD, adding add: @escaping @Sendable (TarWriter) throws -> Void = { _ in },
+        to write: @Sendable (ByteBuffer) async throws -> Void
+    ) async throws {
         try await download(
             from: { sink in
                 let writer = TarWriter(sink)
                 try root.withOwned { try TreeArchive(writer).addContents(of: $0) }
+                try add(writer)
                 try writer.finish()
             }, to: write)
     }

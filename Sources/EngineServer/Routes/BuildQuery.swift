@@ -32,6 +32,8 @@ struct BuildQuery {
         parameters.secretsID = (query["secrets"] ?? "").isEmpty ? nil : query["secrets"]
         parameters.locks = query.flag("lock")
         parameters.lockID = (query["locked"] ?? "").isEmpty ? nil : query["locked"]
+        parameters.annotations = try Self.object(query["annotations"], as: [String].self) ?? []
+        parameters.attestations = try Self.object(query["attests"], as: [String].self) ?? []
         parameters.networkMode = query["networkmode"] ?? ""
         parameters.buildArguments = try Self.object(query["buildargs"], as: [String: String?].self) ?? [:]
         parameters.labels = try Self.object(query["labels"], as: [String: String].self) ?? [:]

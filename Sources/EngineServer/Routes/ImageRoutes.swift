@@ -35,7 +35,8 @@ struct ImageRoutes {
             try await Self.save(engine, [request.parameter("name")], request.query.platform())
         }
         router.on(.GET, "/images/{name...}/rootfs") { request in
-            let write = try await engine.imageFiles(request.parameter("name"))
+            let prefix = request.query.flag("attestations") ? request.query["attestationprefix"] ?? "" : nil
+            let write = try await engine.imageFiles(request.parameter("name"), attestationPrefix: prefix)
             return .stream("application/x-tar") { writer in try await write { try await writer.write($0) } }
         }
         router.on(.GET, "/images/{name...}/json") { request in

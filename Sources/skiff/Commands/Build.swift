@@ -50,11 +50,21 @@ enum BuildFlags {
         text in try readable { _ = try CachePlace.target(text) }
     }
 
+    static let annotation = Flag<[String]>.list(
+        "annotation", as: "annotation", "Annotate what stands for the image in registries and archives: [manifest|index…:]KEY=VALUE"
+    ) {
+        text in try readable { _ = try BuildAnnotation.parse(text) }
+    }
+    static let attest = Flag<[String]>.list(
+        "attest", as: "attestation", "Let a statement go with the image: type=provenance[,mode=min|max][,version=v0.2|v1] or type=sbom")
+    static let provenance = Flag<String>.text("provenance", "The same as --attest type=provenance: true, false or options")
+    static let sbom = Flag<String>.text("sbom", "The same as --attest type=sbom: true or false")
+
     private static func readable(_ parse: () throws -> Void) throws {
         do {
             try parse()
-        } catch let error as CachePlace.Failure {
-            throw FlagValueError(error.description)
+        } catch {
+            throw FlagValueError("\(error)")
         }
     }
 
@@ -69,7 +79,7 @@ enum BuildFlags {
 
     /// Known to Docker, and not to be had here: refused rather than passed over.
     static let refused: [Flag<[String]>] = [
-        "annotation", "attest", "allow", "builder", "security-opt", "isolation", "sbom", "provenance",
+        "allow", "builder", "security-opt", "isolation",
     ].map { Flag<[String]>.list($0, "Not available").hidden() }
 
     static let squash = Flag<Bool>.toggle("squash", "Make one layer of all that the build adds to its base")
@@ -85,7 +95,8 @@ enum BuildFlags {
     static var all: [any FlagDefinition] {
         [
             tag, file, argument, label, target, platform, noCache, noCacheFilter, pull, quiet, progress, network, idFile,
-            metadataFile, secret, ssh, context, cacheFrom, cacheTo, lock, locked, output, push, load, check, call, explain, verify, squash,
+            metadataFile, secret, ssh, context, cacheFrom, cacheTo, lock, locked, annotation, attest, provenance, sbom, output, push, load, check,
+            call, explain, verify, squash,
             debug,
         ] + limits + refused + granted
     }
@@ -108,6 +119,7 @@ extension Command {
 struct ImageBuild {
     let call: Invocation
     private let outputs: [OutputFlag]
+    private let attachments: BuildAttachmentFlags
     private let progress: BuildDisplay.Style
     let shell: FailedStepShell?
 
@@ -124,6 +136,7 @@ struct ImageBuild {
             outputs.append(OutputFlag(kind: .registry, pushes: true))
         }
         self.outputs = outputs
+        attachments = try BuildAttachmentFlags(call, outputs)
         shell = call[BuildFlags.debug] ? try FailedStepShell(program: call.program) : nil
         progress = try BuildDisplay.Style(call[BuildFlags.quiet] ? "quiet" : call[BuildFlags.progress])
     }
@@ -148,7 +161,8 @@ struct ImageBuild {
         // They wait for a while only.
         try await BuildCaches(call: call).take(result.caches)
         if call[BuildFlags.verify] { try await verify(id, arguments) }
-        try await BuildOutput(call: call, id: id, tags: tags, isNew: !result.isReused).deliver(outputs)
+        try await BuildOutput(call: call, id: id, tags: tags, isNew: !result.isReused, hasAttestations: attachments.hasAttestations)
+            .deliver(outputs)
         if progress == .quiet, !isStreaming { try call.program.print(id) }
         try writeFiles(id, result)
         return 0
@@ -277,6 +291,7 @@ struct ImageBuild {
         if !isSecond, action == "build" { query += try await BuildCaches(call: call).query() }
         if !isSecond, !call[BuildFlags.lock].isEmpty { query.append(("lock", "1")) }
         if let id = try await lockFile() { query.append(("locked", id)) }
+        if action == "build" { query += attachments.query }
         let contexts = try await namedContexts()
         if !contexts.isEmpty { query.append(("contexts", Self.object(contexts.mapValues(JSONValue.string)))) }
         return query

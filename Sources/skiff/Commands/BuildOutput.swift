@@ -14,19 +14,30 @@ struct BuildOutput {
     let tags: [String]
     /// Whether the image is one that this build has made.
     let isNew: Bool
+    let hasAttestations: Bool
 
     func deliver(_ outputs: [OutputFlag]) async throws {
-        for output in outputs {
-            switch output.kind {
-            case .local: try await Self.unpack(files, to: output.destination, call)
-            case .tar: try await download(files, to: output.destination)
-            case .oci: try await archive(output)
-            case .docker: if !output.destination.isEmpty || output.isStream { try await archive(output) }
-            case .image, .registry:
-                if output.pushes { for tag in tags { try await push(tag) } }
-            }
+        do {
+            for output in outputs { try await deliver(output) }
+        } catch {
+            await discardUnwanted(outputs)
+            throw error
         }
-        // Without a name nobody asked for the image itself. One that was there before the build is somebody's.
+        await discardUnwanted(outputs)
+    }
+
+    private func deliver(_ output: OutputFlag) async throws {
+        switch output.kind {
+        case .local: try await Self.unpack(files(output), to: output.destination, call)
+        case .tar: try await download(files(output), to: output.destination)
+        case .oci: try await archive(output)
+        case .docker: if !output.destination.isEmpty || output.isStream { try await archive(output) }
+        case .image, .registry: if output.pushes { for tag in tags { try await push(tag) } }
+        }
+    }
+
+    /// Without a name nobody asked for the image itself. One that was there before the build is somebody's.
+    private func discardUnwanted(_ outputs: [OutputFlag]) async {
         let isOnlyFiles = !outputs.isEmpty && outputs.allSatisfy { [.local, .tar, .oci].contains($0.kind) }
         guard isOnlyFiles, isNew, tags.isEmpty, !call[BuildFlags.load] else { return }
         await Self.discard(id, call.program)
@@ -39,7 +50,10 @@ struct BuildOutput {
         _ = try? await program.engine.send(request)
     }
 
-    private var files: EngineRequest { EngineRequest(.get, "/images/\(EngineRequest.escaped(id))/rootfs") }
+    private func files(_ output: OutputFlag) -> EngineRequest {
+        let query = hasAttestations ? [("attestations", "1"), ("attestationprefix", output.attestationPrefix)] : []
+        return EngineRequest(.get, "/images/\(EngineRequest.escaped(id))/rootfs", query: query)
+    }
 
     // MARK: Archives
 

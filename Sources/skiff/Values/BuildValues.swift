@@ -100,6 +100,10 @@ struct OutputFlag: Sendable, Equatable {
     var isArchive = true
     /// `docker` has a store to go to, so that standard output has to be asked for.
     var isToOutput = false
+    /// Of an image.
+    var annotations: [BuildAnnotation] = []
+    /// In front of the names of attestations among files.
+    var attestationPrefix = ""
 
     /// Whether standard output is where the result goes.
     var isStream: Bool { isToOutput || destination.isEmpty && (kind == .tar || kind == .oci) }
@@ -121,12 +125,30 @@ struct OutputFlag: Sendable, Equatable {
             case "name": output.names += value.split(separator: ",").map(String.init)
             case "push": output.pushes = try truth(name, value)
             case "tar": output.isArchive = try truth(name, value)
-            default: throw FlagValueError("the option \(name) of an output is not available in this version of Skiff")
+            case "attestation-prefix" where output.isOfFiles:
+                guard !value.contains("/") else { throw FlagValueError("invalid attestation-prefix \"\(value)\": it is a part of a file's name") }
+                output.attestationPrefix = value
+            default:
+                guard !output.isOfFiles, let annotation = try annotation(name, value) else {
+                    throw FlagValueError("the option \(name) of an output is not available in this version of Skiff")
+                }
+                output.annotations.append(annotation)
             }
         }
         if kind == .local, output.destination.isEmpty { throw FlagValueError("dest is required for local output") }
         if !output.isArchive, output.destination.isEmpty { throw FlagValueError("dest is required for output with tar=false") }
         return output
+    }
+
+    /// The files of the result, without an image around them.
+    var isOfFiles: Bool { kind == .local || kind == .tar }
+
+    private static func annotation(_ option: String, _ value: String) throws -> BuildAnnotation? {
+        do {
+            return try BuildAnnotation.parse(option: option, value: value)
+        } catch {
+            throw FlagValueError("\(error)")
+        }
     }
 
     private static func truth(_ name: String, _ value: String) throws -> Bool {
