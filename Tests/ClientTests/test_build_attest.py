@@ -8,6 +8,7 @@ import tarfile
 import urllib.request
 
 from test_build import build, no_cache_from_other_tests, run  # noqa: F401
+from test_build_sources import repository, site  # noqa: F401
 from test_registry import registry  # noqa: F401
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -142,10 +143,11 @@ def test_statements_go_to_registries_and_archives(skiff, registry, context, tmp_
     shown = skiff("manifest", "inspect", name).out
     assert "attestation-manifest" in shown and '"unknown"' in shown
     skopeo = ["skopeo", "--insecure-policy"]
-    raw = subprocess.run([*skopeo, "inspect", "--tls-verify=false", "--raw", f"docker://{name}"], check=True, capture_output=True).stdout
-    assert raw == pushed.data
+    look = [*skopeo, "inspect", "--tls-verify=false", f"docker://{name}"]
+    assert subprocess.run([*look, "--raw"], check=True, capture_output=True).stdout == pushed.data
+    assert json.loads(subprocess.run(look, check=True, capture_output=True).stdout)["Labels"] == {"l": "plain-label"}
     (tmp_path / "saved.tar").write_bytes(data)
-    for source in (f"docker://{name}", f"oci-archive:{tmp_path / 'saved.tar'}"):
+    for source in (f"docker://{name}", f"oci-archive:{tmp_path / 'saved.tar'}", f"docker-archive:{tmp_path / 'saved.tar'}"):
         copy = [*skopeo, "copy", "--all", "--src-tls-verify=false", source, f"oci:{tmp_path / 'copied'}:x"]
         subprocess.run(copy, check=True, capture_output=True, timeout=60)
     # The image works as any other, here and where it comes to.
@@ -169,6 +171,20 @@ def test_a_short_provenance_has_no_values(skiff, context, tmp_path):
     assert statement["predicateType"] == "https://slsa.dev/provenance/v1" and "runDetails" in statement["predicate"]
     build(skiff, project(context), "--provenance=false", "--sbom=false")
     assert Layout(skiff.binary("save", "built")).entry["mediaType"] == MANIFEST
+
+
+def test_what_a_build_fetches_is_its_material(skiff, site, repository, tmp_path):
+    site.pages["/f?token=query-secret"] = b"content"
+    site.pages["/Dockerfile"] = f"FROM busybox\nADD {site.url}/f?token=query-secret /f\nADD {repository.url}?tag=v1 /git\n".encode()
+    build(skiff, f"{site.url}/Dockerfile", "--provenance=true")
+    data = skiff.binary("save", "built")
+    (statement,) = statements(Layout(data)).values()
+    source = {"uri": f"{site.url}/Dockerfile", "digest": {"sha256": hashlib.sha256(site.pages["/Dockerfile"]).hexdigest()}}
+    assert statement["predicate"]["invocation"]["configSource"].items() >= source.items()
+    materials = statement["predicate"]["materials"]
+    assert source in materials and {"uri": f"{repository.url}?tag=v1", "digest": {"sha1": repository.first}} in materials
+    assert [each["digest"]["sha256"] for each in materials if "/f?" in each["uri"]] == [hashlib.sha256(b"content").hexdigest()]
+    assert "query-secret" not in json.dumps(statement)
 
 
 def test_folders_get_statements_as_files(skiff, context, tmp_path):

@@ -127,8 +127,10 @@ struct Provenance {
         var found: [(String, String)] = []
         if let target = request.target { found.append(("target", target)) }
         if request.networkMode != "default" { found.append(("force-network-mode", request.networkMode)) }
-        if request.noCache { found.append(("no-cache", "")) }
-        if !request.noCacheStages.isEmpty { found.append(("no-cache", request.noCacheStages.sorted().joined(separator: ","))) }
+        if request.noCache || !request.noCacheStages.isEmpty {
+            // Empty: of all stages.
+            found.append(("no-cache", request.noCache ? "" : request.noCacheStages.sorted().joined(separator: ",")))
+        }
         if !request.limits.extraHosts.isEmpty { found.append(("add-hosts", request.limits.extraHosts.joined(separator: ","))) }
         if wanted.isFull {
             for (name, value) in request.buildArgs where !Self.isProxy(name) { if let value { found.append(("build-arg:\(name)", value)) } }

@@ -21,13 +21,15 @@ struct SPDXDocument {
         let contained = packages.map { Self.relationship(Self.image, "CONTAINS", .string($0.id)) }
         return [
             "SPDXID": "SPDXRef-DOCUMENT", "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "name": "sbom",
-            // One that nothing else has: made of what the image consists of.
-            "documentNamespace": .string("https://spdx.org/spdxdocs/skiff-\(Digest.sha256(of: Array(layers.map(\.hex).joined().utf8)).hex)"),
+            "documentNamespace": .string("https://spdx.org/spdxdocs/skiff-\(identity)"),
             "creationInfo": ["created": .string(created), "creators": ["Tool: skiff"]],
             "packages": .array([top] + packages.map { json($0.id, $0.package) }),
             "relationships": .array([Self.relationship("SPDXRef-DOCUMENT", "DESCRIBES", Self.image)] + contained),
         ]
     }
+
+    /// One that no other document has: made of what the image consists of, and when it was made.
+    private var identity: String { Digest.sha256(of: Array(([created] + layers.map(\.hex)).joined(separator: "\n").utf8)).hex }
 
     private var top: JSONValue {
         [

@@ -48,7 +48,8 @@ extension ContainerEngine {
         if let platform { try image.check(platform, name) }
         var inspect = ImageInspect()
         inspect.Id = image.id.description
-        inspect.Descriptor = try await images.descriptor(name).map { OCIDescriptor($0) }
+        // A layer that cannot be read is told by whoever reads it.
+        inspect.Descriptor = try? await images.descriptor(name).map { OCIDescriptor($0) }
         inspect.RepoTags = image.references.filter { $0.tag != nil }.map(\.familiarString)
         inspect.RepoDigests = image.references.filter { $0.digest != nil }.map(\.familiarString)
         inspect.Parent = ""
