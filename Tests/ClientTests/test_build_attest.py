@@ -158,6 +158,20 @@ def test_statements_go_to_registries_and_archives(skiff, registry, context, tmp_
     skiff("pull", name)
     assert skiff("inspect", "-f", "{{.Id}}", name).line == identity
     assert run(skiff, "cat", "/var/lib/dpkg/status", image=name) == STATUS
+    # So it goes on from here.
+    other = f"{registry.host}/elsewhere:1"
+    skiff("tag", name, other)
+    skiff("push", other)
+    again = Pushed(registry, "elsewhere", "1")
+    assert again.top["manifests"][0] == pushed.top["manifests"][0] and again.top["annotations"] == {"top": "1"}
+    assert {kind: each["predicate"] for kind, each in statements(again).items()} == {kind: each["predicate"] for kind, each in stated.items()}
+    assert Layout(skiff.binary("save", name)).entry["digest"] == saved.entry["digest"]
+    # Without the statements, when the registry has lost one.
+    lost = again.document(again.top["manifests"][1])["layers"][0]["digest"].removeprefix("sha256:")
+    (registry.directory / "storage/docker/registry/v2/blobs/sha256" / lost[:2] / lost / "data").unlink()
+    skiff("rmi", name, other)
+    skiff("pull", other)
+    assert Layout(skiff.binary("save", other)).entry["mediaType"] == MANIFEST
 
 
 def test_a_short_provenance_has_no_values(skiff, context, tmp_path):

@@ -84,7 +84,7 @@ import Testing
     @Test("the modules of a program of Go are told, with what takes the place of one")
     func goModules() {
         let lines = [
-            "path\tx/cmd", "mod\tgithub.com/x/y\t(devel)\t", "dep\tgolang.org/x/net\tv0.1.0\th1:a=", "dep\told\tv1", "=>\tnew/one\tv2\th1:b=",
+            "path\tx/cmd", "mod\tgithub.com/x/y\t(devel)\t", "dep\tGoLang.org/x/net\tv0.1.0\th1:a=", "dep\told\tv1", "=>\tnew/one\tv2\th1:b=",
             "build\t-ldflags",
         ]
         let text = lines.map { $0 + "\n" }.joined()

@@ -2,8 +2,6 @@ import OCI
 import Store
 
 extension ArchiveParts {
-    private static let mostAttestations = 16
-
     /// What the archive's index says of an image, beside the image; nil when it says nothing.
     func attachments(of image: ArchivedImage) throws -> ImageAttachments? {
         guard hasDocument("index.json") else { return nil }
@@ -24,10 +22,7 @@ extension ArchiveParts {
             guard let own = try index.manifests.first(where: { try manifest(at: $0)?.config.digest == id }) else { return nil }
             attachments.index = index.annotations ?? [:]
             attachments.indexDescriptor = Self.given(entry)
-            attachments.attestations = try index.manifests.filter { about in
-                about.annotations?[AttestationNames.type] == AttestationNames.manifest
-                    && about.annotations?[AttestationNames.subject] == "\(own.digest)"
-            }.flatMap { try attestations(at: $0) }
+            attachments.attestations = try index.attestations(of: own.digest).flatMap { try attestations(at: $0) }
             entry = own
         }
         guard let manifest = try manifest(at: entry), manifest.config.digest == id else { return nil }
@@ -46,13 +41,8 @@ extension ArchiveParts {
 
     private func attestations(at descriptor: Descriptor) throws -> [ImageAttachments.Attestation] {
         let manifest = try decodeDocument(Manifest.self, from: document(descriptor), "manifest of attestations")
-        guard manifest.layers.count <= Self.mostAttestations else { throw ImageError.invalid("more than \(Self.mostAttestations) attestations") }
-        return try manifest.layers.filter { $0.mediaType == MediaType.inToto }.map { layer in
-            let statement = try JSONValue.parse(document(layer), limits: .init(bytes: Limits.documentBytes))
-            guard let type = statement["predicateType"]?.string, let predicate = statement["predicate"] else {
-                throw ImageError.invalid("\(layer.digest) is no statement of in-toto")
-            }
-            return ImageAttachments.Attestation(predicateType: type, predicate: String(decoding: predicate.serialized(), as: UTF8.self))
+        return try manifest.layers.prefix(AttestationNames.most).filter { $0.mediaType == MediaType.inToto }.map { layer in
+            try ImageAttachments.Attestation(statement: document(layer))
         }
     }
 

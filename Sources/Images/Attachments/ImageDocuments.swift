@@ -33,9 +33,14 @@ struct ImageDocuments {
     init(of image: Image, layers: [Descriptor], names: [Reference], _ attachments: ImageAttachments?) throws {
         let config = Descriptor(mediaType: MediaType.config, digest: image.id, size: Int64(image.configBytes.count))
         let attachments = attachments ?? ImageAttachments()
-        self.layers = layers
         let manifest = Manifest(config: config, layers: layers, annotations: attachments.manifest.isEmpty ? nil : attachments.manifest)
-        var document = Document(try encodeDocument(manifest), MediaType.manifest, annotations: attachments.manifestDescriptor)
+        try self.init(of: image, manifest: encodeDocument(manifest), layers: layers, names: names, attachments)
+    }
+
+    /// The same with a manifest of OCI's kind that somebody has made already.
+    init(of image: Image, manifest: [UInt8], layers: [Descriptor] = [], names: [Reference], _ attachments: ImageAttachments) throws {
+        self.layers = layers
+        var document = Document(manifest, MediaType.manifest, annotations: attachments.manifestDescriptor)
         if attachments.attestations.isEmpty {
             top = document
             return
@@ -70,6 +75,8 @@ enum AttestationNames {
     static let type = "vnd.docker.reference.type"
     static let manifest = "attestation-manifest"
     static let subject = "vnd.docker.reference.digest"
+    /// More than that nobody says of an image.
+    static let most = 16
 }
 
 /// What statements are about.

@@ -33,7 +33,8 @@ public struct InstalledPackage: Sendable, Hashable {
                 qualifiers: ["arch": architecture, "distro": distribution.text])
         case .python: return PackageURL(type: kind.rawValue, name: Self.pythonName(name), version: version)
         case .node, .go:
-            let parts = name.split(separator: "/").map(String.init)
+            // Of Go's there is one spelling, too.
+            let parts = (kind == .go ? name.lowercased() : name).split(separator: "/").map(String.init)
             return PackageURL(type: kind.rawValue, namespace: Array(parts.dropLast()), name: parts.last ?? name, version: version)
         }
     }

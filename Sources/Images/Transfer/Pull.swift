@@ -107,7 +107,8 @@ private struct ImagePull: Sendable {
 
     func run() async throws -> PulledImage {
         let top = try await repository.manifest(digest.map { .digest($0) } ?? ManifestName(reference))
-        let (fetched, manifest) = try await choose(top)
+        let chosen = try await choose(top)
+        let manifest = chosen.manifest
         guard MediaType.isConfig(manifest.config.mediaType) else {
             throw RegistryError(.unsupported, "unsupported media type: \(manifest.config.mediaType.prefix(200)) is no configuration of an image")
         }
@@ -119,7 +120,7 @@ private struct ImagePull: Sendable {
         do {
             let image = try await images.layers.holding(diffIDs) {
                 try await fetchLayers(manifest.layers, diffIDs)
-                return try await add(configBytes, fetched, top.digest)
+                return try await add(configBytes, chosen.fetched, top.digest, try await attachments(chosen, top.digest))
             }
             return PulledImage(image: image.image, digest: top.digest, isNew: image.isNew)
         } catch let error as SystemError where error.errno == .noSpace {
@@ -148,12 +149,40 @@ private struct ImagePull: Sendable {
         try await images.layers.removeUnused(among: diffIDs)
     }
 
+    private struct Chosen {
+        var fetched: FetchedManifest
+        var manifest: Manifest
+        /// The index that names it, and where.
+        var index: (document: Index, entry: Descriptor)?
+    }
+
+    /// What the index says of the image beside it. Whatever is wrong with that, the image itself is whole.
+    private func attachments(_ chosen: Chosen, _ digest: Digest) async throws -> ImageAttachments? {
+        guard let index = chosen.index, !index.document.attestations(of: index.entry.digest).isEmpty else { return nil }
+        do {
+            let (images, name) = (images, "\(reference.with(digest))")
+            // The index that came before says the same.
+            let earlier = try await blocking { try (try? images.find(name)).flatMap { try images.attachments(of: $0) } }
+            if let earlier { return earlier }
+            let found = try await AttachmentFetch(repository: repository).run(index.document, index.entry, chosen.manifest)
+            _ = try found?.document()
+            return found
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            images.logger.warning(
+                "attestations cannot be pulled", metadata: ["image": "\(reference.familiarString)", "error": "\(error)"])
+            return nil
+        }
+    }
+
     /// The manifest itself, or that of an index which fits the machine or what was asked for.
-    private func choose(_ top: FetchedManifest) async throws -> (FetchedManifest, Manifest) {
+    private func choose(_ top: FetchedManifest) async throws -> Chosen {
         var fetched = top
+        var place: (document: Index, entry: Descriptor)?
         for _ in 0..<4 {
             switch fetched.document {
-            case .manifest(let manifest): return (fetched, manifest)
+            case .manifest(let manifest): return Chosen(fetched: fetched, manifest: manifest, index: place)
             case .index(let index):
                 let wanted = platform ?? .host
                 guard let entry = index.entry(for: wanted) else {
@@ -161,6 +190,7 @@ private struct ImagePull: Sendable {
                         "no matching manifest for \(wanted) in the manifest list entries")
                 }
                 fetched = try await repository.manifest(.digest(entry.digest), expected: entry)
+                place = (index, entry)
             }
         }
         throw RegistryError(.invalidReply, "invalid manifest: indexes within indexes")
@@ -220,12 +250,14 @@ private struct ImagePull: Sendable {
         try await images.fetch(layer, diffID, from: repository, domain: domain, configuration) { progress(layer.digest, $0) }
     }
 
-    private func add(_ configBytes: [UInt8], _ fetched: FetchedManifest, _ digest: Digest) async throws -> (image: Image, isNew: Bool) {
+    private func add(
+        _ configBytes: [UInt8], _ fetched: FetchedManifest, _ digest: Digest, _ attachments: ImageAttachments?
+    ) async throws -> (image: Image, isNew: Bool) {
         let (images, reference, domain, repository) = (images, reference, domain, repository)
         return try await blocking {
             let before = try? images.find("\(reference.digest.map { reference.with($0) } ?? reference)").image.id  // Absent, mostly.
             let names = reference.digest == nil ? [reference, reference.with(digest)] : [reference.with(digest)]
-            let image = try images.add(configBytes: configBytes, references: names)
+            let image = try images.add(configBytes: configBytes, references: names, attachments: attachments)
             let manifest = ImageManifest(bytes: fetched.bytes, mediaType: fetched.mediaType, domain: domain, repository: repository.path)
             try images.transfers.note(manifest, of: image.id)
             try images.transfers.stopKeeping(image.layers)

@@ -74,13 +74,9 @@ private struct ImagePush: Sendable {
         return try await note(manifest)
     }
 
-    /// What goes with the image is said in OCI's documents only. They are made anew each time, and come out the same; what is
-    /// remembered of the image is for its names that nothing goes with.
+    /// What goes with the image is said in OCI's documents only. They are made anew each time, and come out the same.
     private func run(with attachments: ImageAttachments) async throws -> PushedImage {
-        let layers = try await sendLayers().map { blob in
-            Descriptor(mediaType: LayerMediaType.converted(blob.mediaType, isOCI: true), digest: blob.digest, size: blob.size)
-        }
-        let documents = try ImageDocuments(of: image, layers: layers, names: [reference], attachments)
+        let documents = try await documents(with: attachments)
         for blob in documents.blobs where try await repository.blobSize(blob.descriptor.digest) == nil {
             try await repository.upload(blob.bytes, digest: blob.descriptor.digest)
         }
@@ -93,6 +89,22 @@ private struct ImagePush: Sendable {
         let (images, image, reference) = (images, image, reference)
         try await blocking { try images.name(image.id, reference.with(top.descriptor.digest), as: reference) }
         return PushedImage(tag: tag, digest: top.descriptor.digest, size: top.bytes.count)
+    }
+
+    /// With the manifest that the image came with, if that says the same and its layers can stay as they are.
+    private func documents(with attachments: ImageAttachments) async throws -> ImageDocuments {
+        let (images, image) = (images, image)
+        let known = try await blocking { try images.transfers.manifest(of: image.id) }
+        if let known, known.mediaType == MediaType.manifest,
+            let manifest = try? JSONDecoder().decode(Manifest.self, from: Data(known.bytes)),  // As in `hasBlobs`.
+            manifest.annotations ?? [:] == attachments.manifest, try await hasBlobs(of: known)
+        {
+            return try ImageDocuments(of: image, manifest: known.bytes, names: [reference], attachments)
+        }
+        let layers = try await sendLayers().map { blob in
+            Descriptor(mediaType: LayerMediaType.converted(blob.mediaType, isOCI: true), digest: blob.digest, size: blob.size)
+        }
+        return try ImageDocuments(of: image, layers: layers, names: [reference], attachments)
     }
 
     private func note(_ manifest: ImageManifest) async throws -> PushedImage {
