@@ -81,26 +81,66 @@ import Testing
         }
     }
 
-    @Test("the modules of a program of Go are told, with what takes the place of one")
-    func goModules() {
-        let lines = [
-            "path\tx/cmd", "mod\tgithub.com/x/y\t(devel)\t", "dep\tGoLang.org/x/net\tv0.1.0\th1:a=", "dep\told\tv1", "=>\tnew/one\tv2\th1:b=",
-            "build\t-ldflags",
-        ]
-        let text = lines.map { $0 + "\n" }.joined()
-        let marked = [UInt8](repeating: 1, count: 16) + Array(text.utf8) + [UInt8](repeating: 2, count: 16)
-        let head = [0xFF] + Array(" Go buildinf:".utf8)
-        let section = { (flags: UInt8) in
-            head + [8, flags] + [UInt8](repeating: 0, count: 32 - head.count - 2) + [6] + Array("go1.22".utf8)
-                + [UInt8(marked.count & 0x7F) | 0x80, UInt8(marked.count >> 7)] + marked
+    private static let goModules = [
+        "path\tx/cmd", "mod\tgithub.com/x/y\t(devel)\t", "dep\tGoLang.org/x/net\tv0.1.0\th1:a=", "dep\told\tv1", "=>\tnew/one\tv2\th1:b=",
+        "build\t-ldflags",
+    ].map { $0 + "\n" }.joined()
+
+    private static let goURLs = ["pkg:golang/github.com/x/y", "pkg:golang/golang.org/x/net@v0.1.0", "pkg:golang/new/one@v2"]
+
+    private static func goSection(flags: UInt8 = 2) -> [UInt8] {
+        let marked = [UInt8](repeating: 1, count: 16) + Array(goModules.utf8) + [UInt8](repeating: 2, count: 16)
+        let head = [0xFF] + Array(" Go buildinf:".utf8) + [8, flags]
+        return head + [UInt8](repeating: 0, count: 32 - head.count) + [6] + Array("go1.22".utf8)
+            + [UInt8(marked.count & 0x7F) | 0x80, UInt8(marked.count >> 7)] + marked
+    }
+
+    /// No more of a program than its sections.
+    private static func program(_ section: [UInt8]) -> [UInt8] {
+        let names = Array("\0.go.buildinfo\0".utf8)
+        func header(name: Int, offset: Int, size: Int) -> [UInt8] {
+            var bytes = [UInt8](repeating: 0, count: 64)
+            for (at, value) in [(0, name), (24, offset), (32, size)] { for byte in 0..<4 { bytes[at + byte] = UInt8(value >> (8 * byte) & 0xFF) } }
+            return bytes
         }
-        #expect(GoProgram.modules(section(2)) == text)
-        #expect(GoProgram.modules(section(0)) == nil)
-        #expect(GoProgram.modules(Array(section(2).dropLast())) == nil)
-        #expect(GoProgram.modules(head + [UInt8](repeating: 0xFF, count: 64)) == nil)
-        #expect(
-            GoProgram.packages(text, source: "x").map { $0.url(on: Distribution()).text } == [
-                "pkg:golang/github.com/x/y", "pkg:golang/golang.org/x/net@v0.1.0", "pkg:golang/new/one@v2",
-            ])
+        let places = (section: 64, names: 64 + section.count, table: 64 + section.count + names.count)
+        var head = [0x7F, 0x45, 0x4C, 0x46, 2, 1] + [UInt8](repeating: 0, count: 58)
+        for byte in 0..<4 { head[40 + byte] = UInt8(places.table >> (8 * byte) & 0xFF) }
+        (head[58], head[60], head[62]) = (64, 2, 1)
+        return head + section + names + header(name: 1, offset: places.section, size: section.count)
+            + header(name: 0, offset: places.names, size: names.count)
+    }
+
+    @Test("the modules of a program of Go are told, with what takes the place of one")
+    func goModules() throws {
+        #expect(GoProgram.modules(Self.goSection()) == Self.goModules)
+        #expect(GoProgram.modules(Self.goSection(flags: 0)) == nil)
+        #expect(GoProgram.modules(Array(Self.goSection().dropLast())) == nil)
+        #expect(GoProgram.modules(Array(Self.goSection().prefix(32)) + [UInt8](repeating: 0xFF, count: 64)) == nil)
+        try withTree(["bin/x": ""]) { root in
+            try writeAtomically(Self.program(Self.goSection()), to: root.appending("bin/x"), mode: 0o755, sync: false)
+            try writeAtomically(Self.program(Self.goSection()), to: root.appending("bin/data"), mode: 0o644, sync: false)
+            let found = try urls(root)
+            #expect(found == Self.goURLs)
+        }
+    }
+
+    @Test("a program with any byte changed, or cut anywhere, is read or not, and harms nothing")
+    func brokenPrograms() throws {
+        let whole = Self.program(Self.goSection())
+        try withTree(["x": ""]) { root in
+            func read(_ bytes: [UInt8]) throws -> [InstalledPackage] {
+                try writeAtomically(bytes, to: root.appending("x"), mode: 0o755, sync: false)
+                return try GoProgram.packages(OwnedFD.open(root.appending("x"), .readOnly), source: "x")
+            }
+            let all = try read(whole)
+            #expect(all.count == 3)
+            for index in Set(0..<128).union(whole.count - 160..<whole.count) {
+                var bytes = whole
+                bytes[index] = bytes[index] == 0xFF ? 0x7F : 0xFF
+                #expect(try read(bytes).count <= 3)
+                #expect(try read(Array(whole.prefix(index))).isEmpty)
+            }
+        }
     }
 }
