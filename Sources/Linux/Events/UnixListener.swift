@@ -55,8 +55,8 @@ public func connectUnix(name: String, in directory: FilePath) throws(SystemError
 
 /// Connects to a unix stream socket by its path. Waits while the other side has too many connections to take.
 public func connectUnix(_ path: FilePath) throws(SystemError) -> OwnedFD {
-    let parent = path.removingLastComponent()
-    return try connectUnix(name: path.lastComponent?.string ?? "", in: parent.isEmpty ? "." : parent)
+    let (directory, name) = path.place
+    return try connectUnix(name: name, in: directory.isEmpty ? "." : directory)
 }
 
 private func unixSocket(_ flags: Int32) throws(SystemError) -> OwnedFD {

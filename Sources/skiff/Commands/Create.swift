@@ -36,8 +36,8 @@ struct ContainerCreation: Sendable {
         }
         if pull == "always" { try await getImage() }
         let response = try await create(request, mayPull: pull == "missing" || pull.isEmpty)
-        for warning in response.Warnings ?? [] { try call.program.warn("WARNING: \(warning)") }
-        let id = response.Id ?? ""
+        for warning in response["Warnings"]?.array ?? [] { try call.program.warn("WARNING: \(warning.string ?? "")") }
+        guard let id = response["Id"]?.string else { throw CommandFailure("the engine does not say which container it is") }
         if !file.isEmpty {
             let handle = try OwnedFD.open(FilePath(file), [.writeOnly, .create, .exclusive], mode: 0o644)
             try handle.writeAll(Array(id.utf8))
@@ -45,19 +45,19 @@ struct ContainerCreation: Sendable {
         return id
     }
 
-    private func create(_ request: ContainerCreateRequest, mayPull: Bool) async throws -> ContainerCreateResponse {
+    private func create(_ request: ContainerCreateRequest, mayPull: Bool) async throws -> JSONValue {
         var query: [(String, String)] = []
         if !call[ContainerFlags.name].isEmpty { query.append(("name", call[ContainerFlags.name])) }
         if !call[ContainerFlags.platform].isEmpty { query.append(("platform", call[ContainerFlags.platform])) }
         let post = EngineRequest(.post, "/containers/create", query: query, body: try EngineClient.json(request))
         do {
-            return try await engine.get(ContainerCreateResponse.self, post)
+            return try await engine.value(post)
         } catch let error as EngineClientError
             where mayPull && error.status == 404 && error.message.hasPrefix("No such image")
         {
             try call.program.warn("Unable to find image '\(ImageName.tagged(call.arguments[0]))' locally")
             try await getImage()
-            return try await engine.get(ContainerCreateResponse.self, post)
+            return try await engine.value(post)
         }
     }
 

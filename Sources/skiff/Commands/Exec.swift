@@ -1,6 +1,7 @@
 import DockerAPI
 import EngineClient
 import Linux
+import OCI
 
 extension Command {
     static func exec() -> Command {
@@ -51,12 +52,9 @@ private struct ExecSession: Sendable {
         let takesInput = config.AttachStdin == true
         let hasTerminal = config.Tty == true
         if takesInput, hasTerminal, !StandardStream.input.isTerminal { throw CommandFailure("the input device is not a TTY") }
-        let id =
-            try await engine.get(
-                IDResponse.self,
-                EngineRequest(
-                    .post, "/containers/\(EngineRequest.escaped(container))/exec", body: try EngineClient.json(config))
-            ).Id ?? ""
+        let made = try await engine.value(
+            EngineRequest(.post, "/containers/\(EngineRequest.escaped(container))/exec", body: try EngineClient.json(config)))
+        guard let id = made["Id"]?.string else { throw CommandFailure("the engine does not say which process it is") }
         var start = ExecStartConfig()
         start.Detach = isDetached
         start.Tty = hasTerminal
@@ -83,8 +81,9 @@ private struct ExecSession: Sendable {
     }
 
     private func exitCode(_ id: String) async throws -> Int32 {
-        let answer = try await engine.get(ExecInspectResponse.self, EngineRequest(.get, "/exec/\(id)/json"))
-        return Int32(answer.ExitCode ?? 0)
+        let answer = try await engine.value(EngineRequest(.get, "/exec/\(id)/json"))
+        // Null for one that has closed its output and goes on.
+        return Int32(truncatingIfNeeded: answer["ExitCode"]?.integer ?? 0)
     }
 
     private func resize(_ id: String, _ size: WindowSize) async {

@@ -1,6 +1,7 @@
 import DockerAPI
 import EngineClient
 import Linux
+import OCI
 
 extension Command {
     private static let detach = Flag<Bool>.toggle("detach", short: "d", "Run in the background and print the id")
@@ -94,10 +95,10 @@ struct ContainerWait: Sendable {
 
     func exitCode(condition: String) async throws -> Int32 {
         let query = condition.isEmpty ? [] : [("condition", condition)]
-        let answer = try await engine.get(
-            ContainerWaitResponse.self,
+        let answer = try await engine.value(
             EngineRequest(.post, "/containers/\(EngineRequest.escaped(id))/wait", query: query))
-        if let message = answer.Error?.Message, !message.isEmpty { throw CommandFailure(message, code: 125) }
-        return Int32(truncatingIfNeeded: answer.StatusCode ?? 0)
+        if let message = answer["Error"]?["Message"]?.string, !message.isEmpty { throw CommandFailure(message, code: 125) }
+        guard let code = answer["StatusCode"]?.integer else { throw CommandFailure("the engine does not say how the container ended") }
+        return Int32(truncatingIfNeeded: code)
     }
 }
