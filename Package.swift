@@ -14,9 +14,7 @@ let strict: [SwiftSetting] =
         .treatAllWarnings(as: .error),
         // Large values are copied and destroyed by code of their own. By a description of their types, which is put together at
         // run time, it would take the start of a container 0.4 ms.
-        // Types that are made of others, as a dictionary is, are known when the program starts. To put one together means to
-        // look through all conformances of the program for those of its parts: a command of the client did so a dozen times.
-        .unsafeFlags(["-Xfrontend", "-disable-type-layout", "-Xfrontend", "-prespecialize-generic-metadata"], .when(configuration: .release)),
+        .unsafeFlags(["-Xfrontend", "-disable-type-layout"], .when(configuration: .release)),
     ]
 
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
