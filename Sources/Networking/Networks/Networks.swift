@@ -149,10 +149,10 @@ public actor Networks {
 
     // MARK: Looking things up
 
-    /// The network of a name, an id or the beginning of an id.
+    /// The network of a name, an id or the beginning of an id, without its endpoints, which may be thousands.
     public func find(_ text: String) async throws -> NetworkInfo {
         try await prepareOnce()
-        return await (try network(text)).info()
+        return await (try network(text)).definition.info(endpoints: [])
     }
 
     func network(_ text: String) throws -> Network {
