@@ -248,6 +248,12 @@ enum Limits {
     static let documentBytes = 8 << 20
     /// What goes with an image, all of it.
     static let attachmentBytes = 32 << 20
+    /// A statement about an image, wherever it comes from.
+    static let statementBytes = 16 << 20
+    /// What it states. The image's names stand around that.
+    static let predicateBytes = statementBytes - (1 << 20)
+    /// All documents of an archive.
+    static let archiveDocumentBytes = 128 << 20
 }
 
 /// One of the JSON documents of an image: the same value always gives the same bytes.

@@ -1,9 +1,11 @@
 """Registries that stall, drop, lie and break off; engines that are killed; disks that are full."""
 
+import io
 import json
 import os
 import random
 import subprocess
+import tarfile
 import threading
 
 import pytest
@@ -129,12 +131,27 @@ def test_indexes_give_the_image_of_the_machine(cli, faulty, name):
     other = HandMadeImage([make_layer({"arm": b"arm"})], architecture="arm64").put(faulty, "faults", "arm")
     def entry(image, architecture):
         return {"mediaType": DOCKER_MANIFEST, "digest": digest_of(image.manifest), "size": len(image.manifest), "platform": {"os": "linux", "architecture": architecture}}
-    index = json.dumps({"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": [entry(other, "arm64"), entry(ours, "amd64")]}).encode()
+    def about(image, kind):
+        statement = json.dumps({"_type": "https://in-toto.io/Statement/v0.1", "predicateType": kind, "subject": [], "predicate": {}}).encode()
+        faulty.blobs[digest_of(statement)] = statement
+        layer = {"mediaType": "application/vnd.in-toto+json", "digest": digest_of(statement), "size": len(statement)}
+        # A size can be any number.
+        layers = [layer, *({**layer, "size": 2**63 - 1} for _ in range(2))]
+        document = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": layer, "layers": layers}).encode()
+        faulty.put_manifest("faults", kind, document, OCI_MANIFEST)
+        return {"mediaType": OCI_MANIFEST, "digest": digest_of(document), "size": len(document), "platform": {"os": "unknown", "architecture": "unknown"},
+                "annotations": {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": digest_of(image.manifest)}}
+    def stated():
+        with tarfile.open(fileobj=io.BytesIO(cli.binary("save", name))) as tar:
+            documents = [tar.extractfile(member).read() for member in tar if member.isfile() and member.size < 100_000]
+        return [json.loads(document)["predicateType"] for document in documents if b'"predicateType"' in document]
+    entries = [entry(other, "arm64"), entry(ours, "amd64"), about(ours, "of-amd"), about(other, "of-arm")]
+    index = json.dumps({"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": entries}).encode()
     faulty.put_manifest("faults", "latest", index, DOCKER_LIST)
     assert f"Digest: {digest_of(index)}" in cli("pull", name).out
-    assert cli("image", "inspect", "-f", "{{.Id}}", name).line == ours.id
+    assert cli("image", "inspect", "-f", "{{.Id}}", name).line == ours.id and stated() == ["of-amd"]
     cli("pull", "--platform", "linux/arm64", name)
-    assert cli("image", "inspect", "-f", "{{.Architecture}}", name).line == "arm64"
+    assert cli("image", "inspect", "-f", "{{.Architecture}}", name).line == "arm64" and stated() == ["of-arm"]
     missing = cli("pull", "--platform", "linux/s390x", name, code=1).err
     assert "no matching manifest for linux/s390x in the manifest list entries" in missing
 

@@ -105,9 +105,9 @@ import Testing
             try await store.images.tag("one:1", Reference("three"))
             #expect(try await store.images.attachments("one:1") == attachments())
             #expect(try await store.images.attachments("three") == attachments())
-            // By its id it is what the last build has made.
+            // By its id it has what came last: a build that says nothing takes nothing away.
             #expect(try await store.images.attachments("two") == nil)
-            #expect(try await store.images.attachments("\(image.id)") == nil)
+            #expect(try await store.images.attachments("\(image.id)") == attachments())
             #expect(try await store.images.list().count == 1)
             let all = try await store.saved("one:1", "two", "three")
             try await TestStore.with { other in
@@ -124,11 +124,116 @@ import Testing
             _ = try await store.images.remove("one:1", force: false, noPrune: false) { _ in [] }
             #expect(try kept())
             try await store.images.tag("two", Reference("three"))
+            #expect(try await store.images.attachments("three") == nil)
+            // By its id the image still has it.
+            #expect(try kept())
+            var others = attachments()
+            others.manifest = ["other": "x"]
+            _ = try await add(store, ["two"], others)
             #expect(try !kept())
             _ = try await add(store, ["two"], attachments())
             #expect(try kept())
             _ = try await store.images.prune(all: true) { _ in [] }
             #expect(try !kept())
+        }
+    }
+
+    @Test("statements are read within bounds, whatever sizes a manifest states, and the others stay")
+    func bounds() throws {
+        func layer(_ size: Int64) -> Descriptor { Descriptor(mediaType: MediaType.inToto, digest: Digest.sha256(of: [1]), size: size) }
+        func manifest(_ sizes: [Int64]) -> Manifest {
+            Manifest(config: Descriptor(mediaType: MediaType.config, digest: Digest.sha256(of: [2]), size: 1), layers: sizes.map(layer))
+        }
+        var budget = StatementBudget()
+        #expect(budget.statements(of: manifest([1, .max, 2, .max, .min, -1, 16 << 20])).map(\.size) == [1, 2, 16 << 20])
+        #expect(budget.skipped == 4)
+        #expect(budget.statements(of: manifest([16 << 20, 3])).map(\.size) == [3] && budget.skipped == 5)
+        #expect(budget.statements(of: manifest([Int64](repeating: 0, count: 1000))).count == 16 && budget.skipped == 5 + 984)
+
+        let image = Digest.sha256(of: [3])
+        var about = layer(1)
+        about.annotations = ["vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": "\(image)"]
+        #expect(Index(manifests: [Descriptor](repeating: about, count: 30_000)).attestations(of: image).count == 16)
+
+        func statement(_ count: Int) -> [UInt8] {
+            Array(#"{"predicateType":"t","predicate":"\#(String(repeating: "x", count: count))"}"#.utf8)
+        }
+        #expect(try budget.attestation(statement(9))?.predicate.utf8.count == 11)
+        #expect(throws: ImageError.self) { try budget.attestation(Array("{}".utf8)) }
+        var large = ImageAttachments()
+        large.attestations = [.init(predicateType: "t", predicate: String(repeating: "x", count: Limits.predicateBytes))]
+        #expect(try large.document() != nil)
+        large.attestations[0].predicate += "x"
+        #expect(throws: ImageError.self) { try large.document() }
+    }
+
+    /// An archive of one image, about which the index names one manifest of statements so many times.
+    private func archive(layer: Digest, times: Int, statements: [[UInt8]]) throws -> [(name: String, content: [UInt8])] {
+        var files: [(name: String, content: [UInt8])] = []
+        func add(_ bytes: [UInt8], _ type: String, annotations: [String: String]? = nil) -> Descriptor {
+            let digest = Digest.sha256(of: bytes)
+            if !files.contains(where: { $0.name == LayoutNames.path(digest) }) { files.append((LayoutNames.path(digest), bytes)) }
+            return Descriptor(mediaType: type, digest: digest, size: Int64(bytes.count), annotations: annotations)
+        }
+        let tar = try tar([file("a")], ["a": "1"])
+        let about = statements.map { add($0, MediaType.inToto) }
+        let config = add(try encodeDocument(ImageConfig(rootfs: .init(diffIDs: [layer]))), MediaType.config)
+        var image = add(try encodeDocument(Manifest(config: config, layers: [add(tar, MediaType.layer)])), MediaType.manifest)
+        image.platform = .host
+        var list = add(
+            try encodeDocument(Manifest(config: config, layers: about)), MediaType.manifest,
+            annotations: ["vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": "\(image.digest)"])
+        list.platform = Platform(architecture: "unknown", os: "unknown")
+        let index = add(try encodeDocument(Index(manifests: [image] + [Descriptor](repeating: list, count: times))), MediaType.index)
+        var top = index
+        top.annotations = [
+            LayoutNames.imageName: "docker.io/library/one:1", "containerd.io/distribution.source.docker.io": "library/one", "kept": "yes",
+        ]
+        return files + [("index.json", try encodeDocument(Index(manifests: [top])))]
+    }
+
+    private func packed(_ files: [(name: String, content: [UInt8])]) throws -> [UInt8] {
+        let sink = MemorySink()
+        let writer = TarWriter(sink)
+        for (name, content) in files { try writer.write(TarEntry(path: Array(name.utf8), kind: .file), content: content) }
+        try writer.finish()
+        return sink.bytes
+    }
+
+    @Test("files of statements have names of their own")
+    func fileNames() {
+        let types = ["https://x", "https://y", "https://spdx.dev/Document", "https://spdx.dev/Document", "https://z"]
+        let attestations = types.map { ImageAttachments.Attestation(predicateType: $0, predicate: "{}") }
+        #expect(
+            ImageAttachments.Attestation.fileNames(attestations)
+                == ["attestation.json", "attestation-2.json", "sbom.spdx.json", "sbom-2.spdx.json", "attestation-3.json"])
+    }
+
+    @Test("an archive that names statements again and again is loaded with a few of them, and without what is its own")
+    func repeated() async throws {
+        try await TestStore.with { store in
+            let layer = try await store.layer([file("a")], contents: ["a": "1"])
+            let small = Array(#"{"predicateType":"t","predicate":{"k":1}}"#.utf8)
+            let files = try archive(layer: layer, times: 1000, statements: [[UInt8]](repeating: small, count: 40))
+            _ = try await store.images.load(from: store.input(packed(files)))
+            let found = try await store.images.attachments("one:1")
+            #expect(found?.attestations.count == 256)
+            #expect(found?.indexDescriptor == ["kept": "yes"])
+        }
+    }
+
+    @Test("an archive with too many documents is loaded without the large ones")
+    func manyDocuments() async throws {
+        try await TestStore.with { store in
+            let layer = try await store.layer([file("a")], contents: ["a": "1"])
+            let statements = (0..<9).map { Array(#"{"predicateType":"\#($0)","predicate":"\#(String(repeating: "x", count: 16_000))"}"#.utf8) }
+            let files = try archive(layer: layer, times: 1, statements: statements)
+            let parts = ArchiveParts(store.layers, documentBytes: 128 << 10)
+            defer { parts.discard() }
+            try parts.read(TarReader(MemorySource(packed(files))))
+            let images = try parts.images(for: nil)
+            let (found, skipped) = try parts.attachments(of: try #require(images.first))
+            #expect(found?.attestations.map(\.predicateType) == ["0", "1", "2", "3", "4", "5"] && skipped == 3)
         }
     }
 }

@@ -1,9 +1,11 @@
+import Logging
 import OCI
 import Registry
 
 /// Gets from a registry what an index says of one of its images, beside the image.
 struct AttachmentFetch: Sendable {
     let repository: RepositoryClient
+    let logger: Logger
 
     /// Nil when the index has no statements about it: then its manifest says all.
     /// - Parameter entry: where the index names the manifest
@@ -12,44 +14,15 @@ struct AttachmentFetch: Sendable {
         attachments.manifest = manifest.annotations ?? [:]
         attachments.manifestDescriptor = entry.annotations ?? [:]
         attachments.index = index.annotations ?? [:]
-        var bytes: Int64 = 0
-        for about in index.attestations(of: entry.digest).prefix(AttestationNames.most) {
+        var budget = StatementBudget()
+        for about in index.attestations(of: entry.digest) {
             guard case .manifest(let list) = try await repository.manifest(.digest(about.digest), expected: about).document else { continue }
-            for layer in list.layers.prefix(AttestationNames.most) where layer.mediaType == MediaType.inToto {
-                bytes += max(0, layer.size)
-                guard bytes <= Limits.attachmentBytes else {
-                    throw ImageError.invalid("attestations have more than \(Limits.attachmentBytes >> 20) MiB")
-                }
-                let statement = try await repository.blob(layer, limit: Limits.documentBytes)
-                attachments.attestations.append(try ImageAttachments.Attestation(statement: statement))
+            for layer in budget.statements(of: list) {
+                let statement = try await repository.blob(layer, limit: Limits.statementBytes)
+                if let attestation = try budget.attestation(statement) { attachments.attestations.append(attestation) }
             }
         }
+        if budget.skipped > 0 { logger.warning("attestations are too large, or too many", metadata: ["left out": "\(budget.skipped)"]) }
         return attachments.attestations.isEmpty ? nil : attachments
-    }
-}
-
-extension Index {
-    /// The manifests of statements about one of the images.
-    func attestations(of image: Digest) -> [Descriptor] {
-        manifests.filter { entry in
-            entry.annotations?[AttestationNames.type] == AttestationNames.manifest
-                && entry.annotations?[AttestationNames.subject] == "\(image)"
-        }
-    }
-}
-
-extension ImageAttachments.Attestation {
-    /// What a statement of in-toto states, without the image that it is about.
-    init(statement bytes: [UInt8]) throws {
-        let statement: JSONValue
-        do {
-            statement = try JSONValue.parse(bytes, limits: .init(bytes: Limits.documentBytes))
-        } catch {
-            throw ImageError.invalid("invalid attestation: \(error)")
-        }
-        guard let type = statement["predicateType"]?.string, let predicate = statement["predicate"] else {
-            throw ImageError.invalid("invalid attestation: no statement of in-toto")
-        }
-        self.init(predicateType: type, predicate: String(decoding: predicate.serialized(), as: UTF8.self))
     }
 }

@@ -28,6 +28,18 @@ public struct ImageAttachments: Sendable, Equatable, Codable {
             default: "attestation.json"
             }
         }
+
+        /// The files of several; those with the same name are numbered: `attestation.json`, `attestation-2.json`.
+        public static func fileNames(_ attestations: [Attestation]) -> [String] {
+            var counts: [String: Int] = [:]
+            return attestations.map { attestation in
+                let name = attestation.fileName
+                let count = counts[name, default: 0] + 1
+                counts[name] = count
+                let parts = name.split(separator: ".", maxSplits: 1)
+                return count == 1 ? name : "\(parts[0])-\(count).\(parts.dropFirst().joined())"
+            }
+        }
     }
 
     /// In the image's manifest, and in what points to it.
@@ -47,6 +59,9 @@ public struct ImageAttachments: Sendable, Equatable, Codable {
     /// The document as it is stored: the same value always gives the same bytes.
     func document() throws -> [UInt8]? {
         if isEmpty { return nil }
+        guard attestations.allSatisfy({ $0.predicate.utf8.count <= Limits.predicateBytes }) else {
+            throw ImageError.invalid("an attestation may have \(Limits.predicateBytes >> 20) MiB")
+        }
         let bytes = try encodeDocument(self)
         guard bytes.count <= Limits.attachmentBytes else {
             throw ImageError.invalid("annotations and attestations of an image may have \(Limits.attachmentBytes >> 20) MiB together")

@@ -21,9 +21,14 @@ final class ArchiveParts {
     private var links: [String: String] = [:]
     /// Layers of this archive that must not go away before their image is there.
     private var held: [Digest] = []
+    private let mostBytes: Int
     private var documentBytes = 0
 
-    init(_ layers: LayerStore) { self.layers = layers }
+    /// - Parameter documentBytes: what all documents may have together
+    init(_ layers: LayerStore, documentBytes: Int = Limits.archiveDocumentBytes) {
+        self.layers = layers
+        mostBytes = documentBytes
+    }
 
     /// Removes the unpacked layers that were not published, and lets go of the others.
     func discard() {
@@ -53,8 +58,11 @@ final class ArchiveParts {
 
     /// A document by its entry; when the entry is named by a digest, the content has it.
     func document(_ path: String) throws -> [UInt8] {
-        guard case .document(let bytes) = parts[resolved(path)] else {
-            throw ImageError.invalid("the archive has no document \(path)")
+        let bytes: [UInt8]
+        switch parts[resolved(path)] {
+        case .document(let content): bytes = content
+        case .unusable(let reason): throw ImageError.invalid("document \(path): \(reason)")
+        case .layer, .knownLayer, nil: throw ImageError.invalid("the archive has no document \(path)")
         }
         if let stated = Self.statedDigest(path), Digest.sha256(of: bytes) != stated {
             throw ImageError.invalid("\(path) has another digest")
@@ -119,10 +127,12 @@ final class ArchiveParts {
             // Perhaps something that is no layer at all; it counts only if a document names it.
             return .unusable("\(error)")
         }
-        guard size <= Limits.documentBytes else { return .unusable("neither a layer nor a document") }
+        guard size <= Limits.statementBytes else { return .unusable("neither a layer nor a document") }
+        // What is large is a statement. Without it the image is whole, so that it leaves room for what an image needs.
+        let most = size > mostBytes / 64 ? mostBytes - mostBytes / 4 : mostBytes
+        guard documentBytes + Int(size) <= most else { return .unusable("too many documents") }
         documentBytes += Int(size)
-        guard documentBytes <= 16 * Limits.documentBytes else { throw ImageError.invalid("too many documents") }
-        return .document(try content.readAll(limit: Limits.documentBytes))
+        return .document(try content.readAll(limit: Limits.statementBytes))
     }
 
     private func packedLayer(_ content: BufferedSource) throws -> Part {

@@ -58,8 +58,9 @@ extension ImageStore {
     /// Whatever is wrong with what is said of an image, the image itself is whole.
     private func attachments(of found: ArchivedImage, _ parts: ArchiveParts) -> ImageAttachments? {
         do {
-            let attachments = try parts.attachments(of: found)
+            let (attachments, skipped) = try parts.attachments(of: found)
             _ = try attachments?.document()
+            if skipped > 0 { logger.warning("attestations of an archive are too large, or too many", metadata: ["left out": "\(skipped)"]) }
             return attachments
         } catch {
             logger.warning("annotations and attestations of an archive cannot be read", metadata: ["error": "\(error)"])

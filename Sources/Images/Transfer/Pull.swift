@@ -160,11 +160,15 @@ private struct ImagePull: Sendable {
     private func attachments(_ chosen: Chosen, _ digest: Digest) async throws -> ImageAttachments? {
         guard let index = chosen.index, !index.document.attestations(of: index.entry.digest).isEmpty else { return nil }
         do {
-            let (images, name) = (images, "\(reference.with(digest))")
-            // The index that came before says the same.
-            let earlier = try await blocking { try (try? images.find(name)).flatMap { try images.attachments(of: $0) } }
+            let (images, name, id) = (images, "\(reference.with(digest))", chosen.manifest.config.digest)
+            // The index that came before says the same, unless that was for another of its images.
+            let earlier = try await blocking {
+                // Where there is none, or it cannot be read, the registry says it again.
+                guard let found = try? images.find(name), found.image.id == id else { return nil as ImageAttachments? }
+                return try images.attachments(of: found)
+            }
             if let earlier { return earlier }
-            let found = try await AttachmentFetch(repository: repository).run(index.document, index.entry, chosen.manifest)
+            let found = try await AttachmentFetch(repository: repository, logger: images.logger).run(index.document, index.entry, chosen.manifest)
             _ = try found?.document()
             return found
         } catch is CancellationError {

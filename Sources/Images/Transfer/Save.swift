@@ -10,7 +10,7 @@ extension ImageStore {
     /// `docker save`: writes images with their layers as one tar that is an OCI layout and has Docker's `manifest.json`.
     /// The layers have exactly the bytes of their diff ids, which is verified while they are written. Needs little memory.
     /// With `platform` an image for another one is an error.
-    public func save(_ names: [String], platform: PlatformChoice? = nil, to output: SharedFD) async throws {
+    public func save(_ names: [String], platform: PlatformChoice? = nil, withAttachments: Bool = true, to output: SharedFD) async throws {
         try await blocking {
             let found = try names.map { try self.find($0) }
             if let platform { for (one, name) in zip(found, names) { try one.image.check(platform, name) } }
@@ -20,7 +20,7 @@ extension ImageStore {
             let archive = ImageArchive(FileSink(output), self.layers)
             try archive.write(
                 Self.grouped(found).map { group in
-                    let attachments = try self.attachments(of: group.found)
+                    let attachments = withAttachments ? try self.attachments(of: group.found) : nil
                     return ArchivedGroup(
                         image: group.found.image, references: group.references,
                         documents: try self.archived(group.found.image, group.references, attachments))

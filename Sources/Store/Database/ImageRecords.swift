@@ -28,7 +28,8 @@ public struct ImageRecords: Sendable {
 
     /// Adds an image if it is not there, and gives it names, which other images lose.
     /// `StoreError.layerMissing` when one of its layers is not in the store. Synced.
-    /// - Parameter attachments: the document of what goes with it from now on under those names, and by its id
+    /// - Parameter attachments: the document of what goes with it from now on under those names, and by its id. Nil: nothing under those
+    ///   names; by its id it keeps what it has, which somebody may be about to ask for
     public func save(id: Digest, layers: [Digest], references: [String], attachments: [UInt8]? = nil) throws {
         try pool.writeDurably { database in
             let image = id.description
@@ -43,7 +44,7 @@ public struct ImageRecords: Sendable {
                         arguments: [image, position, layer.description])
                 }
             }
-            try database.execute(sql: "UPDATE image SET attachments = ? WHERE id = ?", arguments: [attached, image])
+            if attached != nil { try database.execute(sql: "UPDATE image SET attachments = ? WHERE id = ?", arguments: [attached, image]) }
             for reference in references { try name(image, reference, attached, database) }
             try removeUnusedAttachments(database)
         }
