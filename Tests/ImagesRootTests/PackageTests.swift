@@ -143,4 +143,59 @@ import Testing
             }
         }
     }
+
+    @Test("lists of any size and any lines are read within bounds, and their reading can be stopped")
+    func largeLists() throws {
+        let files = [
+            "var/lib/dpkg/status": "", "var/lib/dpkg/status.d/a": "Package: a\nVersion: 1\n", "var/lib/dpkg/status.d/b": "Package: b\nVersion: 1\n",
+        ]
+        try withTree(files) { tree in
+            let root = try OwnedFD.open(tree, [.readOnly, .directory])
+            func read(mostBytes: Int) throws -> [String] {
+                var (lists, found) = (DistributionPackages(mostBytes: mostBytes, check: {}), [String]())
+                try lists.debian(in: root) { found.append($0.name) }
+                return found
+            }
+            #expect(try read(mostBytes: 44) == ["a", "b"])
+            // All of them together.
+            #expect(throws: ImageError.self) { try read(mostBytes: 43) }
+
+            func write(_ text: String) throws {
+                try writeAtomically(Array(text.utf8), to: tree.appending("var/lib/dpkg/status"), mode: 0o644, sync: false)
+            }
+            try write(
+                "Package: \(String(repeating: "x", count: 1 << 20))\nPackage: c\n\n\nVersion: 1\n\nPackage: d\nVersion: 1\n \(String(repeating: "y", count: 1 << 20))"
+            )
+            #expect(try read(mostBytes: 64 << 20) == ["d", "a", "b"])
+            try write(String(repeating: "\n", count: 5000))
+            #expect(throws: CancellationError.self) { try PackageInventory(in: root) { throw CancellationError() } }
+            try write((0..<30_000).map { "Package: p\($0)\nVersion: 1\n\n" }.joined())
+            #expect(throws: ImageError.self) { try PackageInventory(in: root) }
+        }
+    }
+
+    @Test("packages with one address are always in the same order")
+    func order() {
+        let packages = ["a_b", "a-b", "A-b", "A_B"].compactMap { InstalledPackage(.python, $0[...], "1", source: "x") }
+        for shift in 0..<4 {
+            let turned = Array(packages[shift...] + packages[..<shift])
+            #expect(PackageInventory(distribution: Distribution(), packages: turned).packages.map(\.name) == ["A-b", "A_B", "a-b", "a_b"])
+        }
+    }
+
+    @Test("sections of a program that all have one long name take no time", .timeLimit(.minutes(1)))
+    func longNames() throws {
+        let (count, names) = (512, 4 << 20)
+        var program = [0x7F, 0x45, 0x4C, 0x46, 2, 1] + [UInt8](repeating: 0, count: 58)
+        func write(_ value: Int, at place: Int) { for byte in 0..<4 { program[place + byte] = UInt8(value >> (8 * byte) & 0xFF) } }
+        write(64, at: 40)
+        (program[58], program[61]) = (64, 2)
+        program += [UInt8](repeating: 0, count: count * 64) + [UInt8](repeating: 0x61, count: names)
+        write(64 + count * 64, at: 64 + 24)
+        write(names, at: 64 + 32)
+        try withTree(["x": ""]) { root in
+            try writeAtomically(program, to: root.appending("x"), mode: 0o755, sync: false)
+            #expect(try GoProgram.packages(OwnedFD.open(root.appending("x"), .readOnly), source: "x").isEmpty)
+        }
+    }
 }

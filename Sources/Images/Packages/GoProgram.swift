@@ -65,9 +65,10 @@ enum GoProgram {
         guard let table = try bytes(at: offset, count: UInt64(count) * 64, of: file) else { return nil }
         let entry = { (index: Int) in (offset: table.number(index * 64 + 24, 8), size: table.number(index * 64 + 32, 8)) }
         guard let texts = try bytes(at: entry(names).offset, count: entry(names).size, of: file) else { return nil }
+        let name = Array(name.utf8) + [0]
         for index in 0..<count {
             let start = Int(table.number(index * 64, 4))
-            guard start < texts.count, texts[start...].prefix(while: { $0 != 0 }).elementsEqual(name.utf8) else { continue }
+            guard start < texts.count, texts[start...].starts(with: name) else { continue }
             return try bytes(at: entry(index).offset, count: entry(index).size, of: file)
         }
         return nil

@@ -6,10 +6,14 @@ struct PackageList: Equatable {
     private(set) var versions: [String: String] = [:]
 
     init(in root: borrowing OwnedFD) throws {
-        for package in try DistributionPackages.debian(in: root) {
+        var (lists, found) = (DistributionPackages(check: {}), PackageCollection())
+        var versions: [String: String] = [:]
+        try lists.debian(in: root) { package in
+            try found.add(package)
             let key = package.name
             versions[versions[key] == nil ? key : "\(key):\(package.architecture)"] = package.version
         }
+        self.versions = versions
     }
 
     static func difference(_ before: PackageList, _ after: PackageList) -> [ImageDifference.Package] {
