@@ -90,9 +90,9 @@ struct AttachmentTests {
         }
     }
 
-    private func provenance(_ wanted: BuildAttestation.Provenance) throws -> JSONValue {
+    private func provenance(_ wanted: BuildAttestation.Provenance, dockerfile: String = "app/Dockerfile") throws -> JSONValue {
         var request = BuildRequest(
-            dockerfile: .inContext("app/Dockerfile"), context: .directory("/nosuch"),
+            dockerfile: .inContext(dockerfile), context: .directory("/nosuch"),
             buildArgs: ["V": "arg-value", "HTTPS_PROXY": "http://u:proxy-password@p", "UNSET": nil], labels: ["l": "label-value"], target: "last")
         request.secrets = ["key": Array("secret-value".utf8)]
         request.namedContexts = ["here": .directory("/nosuch"), "there": .directory("/nosuch")]
@@ -142,6 +142,10 @@ struct AttachmentTests {
         #expect(old["invocation"]?["parameters"]?["secrets"] == [["id": "key", "optional": true]])
         let source = old["metadata"]?["https://mobyproject.org/buildkit@v1#metadata"]?["source"]?["infos"]?.array?.first
         #expect(source?["data"]?.string == Data("FROM x".utf8).base64EncodedString())
+        // A name that a client has made up is none, or no two builds would say the same.
+        let outside = try provenance(wanted, dockerfile: ".dockerfile.1f2e")
+        #expect(outside["invocation"]?["configSource"] == ["entryPoint": "Dockerfile"])
+        #expect(!String(decoding: outside.serialized(), as: UTF8.self).contains("1f2e"))
         wanted.version = .v1
         let new = try provenance(wanted)
         #expect(new["buildDefinition"]?["resolvedDependencies"] == old["materials"])

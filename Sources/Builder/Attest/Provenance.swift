@@ -106,8 +106,14 @@ struct Provenance {
             if let digests { members.append(("digest", digests)) }
             members.append(("uri", .string(lock.repositories[address] == nil ? file : address)))
         }
-        if case .inContext(let path) = request.dockerfile { members.append((member, .string(path))) }
+        if case .inContext = request.dockerfile { members.append((member, .string(dockerfileName))) }
         return .object(members)
+    }
+
+    /// A file from outside the context has a name there that was made up for this one build.
+    private var dockerfileName: String {
+        guard case .inContext(let path) = request.dockerfile, !path.hasPrefix(".dockerfile.") else { return "Dockerfile" }
+        return path
     }
 
     // MARK: What was asked for
@@ -159,10 +165,8 @@ struct Provenance {
     /// In `mode=max` the Dockerfile itself.
     private var metadata: JSONValue? {
         guard wanted.isFull else { return nil }
-        var name = "Dockerfile"
-        if case .inContext(let path) = request.dockerfile { name = path }
         let file: JSONValue = [
-            "data": .string(Data(dockerfile).base64EncodedString()), "filename": .string(name), "language": "Dockerfile",
+            "data": .string(Data(dockerfile).base64EncodedString()), "filename": .string(dockerfileName), "language": "Dockerfile",
         ]
         return ["source": ["infos": [file]]]
     }
