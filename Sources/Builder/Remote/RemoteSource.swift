@@ -171,15 +171,7 @@ extension BuildRun {
     }
 
     static func digest(of place: FilePath, _ stop: StopSign) throws -> Digest {
-        var hasher = DigestHasher()
-        var buffer = [UInt8](repeating: 0, count: 1 << 20)
-        let file = try OwnedFD.open(place, .readOnly)
-        while true {
-            try stop.check()
-            let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0) }
-            if count == 0 { return hasher.finish() }
-            buffer.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-        }
+        try Digest.sha256(of: OwnedFD.open(place, .readOnly)) { try stop.check() }
     }
 
     // MARK: Fetching

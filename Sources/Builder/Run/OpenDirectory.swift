@@ -35,12 +35,14 @@ final class OpenDirectory: Sendable {
 }
 
 /// Tells long work on plain threads that nobody waits for it any more.
-final class StopSign: Sendable {
+public final class StopSign: Sendable {
     private let isSet = Atomic(false)
 
-    func set() { isSet.store(true, ordering: .relaxed) }
+    public init() {}
 
-    func check() throws {
+    public func set() { isSet.store(true, ordering: .relaxed) }
+
+    public func check() throws {
         if isSet.load(ordering: .relaxed) { throw CancellationError() }
     }
 }

@@ -21,7 +21,7 @@ public struct ImageAttachments: Sendable, Equatable, Codable {
         }
 
         /// Its file, where the result of a build is one folder of files.
-        public var fileName: String {
+        var fileName: String {
             switch predicateType {
             case PredicateType.provenanceV02, PredicateType.provenanceV1: "provenance.json"
             case PredicateType.spdx: "sbom.spdx.json"
