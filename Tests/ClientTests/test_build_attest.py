@@ -3,8 +3,10 @@
 import hashlib
 import io
 import json
+import socket
 import subprocess
 import tarfile
+import threading
 import urllib.request
 
 from test_build import build, no_cache_from_other_tests, run  # noqa: F401
@@ -87,11 +89,13 @@ def packages(document):
     return [reference["referenceLocator"] for package in document["packages"] for reference in package.get("externalRefs", [])]
 
 
-def test_annotations_are_in_what_stands_for_the_image(skiff, registry, context):
+def test_annotations_are_in_what_stands_for_the_image(skiff, registry, context, tmp_path):
     name = f"{registry.host}/annotated:1"
     files = project(context)
     options = ["--annotation", "org.x=y z", "--annotation", "manifest-descriptor:beside=1", "-o", "type=image,annotation.out=put"]
-    build(skiff, files, *options, tag=name)
+    build(skiff, files, *options, "--push", "--metadata-file", tmp_path / "metadata", tag=name)
+    digest = json.loads((tmp_path / "metadata").read_text())["containerimage.digest"]
+    assert digest == "sha256:" + hashlib.sha256(Pushed(registry, "annotated", "1").data).hexdigest()
     build(skiff, files, tag="plain")
     identity = skiff("inspect", "-f", "{{.Id}}", "plain").line
     saved = Layout(skiff.binary("save", name))
@@ -185,6 +189,37 @@ def test_a_short_provenance_has_no_values(skiff, context, tmp_path):
     assert statement["predicateType"] == "https://slsa.dev/provenance/v1" and "runDetails" in statement["predicate"]
     build(skiff, project(context), "--provenance=false", "--sbom=false")
     assert Layout(skiff.binary("save", "built")).entry["mediaType"] == MANIFEST
+    # A build has what was asked for, whatever was said of the same image before.
+    kinds = [Layout(skiff.binary("build", "--progress", "quiet", *flags, "-o", "type=oci", project(context))).entry["mediaType"]
+             for flags in (["--sbom=true"], [])]
+    assert kinds == [INDEX, MANIFEST]
+
+
+def test_statements_that_are_asked_for_have_to_be_there(engine):
+    api = engine.client.api
+    for path in ("/images/busybox/rootfs", "/images/get"):
+        answer = api._get(api._url(path), params={"names": "busybox", "attestations": "1"})
+        assert answer.status_code == 409 and "the image busybox has no attestations" in answer.text
+
+
+def test_an_engine_that_would_leave_statements_out_is_not_asked(skiff, context, tmp_path):
+    received = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        def serve():
+            connection, _ = listener.accept()
+            with connection:
+                received.append(connection.recv(65536))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nServer: Skiff/0.1 (linux)\r\nContent-Length: 2\r\n\r\nOK")
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        command = [skiff.argv[0], "-H", f"unix://{tmp_path}/s", "build", "--sbom=true", project(context)]
+        failed = subprocess.run(command, env=skiff.env, capture_output=True, text=True, timeout=20)
+        server.join(20)
+    assert failed.returncode == 1 and "the engine knows no annotations and attestations" in failed.stderr, failed
+    assert b"/_ping" in received[0]
 
 
 def test_what_a_build_fetches_is_its_material(skiff, site, repository, tmp_path):
@@ -226,9 +261,12 @@ def test_two_engines_make_the_same_index(skiff, own_engine, registry, context, t
     name = f"{registry.host}/same:1"
     (tmp_path / "key").write_text(SECRET)
     options = ["--sbom=true", "--provenance=mode=max", "--annotation", "a=b", "--build-arg", "SOURCE_DATE_EPOCH=1700000000", "--no-cache"]
+    # From outside the context, under a name that the client makes up.
+    outside = tmp_path / "Elsewhere"
+    outside.write_text(DOCKERFILE)
     digests = []
     for engine in (skiff, other.skiff):
-        build(engine, project(context), *options, "--secret", f"id=key,src={tmp_path / 'key'}", tag=name)
+        build(engine, project(context), *options, "-f", outside, "--secret", f"id=key,src={tmp_path / 'key'}", tag=name)
         digests.append((Layout(engine.binary("save", name)).entry["digest"], engine("push", "-q", name).out, Pushed(registry, "same", "1").data))
     assert digests[0] == digests[1]
     (sbom,) = [each["predicate"] for kind, each in statements(Pushed(registry, "same", "1")).items() if "spdx" in kind]

@@ -48,15 +48,23 @@ extension ContainerEngine {
     }
 
     /// `docker save`. Unknown names fail before anything is sent.
-    public func saveImages(_ names: [String], platform: PlatformChoice?) async throws -> @Sendable (ByteSender) async throws -> Void {
+    /// - Parameter attestations: true: it is an error when an image has none; false: neither these nor annotations are written; nil: what
+    ///   there is
+    public func saveImages(_ names: [String], platform: PlatformChoice?, attestations: Bool? = nil) async throws
+        -> @Sendable (ByteSender) async throws -> Void
+    {
         guard !names.isEmpty else { throw EngineError(.invalidArgument, "no images to save") }
         for name in names {
             let image = try await images.image(name)
             if let platform { try image.check(platform, name) }
+            if attestations == true { _ = try await self.attestations(of: name) }
             events.publish("image", "save", id: image.id.description, attributes: ["name": name])
         }
         let images = images
-        return { send in try await ByteBridge.download(through: { try await images.save(names, platform: platform, to: $0) }, to: send) }
+        return { send in
+            try await ByteBridge.download(
+                through: { try await images.save(names, platform: platform, withAttachments: attestations != false, to: $0) }, to: send)
+        }
     }
 
     /// `docker import` of a stream.

@@ -25,14 +25,13 @@ struct ImageRoutes {
                     auth: try request.registryAuth()))
         }
         router.on(.GET, "/images/get") { request in
-            try await Self.save(
-                engine, request.query.all("names").flatMap { $0.split(separator: ",").map(String.init) }, request.query.platform())
+            try await Self.save(engine, request.query.all("names").flatMap { $0.split(separator: ",").map(String.init) }, request.query)
         }
         router.on(.GET, "/images/diff") { request in
             try .json(await engine.compareImages(request.query["from"] ?? "", request.query["to"] ?? ""))
         }
         router.on(.GET, "/images/{name...}/get") { request in
-            try await Self.save(engine, [request.parameter("name")], request.query.platform())
+            try await Self.save(engine, [request.parameter("name")], request.query)
         }
         router.on(.GET, "/images/{name...}/rootfs") { request in
             let prefix = request.query.flag("attestations") ? request.query["attestationprefix"] ?? "" : nil
@@ -116,8 +115,9 @@ struct ImageRoutes {
         }
     }
 
-    private static func save(_ engine: ContainerEngine, _ names: [String], _ platform: PlatformChoice?) async throws -> Response {
-        let write = try await engine.saveImages(names, platform: platform)
+    private static func save(_ engine: ContainerEngine, _ names: [String], _ query: Query) async throws -> Response {
+        let attestations = query["attestations"] == nil ? nil : query.flag("attestations")
+        let write = try await engine.saveImages(names, platform: query.platform(), attestations: attestations)
         return .stream("application/x-tar") { writer in try await write { try await writer.write($0) } }
     }
 }

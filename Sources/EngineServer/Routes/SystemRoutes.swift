@@ -17,6 +17,8 @@ struct SystemRoutes {
                 response.headers.add(name: "Builder-Version", value: "1")
                 // `POST /build` knows the parameter `folder`.
                 response.headers.add(name: "Skiff-Reads-Folders", value: "1")
+                // So it does `annotations` and `attests`.
+                response.headers.add(name: "Skiff-Attests-Builds", value: "1")
                 response.headers.add(name: "Swarm", value: "inactive")
                 response.headers.add(name: "Cache-Control", value: "no-cache, no-store, must-revalidate")
                 response.headers.add(name: "Pragma", value: "no-cache")

@@ -154,6 +154,9 @@ struct ImageBuild {
         guard ["build", "check", "outline", "targets"].contains(action) else {
             throw CommandFailure("invalid call \"\(action)\": one of build, check, outline, targets is possible")
         }
+        if action == "build", !attachments.query.isEmpty, try await !engineSays("skiff-attests-builds") {
+            throw CommandFailure("the engine knows no annotations and attestations, and would build without them")
+        }
         let arguments = self.arguments
         let result = try await send(action, arguments)
         if action != "build" { return (result.warnings ?? 0) > 0 ? 1 : 0 }
@@ -161,10 +164,10 @@ struct ImageBuild {
         // They wait for a while only.
         try await BuildCaches(call: call).take(result.caches)
         if call[BuildFlags.verify] { try await verify(id, arguments) }
-        try await BuildOutput(call: call, id: id, tags: tags, isNew: !result.isReused, hasAttestations: attachments.hasAttestations)
+        let pushed = try await BuildOutput(call: call, id: id, tags: tags, isNew: !result.isReused, attachments: attachments)
             .deliver(outputs)
         if progress == .quiet, !isStreaming { try call.program.print(id) }
-        try writeFiles(id, result)
+        try writeFiles(id, result, pushed: pushed)
         return 0
     }
 
@@ -214,7 +217,7 @@ struct ImageBuild {
         throw CommandFailure("the second build has given another image, \(second): \(what)")
     }
 
-    private func writeFiles(_ id: String, _ result: BuildDisplay.Outcome) throws {
+    private func writeFiles(_ id: String, _ result: BuildDisplay.Outcome, pushed: String?) throws {
         if !call[BuildFlags.lock].isEmpty {
             guard let lock = result.lock else { throw CommandFailure("the engine has not told what the build has taken from elsewhere") }
             let place = Paths.absolute(call[BuildFlags.lock], in: call.program.workingDirectory)
@@ -225,7 +228,7 @@ struct ImageBuild {
         }
         guard !call[BuildFlags.metadataFile].isEmpty else { return }
         var metadata: [(String, JSONValue)] = [
-            ("containerimage.config.digest", .string(id)), ("containerimage.digest", .string(id)),
+            ("containerimage.config.digest", .string(id)), ("containerimage.digest", .string(pushed ?? id)),
         ]
         let names = try tags.map { "\(try Reference($0).withDefaultTag())" }
         if !names.isEmpty { metadata.append(("image.name", .string(names.joined(separator: ",")))) }
@@ -262,9 +265,13 @@ struct ImageBuild {
 
     /// Docker's engine wants an archive, and so do older ones of ours.
     private func engineReadsFolders() async throws -> Bool {
-        let engine = call.program.engine
-        guard engine.isOnThisMachine else { return false }
-        return try await engine.open(EngineRequest(.get, "/_ping")) { $0.header("skiff-reads-folders") != nil }
+        guard call.program.engine.isOnThisMachine else { return false }
+        return try await engineSays("skiff-reads-folders")
+    }
+
+    /// What an engine does not know it does not do, and says nothing.
+    private func engineSays(_ header: String) async throws -> Bool {
+        try await call.program.engine.open(EngineRequest(.get, "/_ping")) { $0.header(header) != nil }
     }
 
     private func query(_ action: String, _ arguments: [String], _ isSecond: Bool) async throws -> [(String, String)] {

@@ -1,5 +1,6 @@
 import Archive
 import Blocking
+import DockerAPI
 import EngineClient
 import FoundationEssentials
 import Linux
@@ -14,26 +15,34 @@ struct BuildOutput {
     let tags: [String]
     /// Whether the image is one that this build has made.
     let isNew: Bool
-    let hasAttestations: Bool
+    let attachments: BuildAttachmentFlags
 
-    func deliver(_ outputs: [OutputFlag]) async throws {
+    /// Answers the digest that the registry has, where the image was pushed.
+    func deliver(_ outputs: [OutputFlag]) async throws -> String? {
+        var pushed: String?
         do {
-            for output in outputs { try await deliver(output) }
+            for output in outputs { pushed = try await deliver(output) ?? pushed }
         } catch {
             await discardUnwanted(outputs)
             throw error
         }
         await discardUnwanted(outputs)
+        return pushed
     }
 
-    private func deliver(_ output: OutputFlag) async throws {
+    private func deliver(_ output: OutputFlag) async throws -> String? {
         switch output.kind {
         case .local: try await Self.unpack(files(output), to: output.destination, call)
         case .tar: try await download(files(output), to: output.destination)
         case .oci: try await archive(output)
         case .docker: if !output.destination.isEmpty || output.isStream { try await archive(output) }
-        case .image, .registry: if output.pushes { for tag in tags { try await push(tag) } }
+        case .image, .registry:
+            guard output.pushes else { return nil }
+            var pushed: String?
+            for tag in tags { pushed = try await push(tag) ?? pushed }
+            return pushed
         }
+        return nil
     }
 
     /// Without a name nobody asked for the image itself. One that was there before the build is somebody's.
@@ -51,7 +60,7 @@ struct BuildOutput {
     }
 
     private func files(_ output: OutputFlag) -> EngineRequest {
-        let query = hasAttestations ? [("attestations", "1"), ("attestationprefix", output.attestationPrefix)] : []
+        let query = attachments.hasAttestations ? [("attestations", "1"), ("attestationprefix", output.attestationPrefix)] : []
         return EngineRequest(.get, "/images/\(EngineRequest.escaped(id))/rootfs", query: query)
     }
 
@@ -60,7 +69,10 @@ struct BuildOutput {
     /// An archive as of `save`: it is an OCI layout and what Docker reads at once.
     private func archive(_ output: OutputFlag) async throws {
         let names = tags.isEmpty ? [id] : tags
-        let request = EngineRequest(.get, "/images/get", query: names.map { ("names", $0) })
+        var query = names.map { ("names", $0) }
+        // What an earlier build has said of the same image is none of this one's.
+        if attachments.hasAttestations || attachments.query.isEmpty { query.append(("attestations", attachments.hasAttestations ? "1" : "0")) }
+        let request = EngineRequest(.get, "/images/get", query: query)
         if output.isArchive { return try await download(request, to: output.destination) }
         try await Self.unpack(request, to: output.destination, call)
     }
@@ -121,12 +133,12 @@ struct BuildOutput {
 
     // MARK: Registries
 
-    private func push(_ tag: String) async throws {
+    private func push(_ tag: String) async throws -> String? {
         let reference = try Reference(tag).withDefaultTag()
         var request = EngineRequest(
             .post, "/images/\(EngineRequest.escaped(reference.name))/push", query: [("tag", reference.tag ?? "")])
         request.headers = try await Logins(call.program.environment).header(for: reference)
         let display = ProgressDisplay(stream: .output, isQuiet: call[BuildFlags.quiet])
-        _ = try await call.program.engine.open(request) { try await display.show($0) }
+        return try await call.program.engine.open(request) { try await display.show($0) }.compactMap(\.Digest).last
     }
 }
