@@ -7,6 +7,8 @@ import tarfile
 
 import pytest
 
+from waiting import wait_for
+
 
 @pytest.fixture
 def two_layers(engine, context):
@@ -155,6 +157,18 @@ def test_load_checks_what_the_names_promise(cli, two_layers):
     archive[place:place + 13] = b'"made":"evil"'
     assert cli("load", input=bytes(archive), code=None).code != 0
     assert cli("images", "-q", "two").line == ""
+
+
+def test_export_leaves_a_running_container_alone(cli):
+    """A second overlay of the same directories would take the first one's place for what is removed."""
+    cli("run", "-d", "--name", "runs", "--tmpfs", "/cache", "busybox", "sh", "-c", "echo new > /new; echo hidden > /cache/file; exec sleep 600")
+    wait_for(lambda: cli("exec", "runs", "cat", "/cache/file", code=None).out == "hidden\n", "the files")
+    for _ in range(2):
+        with tarfile.open(fileobj=io.BytesIO(cli.binary("export", "runs"))) as tar:
+            names = {member.name.removeprefix("./").rstrip("/") for member in tar}
+        assert {"new", "bin/busybox", "cache"} <= names and "cache/file" not in names
+        # A file of the image, which takes a white-out, and a new one.
+        assert cli("exec", "runs", "sh", "-c", "rm /etc/group && rm /new && echo again > /new && echo x > /etc/group").all == ""
 
 
 def test_export_and_import_carry_a_container(cli):

@@ -48,16 +48,29 @@ extension ContainerEngine {
 
     public func exportContainer(_ name: String) async throws -> @Sendable (ByteSender) async throws -> Void {
         let container = try await registry.find(name)
-        // Without volumes, as Docker: only what the container's own layers hold.
-        let root = try await container.mountRoot()
+        let root = try await container.layersRoot()
         await container.publish("export")
         return { send in try await ByteBridge.archive(root, to: send) }
     }
 }
 
 extension Container {
+    /// What the container's own layers hold, without volumes, as Docker exports it. While the container runs it is another view
+    /// of its root: a second overlay of the same directories would take from the first one what it needs to remove files.
+    func layersRoot() async throws -> SharedFD {
+        await startSettled()
+        guard let pid = phase.process?.pid else { return try await mountRoot() }
+        do {
+            return try await onThrowawayThread { SharedFD(try MountNamespace.copyRoot(of: pid)) }
+        } catch {
+            guard phase.process == nil else { throw error }
+            return try await mountRoot()  // It has ended meanwhile.
+        }
+    }
+
     /// The root as the container sees it: of the live process, otherwise its layers with its volumes in their places.
     func openRoot() async throws -> ContainerRoot {
+        await startSettled()
         if let process = phase.process {
             return try await blocking { ContainerRoot(SharedFD(try ContainerRoot.open(pid: process.pid))) }
         }

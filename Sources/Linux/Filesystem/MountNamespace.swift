@@ -27,6 +27,17 @@ public struct MountNamespace: ~Copyable {
         return try Mount.clone(of: try PathInRoot.open(path, root: mount, flags: .path), recursive: false)
     }
 
+    /// A detached copy of the root of a process that lives in another namespace, without what is mounted in it. Of a file
+    /// system that bears no second mount of its own, as an overlay with its upper directory, it is another view of the same.
+    /// The calling thread is in that namespace afterwards: only on one that then ends.
+    public static func copyRoot(of pid: Int32) throws(SystemError) -> OwnedFD {
+        let namespace = try OwnedFD.open(FilePath("/proc/\(pid)/ns/mnt"), .readOnly)
+        // A thread that shares its root and directory with others may not join one.
+        try Namespaces.mount.unshare()
+        try Namespaces.mount.join(namespace)
+        return try Mount.clone(of: "/", recursive: false)
+    }
+
     /// As long as somebody has the descriptor, the mounts stay.
     public func descriptor() throws(SystemError) -> OwnedFD {
         try OwnedFD.open("/proc/thread-self/ns/mnt", .readOnly)
