@@ -15,7 +15,7 @@ ARG WORD=argument
 RUN echo before > /before
 WORKDIR /work
 USER alice
-RUN --mount=type=secret,id=key,uid=1234 --mount=type=tmpfs,target=/scratch echo during > /tmp/during; echo last words; exit 3
+RUN --mount=type=secret,id=key,uid=1234 --mount=type=tmpfs,target=/scratch --mount=target=/ctx,rw echo during > /tmp/during; echo last words; exit 3
 RUN echo never
 """
 
@@ -26,9 +26,9 @@ def test_a_shell_where_a_command_failed(skiff, engine, context, tmp_path):
     with Terminal(skiff, "build", "--debug", "--secret", f"id=key,src={tmp_path}/key", str(context({"Dockerfile": FAILING})), rows=31, columns=99) as shell:
         assert "last words" in shell.expect("returned a non-zero code: 3")
         shell.expect("$ ")
-        shell.type("echo \"<$(cat /before) $(ls /tmp) $WORD $PWD $(id -un) $(cat /run/secrets/key) $(stty size) $(ls /scratch)>\"\n")
+        shell.type("echo \"<$(cat /before) $(ls /tmp) $WORD $PWD $(id -un) $(cat /run/secrets/key) $(stty size) $(ls /scratch /ctx | grep -c Dockerfile)>\"\n")
         assert shell.expect("\n<before ") is not None
-        assert shell.expect(">").split() == ["argument", "/work", "alice", "planted", "31", "99"]
+        assert shell.expect(">").split() == ["argument", "/work", "alice", "planted", "31", "99", "1"]
         shell.resize(20, 70)
         shell.type("trap 'echo changed' WINCH; until [ \"$(stty size)\" = '20 70' ]; do :; done; echo resi''zed\n")
         shell.expect("resized")

@@ -143,7 +143,7 @@ struct MountMaking: Sendable {
             guard let lower = source.tree.directory else {
                 return SharedFD(try store.mount(layers: source.layers ?? [], upper: upper, work: work, isScratch: true))
             }
-            return SharedFD(try Mount.overlay(lower: [lower], upper: upper, work: work, options: ["volatile"]))
+            return SharedFD(try LayerStore.scratch(over: [lower], upper: upper, work: work))
         }
     }
 

@@ -78,12 +78,16 @@ public final class LayerStore: Sendable {
             try Mount.setAttributes(mount, set: .readOnly)
             return mount
         }
+        if isScratch, let upper, let work { return try Self.scratch(over: lower, upper: upper, work: work) }
+        return try Mount.overlay(lower: lower, upper: upper, work: work, attributes: upper == nil ? .readOnly : [])
+    }
+
+    /// The same with a scratch `upper` over any directories.
+    public static func scratch(over lower: [FilePath], upper: FilePath, work: FilePath) throws -> OwnedFD {
         // The sign of an earlier mount of this kind, with which the kernel refuses a further one. That the machine has not
         // crashed since is for the caller to know.
-        if isScratch, let work { try removeTree(work.appending("work/incompat")) }
-        return try Mount.overlay(
-            lower: lower, upper: upper, work: work, options: isScratch ? ["volatile"] : [],
-            attributes: upper == nil ? .readOnly : [])
+        try removeTree(work.appending("work/incompat"))
+        return try Mount.overlay(lower: lower, upper: upper, work: work, options: ["volatile"])
     }
 
     /// Removes layers that no image, no build step and nobody at work needs, all of them or those named. Answers which.
