@@ -141,12 +141,16 @@ def test_a_volume_belongs_to_each_of_its_users(skiff):
         shown = skiff("run", "--rm", "-u", user, "--mount", "type=volume,src=shared,dst=/m,idmap", "busybox", "sh", "-c",
                       "echo x >> /m/file; stat -c %u:%g /m /m/file").lines
         assert shown == [user] * 2
+    part = "type=volume,src=shared,dst=/m,volume-subpath=part,idmap"
     skiff("run", "--rm", "-v", "shared:/m", "busybox", "mkdir", "/m/part")
+    # Who may exchange the part for another directory would have root's files written.
+    assert "belongs to root" in skiff("run", "--rm", "-u", "1234", "--mount", part, "busybox", "true", code=125).err
+    skiff("run", "--rm", "-v", "shared:/m", "busybox", "chown", "5000:6000", "/m/part")
     for user in ("1234:50", "4321:99"):
-        shown = skiff("run", "--rm", "-u", user, "--mount", "type=volume,src=shared,dst=/m,volume-subpath=part,idmap", "busybox", "sh", "-c",
+        shown = skiff("run", "--rm", "-u", user, "--mount", part, "busybox", "sh", "-c",
                       "echo x >> /m/file; stat -c %u:%g /m /m/file").lines
         assert shown == [user] * 2
-    assert skiff("run", "--rm", "-v", "shared:/m", "busybox", "stat", "-c", "%u:%g", "/m/part", "/m/part/file").lines == ["0:0"] * 2
+    assert skiff("run", "--rm", "-v", "shared:/m", "busybox", "stat", "-c", "%u:%g", "/m/part", "/m/part/file").lines == ["5000:6000"] * 2
 
 
 @pytest.mark.parametrize("spec, message", [

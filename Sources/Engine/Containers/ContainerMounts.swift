@@ -97,10 +97,11 @@ struct ContainerMounts {
                 let mapping = try OwnerMapping(text)
                 let owner = try made?.owner ?? Self.owner(mount.source)
                 // Whoever can exchange a part of the path would choose whose files those of the user are.
-                if mapping == .ownerIsUser, mount.kind == .bind, owner.user == 0, self.user.user != 0 {
+                let isPart = mount.kind == .bind || mount.subpath != nil
+                if mapping == .ownerIsUser, isPart, owner.user == 0, self.user.user != 0 {
                     throw EngineError(
                         .invalidArgument,
-                        "idmap: \(mount.source) belongs to root, which no other user of a container becomes on disk: "
+                        "idmap: \(FilePath(mount.source).pushing(FilePath(mount.subpath ?? ""))) belongs to root, which no other user of a container becomes on disk: "
                             + "change its owner, or say which ids are meant (idmap=uids=…;gids=…)")
                 }
                 if let tables = mapping.tables(owner: owner, user: self.user) {

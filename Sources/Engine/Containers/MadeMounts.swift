@@ -33,7 +33,8 @@ struct MadeMounts: Sendable {
         var made = MadeMounts()
         for mount in mounts {
             guard let descriptor = try await make(mount, images) else { continue }
-            let top = try descriptor.withOwned { top throws(SystemError) in try fstat(top) }
+            // A remote file system may take its time.
+            let top = try await blocking { try descriptor.withOwned { top throws(SystemError) in try fstat(top) } }
             made.all.append(
                 Made(destination: mount.destination, mount: descriptor, owner: .init(user: top.uid, group: top.gid)))
         }
