@@ -112,8 +112,15 @@ struct Provenance {
 
     /// A file from outside the context has a name there that was made up for this one build.
     private var dockerfileName: String {
-        guard case .inContext(let path) = request.dockerfile, !path.hasPrefix(".dockerfile.") else { return "Dockerfile" }
-        return path
+        guard case .inContext(let path) = request.dockerfile else { return "Dockerfile" }
+        let sign = ".dockerfile."
+        let number = path.utf8.dropFirst(sign.utf8.count)
+        let isMadeUp = path.hasPrefix(sign) && (1...20).contains(number.count) && number.allSatisfy(Self.isDigit)
+        return isMadeUp ? "Dockerfile" : path
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
     }
 
     // MARK: What was asked for
