@@ -36,7 +36,7 @@ struct ContainerCreation: Sendable {
         }
         if pull == "always" { try await getImage() }
         let response = try await create(request, mayPull: pull == "missing" || pull.isEmpty)
-        for warning in response["Warnings"]?.array ?? [] { try call.program.warn("WARNING: \(warning.string ?? "")") }
+        for warning in (response["Warnings"]?.array ?? []).compactMap(\.string) { try call.program.warn("WARNING: \(warning)") }
         guard let id = response["Id"]?.string else { throw CommandFailure("the engine does not say which container it is") }
         if !file.isEmpty {
             let handle = try OwnedFD.open(FilePath(file), [.writeOnly, .create, .exclusive], mode: 0o644)

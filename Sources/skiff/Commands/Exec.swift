@@ -82,8 +82,11 @@ private struct ExecSession: Sendable {
 
     private func exitCode(_ id: String) async throws -> Int32 {
         let answer = try await engine.value(EngineRequest(.get, "/exec/\(id)/json"))
-        // Null for one that has closed its output and goes on.
-        return Int32(truncatingIfNeeded: answer["ExitCode"]?.integer ?? 0)
+        switch answer["ExitCode"] {
+        case .int(let code): return Int32(truncatingIfNeeded: code)
+        case .null: return 0  // It has closed its output and goes on.
+        default: throw CommandFailure("the engine does not say how the process ended")
+        }
     }
 
     private func resize(_ id: String, _ size: WindowSize) async {
