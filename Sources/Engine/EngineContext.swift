@@ -15,6 +15,7 @@ struct EngineContext: Sendable {
     let networks: Networks
     let events: EventHub
     let reaper: SupervisorReaper
+    let lateRemovals = LateRemovals()
     /// `skiff-runtime`, which supervises every process.
     let runtime: SealedProgram
     let eventLoops: any EventLoopGroup

@@ -216,7 +216,7 @@ def test_rm_removes_when_the_end_comes(cli):
     wait_for(lambda: cli("ps", "-aq").out == "", "the container to be removed")
 
 
-def test_rm_waits_for_no_disk_and_outlives_a_restart(cli, tmp_path):
+def test_rm_waits_for_no_disk_and_outlives_a_restart(cli, engine, tmp_path):
     """What a crash would take with the container need not be on disk. That holds for each of its lives, after `cp` too."""
     (tmp_path / "given").write_text("given\n")
     cli("create", "--rm", "--name", "box", "busybox", "sh", "-c", "echo x >> /count; sync; wc -l < /count; cat /given; exec sleep 600")
@@ -229,6 +229,7 @@ def test_rm_waits_for_no_disk_and_outlives_a_restart(cli, tmp_path):
     wait_for(lambda: cli("logs", "box").lines == ["1", "given", "2", "given"], "the second life")
     cli("stop", "-t", "0", "box")
     wait_for(lambda: cli("ps", "-aq").out == "", "the container to be removed")
+    wait_for(lambda: not [*(engine.data_root / "containers").iterdir(), *(engine.exec_root / "containers").iterdir()], "its files to be removed")
     kept = cli("run", "--name", "kept", "busybox", "grep", " / overlay ", "/proc/mounts").line
     assert "volatile" not in kept
 

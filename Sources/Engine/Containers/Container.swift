@@ -43,8 +43,8 @@ actor Container {
     /// The last writing of the row: the next one comes after it, and so does the row's removal.
     private var lastSave: Task<Void, any Error>?
     var restartDelay = RestartBackOff()
-    /// A restart by hand is under way: `--rm` means the end after it.
-    var staysAfterEnd = false
+    /// How many restarts by hand are under way: `--rm` means the end after them.
+    var restartsByHand = 0
     /// The last signal that we have sent to the present process, and why.
     var lastSignal: (signal: Signal, reason: ExitCause.Sender)?
     /// Probes the running container.

@@ -115,7 +115,7 @@ extension Container {
         record.state.cause = cause
         logger.info("the container ended", metadata: ["exitCode": "\(record.state.exitCode)", "reason": "\(cause.message)"])
         if exit == nil { await removeCgroup() }
-        let removing = record.hostConfig.AutoRemove == true && !staysAfterEnd
+        let removing = record.hostConfig.AutoRemove == true && restartsByHand == 0
         if !removing {
             await saveOrReport()
             await removeRuntimeDirectory()
@@ -156,9 +156,11 @@ extension Container {
     }
 
     private func removeAfterExit() async {
+        // Nobody waits for the room on the disk, unless ends come faster than files go.
+        let tellsFirst = context.lateRemovals.begin()
+        defer { if tellsFirst { context.lateRemovals.end() } }
         do {
-            // Nobody waits for the room on the disk.
-            try await remove(force: false, removeVolumes: true, tellsFirst: true)
+            try await remove(force: false, removeVolumes: true, tellsFirst: tellsFirst)
         } catch {
             logger.error("could not remove the container", metadata: ["error": "\(error)"])
         }

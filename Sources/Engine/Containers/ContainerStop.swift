@@ -24,8 +24,8 @@ extension Container {
     func restart(signal: Signal?, timeout: Int?) async throws {
         await startSettled()
         if phase.isLive {
-            staysAfterEnd = true
-            defer { staysAfterEnd = false }
+            restartsByHand += 1
+            defer { restartsByHand -= 1 }
             try await end(signal: signal, timeout: timeout)
         }
         try await start()
