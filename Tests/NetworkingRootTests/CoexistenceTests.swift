@@ -79,6 +79,17 @@ struct CoexistenceTests {
                 try await run(Self.iptables[0], "-D", "FORWARD", "-s", TestHost.outside4, "-j", "DROP", in: host.namespace)
                 #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
                 try await server.finish()
+
+                // A way out that comes later is one as well, as that of a VPN.
+                try await run("/usr/sbin/ip", "link", "add", "late0", "up", "type", "veth", "peer", "late1", in: host.namespace)
+                try await run("/usr/sbin/ip", "link", "set", "late1", "up", in: host.namespace)
+                try await run("/usr/sbin/ip", "address", "add", "192.0.2.1/24", "dev", "late0", in: host.namespace)
+                #expect(try await !forwardRules(host).contains { $0.contains("-i skt0 -o late0 ") })
+                try await run("/usr/sbin/ip", "route", "add", "198.18.0.0/15", "via", "192.0.2.2", in: host.namespace)
+                let limit = ContinuousClock.now + .seconds(5)
+                while try await !forwardRules(host).contains(where: { $0.contains("-i skt0 -o late0 ") }) {
+                    try #require(ContinuousClock.now < limit)
+                }
             }
         }
     }

@@ -7,11 +7,19 @@ public struct NetlinkListener: Sendable {
     public enum Group: Sendable {
         /// Network devices that come, change and go.
         case links
+        /// Routes of both families.
+        case routes
         /// Tables, chains, rules, sets and elements of nf_tables.
         case nftables
 
-        fileprivate var family: Int32 { self == .links ? 0 : 12 }
-        fileprivate var number: Int32 { self == .links ? 1 : 7 }
+        fileprivate var family: Int32 { self == .nftables ? 12 : 0 }
+        fileprivate var numbers: [Int32] {
+            switch self {
+            case .links: [1]
+            case .routes: [7, 11]
+            case .nftables: [7]
+            }
+        }
     }
 
     private let descriptor: SharedFD
@@ -35,10 +43,11 @@ public struct NetlinkListener: Sendable {
                 }
             }
         }
-        var number = group.number
         let (netlinkLevel, addMembership): (Int32, Int32) = (270, 1)
-        try check("setsockopt", "NETLINK_ADD_MEMBERSHIP") {
-            setsockopt(raw, netlinkLevel, addMembership, &number, socklen_t(MemoryLayout<Int32>.size))
+        for var number in group.numbers {
+            try check("setsockopt", "NETLINK_ADD_MEMBERSHIP") {
+                setsockopt(raw, netlinkLevel, addMembership, &number, socklen_t(MemoryLayout<Int32>.size))
+            }
         }
     }
 
@@ -46,6 +55,8 @@ public struct NetlinkListener: Sendable {
     public enum Change: Sendable, Equatable {
         /// A device of that name is gone.
         case linkRemoved(String)
+        /// There is a device that may lead out of the host, or a route through somebody: perhaps no news.
+        case uplinkSeen
         /// Something of the table is gone, by the doing of the socket with that port.
         case tableDamaged(String, port: UInt32)
         /// Something has changed in iptables' own table for filters, by the doing of the socket with that port.
@@ -86,8 +97,15 @@ public struct NetlinkListener: Sendable {
     private func change(_ reply: NetlinkReply) throws(SystemError) -> Change? {
         switch group {
         case .links:
+            if reply.type == RouteSocket.Message.newLink {
+                let attributes = try reply.attributes(after: 16)
+                return try attributes.nested(LinkAttribute.info)?.string(LinkAttribute.infoKind) == nil ? .uplinkSeen : nil
+            }
             guard reply.type == RouteSocket.Message.deleteLink else { return nil }
             return .linkRemoved(try reply.attributes(after: 16).string(LinkAttribute.name) ?? "")
+        case .routes:
+            guard reply.type == RouteSocket.Message.newRoute else { return nil }
+            return try reply.attributes(after: 12).bytes(RouteAttribute.gateway) == nil ? nil : .uplinkSeen
         case .nftables:
             // Families 2 and 10 are IPv4 and IPv6.
             if reply.type >> 8 == 10, reply.type & 0xff <= 8, let family = reply.payload.first, family == 2 || family == 10,

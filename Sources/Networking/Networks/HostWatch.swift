@@ -9,19 +9,21 @@ final class HostWatch: Sendable {
     enum Change: Sendable {
         case deviceGone(String)
         case tableDamaged
-        /// iptables' filters are not what they were.
-        case filtersChanged
+        /// iptables' filters, or the ways out of the host, are not what they were.
+        case passChanged
     }
 
     /// Listens from the moment this returns. `changed` is called on the thread.
     static func start(
         host: Host, table: String, firewall: FirewallTable, logger: Logger, changed: @escaping @Sendable (Change) -> Void
     ) async throws -> HostWatch {
-        let (links, rules) = try await host.run { (try NetlinkListener(.links), try NetlinkListener(.nftables)) }
+        let (links, routes, rules) = try await host.run {
+            (try NetlinkListener(.links), try NetlinkListener(.routes), try NetlinkListener(.nftables))
+        }
         let (reader, writer) = try openPipe { reading, writing in (SharedFD(reading), SharedFD(writing)) }
         try startThread {
             do {
-                try listen(reader, links, rules, table, firewall, changed)
+                try listen(reader, [links, routes, rules], table, firewall, changed)
             } catch {
                 logger.error("changes of the host are not noticed any more", metadata: ["error": "\(error)"])
             }
@@ -34,35 +36,32 @@ final class HostWatch: Sendable {
     }
 
     private static func listen(
-        _ stopping: SharedFD, _ links: NetlinkListener, _ rules: NetlinkListener, _ table: String, _ firewall: FirewallTable,
+        _ stopping: SharedFD, _ listeners: [NetlinkListener], _ table: String, _ firewall: FirewallTable,
         _ changed: (Change) -> Void
     ) throws {
         let epoll = try Epoll()
         try epoll.add(stopping.raw, .readable, token: 0)
-        try epoll.add(links.raw, .readable, token: 1)
-        try epoll.add(rules.raw, .readable, token: 2)
+        for (index, listener) in listeners.enumerated() { try epoll.add(listener.raw, .readable, token: UInt64(index + 1)) }
         while true {
             var seen: [NetlinkListener.Change] = []
             for event in try epoll.wait(milliseconds: -1) {
-                switch event.token {
-                case 0: return
-                case 1: seen += try links.changes()
-                default: seen += try rules.changes()
-                }
+                if event.token == 0 { return }
+                seen += try listeners[Int(event.token) - 1].changes()
             }
             // A program that writes them anew makes hundreds of changes at once.
-            var hasNewFilters = false
+            var mayPassOthers = false
             for change in seen {
                 switch change {
                 case .linkRemoved(let name): changed(.deviceGone(name))
                 // What we do ourselves is no damage.
                 case .tableDamaged(table, let port) where !firewall.isOwn(port: port): changed(.tableDamaged)
-                case .filtersChanged(let port) where !firewall.isOwn(port: port): hasNewFilters = true
+                case .filtersChanged(let port) where !firewall.isOwn(port: port): mayPassOthers = true
+                case .uplinkSeen: mayPassOthers = true
                 case .tableDamaged, .filtersChanged: continue
                 case .overrun: changed(.tableDamaged)
                 }
             }
-            if hasNewFilters { changed(.filtersChanged) }
+            if mayPassOthers { changed(.passChanged) }
         }
     }
 

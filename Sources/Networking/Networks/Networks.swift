@@ -119,7 +119,7 @@ public actor Networks {
             guard isOurs else { return }
             needsRepair = true
         case .tableDamaged: needsRepair = true
-        case .filtersChanged: needsPass = true
+        case .passChanged: needsPass = true
         }
         if repair == nil { repair = Task { await repairAll() } }
     }
