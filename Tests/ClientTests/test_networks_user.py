@@ -290,3 +290,24 @@ def test_networks_names_and_ports_survive_the_engine(own_engine):
     assert reaches(cli, "late", "store") and reaches(cli, "db", "late")
     cli("rm", "-f", "db", "web", "late")
     assert cli("network", "rm", "back").line == "back"
+
+
+def test_options_of_one_container_on_a_network(cli):
+    cli("network", "create", "lan")
+    cli("network", "create", "back")
+    sysctls = "com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.conf.IFNAME.forwarding=0"
+    cli("run", "-d", "--name", "one", "--network", f'name=lan,"driver-opt={sysctls}",driver-opt=com.docker.network.endpoint.ifname=lan7,'
+        "link-local-ip=169.254.7.7", "busybox", "sleep", "600")
+    cli("run", "-d", "--name", "two", "--network", "name=lan,link-local-ip=169.254.7.8", "busybox", "sleep", "600")
+    assert cli("exec", "one", "cat", "/proc/sys/net/ipv4/conf/lan7/log_martians", "/proc/sys/net/ipv4/conf/lan7/forwarding").lines == ["1", "0"]
+    assert "169.254.7.7/16" in cli("exec", "one", "ip", "address", "show", "lan7").out
+    cli("exec", "two", "ping", "-c", "1", "-W", "5", "169.254.7.7")
+    cli("network", "connect", "--driver-opt", "com.docker.network.endpoint.ifname=back0", "back", "one")
+    cli("exec", "one", "ip", "link", "show", "back0")
+    for option, complaint in [
+        ("driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.eth0.forwarding=0", "unrecognised network interface sysctl"),
+        ("driver-opt=com.docker.network.endpoint.ifname=a/b", "invalid interface name"), ("driver-opt=color=red", "invalid driver option"),
+        ("link-local-ip=10.0.0.1", "invalid link-local IP address"),
+        ("driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.nothing=0", "is not a sysctl file"),
+    ]:
+        assert complaint in cli("run", "--rm", "--network", f"name=lan,{option}", "busybox", "true", code=125).err

@@ -31,6 +31,28 @@ import Testing
         #expect(throws: NetworkError.self) { try DriverOptions([key: value], driver: .bridge) }
     }
 
+    @Test("options of an endpoint are understood, and what is odd is refused")
+    func endpointOptions() throws {
+        let options = try EndpointOptions([
+            "com.docker.network.endpoint.ifname": "lan0",
+            "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.ifname.accept_ra=2",
+        ])
+        #expect(options.interfaceName == "lan0")
+        #expect(options.settings.map { "\($0.path(of: "lan0"))=\($0.value)" } == ["ipv4/conf/lan0/log_martians=1", "ipv6/conf/lan0/accept_ra=2"])
+        for name in ["", "a/b", "lo", "..", "0123456789abcdef"] {
+            #expect(throws: NetworkError.self) { try EndpointOptions(["com.docker.network.endpoint.ifname": name]) }
+        }
+        for text in [
+            "", "net.ipv4.conf.eth0.x=1", "net.core.conf.IFNAME.x=1", "net.ipv4.conf.IFNAME.x", "net.ipv4.../x.IFNAME.x=1",
+            "net.ipv4.conf.IFNAME.x.y=1",
+        ] {
+            #expect(throws: NetworkError.self) { try EndpointOptions(["com.docker.network.endpoint.sysctls": text]) }
+        }
+        #expect(throws: NetworkError.self) { try EndpointOptions(["com.example": "1"]) }
+        #expect(LinkLocalAddress.isValid("169.254.7.7") && LinkLocalAddress.isValid("fe80::7"))
+        #expect(!LinkLocalAddress.isValid("10.0.0.1") && !LinkLocalAddress.isValid("x"))
+    }
+
     @Test("a network's definition is read back from what the database keeps, that of an earlier version too")
     func storesDefinitions() throws {
         let subnet = try #require(IPPrefix("10.5.0.0/16"))

@@ -17,14 +17,23 @@ extension Container {
             try await findNetworks()
             let gateway = GatewayChoice(record.attachments, try await networkInfos()).networkID
             for (number, attachment) in record.attachments.enumerated() {
-                var request = request(attachment, number: number)
+                var request = try request(attachment, number: number)
                 request.isGateway = attachment.networkID == gateway
                 request.ports = request.isGateway ? ports : []
-                record.endpoints.append(try await networks.reserve(request))
+                let endpoint = try await networks.reserve(request)
+                try checkDevice(of: endpoint)
+                record.endpoints.append(endpoint)
             }
         } catch let error as NetworkError {
             throw await describe(error)
         }
+    }
+
+    /// A name of somebody's choice may be that of another device.
+    private func checkDevice(of endpoint: EndpointInfo) throws(EngineError) {
+        guard let other = record.endpoints.first(where: { $0.interface == endpoint.interface }) else { return }
+        throw EngineError(
+            .conflict, "interface name \(endpoint.interface) is wanted for network \(endpoint.networkName) and for network \(other.networkName)")
     }
 
     /// A network that was removed and made again meanwhile is found by its name.
@@ -47,11 +56,13 @@ extension Container {
         return infos
     }
 
-    func request(_ attachment: NetworkAttachment, number: Int) -> EndpointRequest {
+    func request(_ attachment: NetworkAttachment, number: Int) throws -> EndpointRequest {
         var request = EndpointRequest(containerID: id, networkID: attachment.networkID)
         request.macAddress = attachment.settings.MacAddress ?? ""
         request.ipv4 = attachment.settings.IPAMConfig?.IPv4Address ?? ""
         request.ipv6 = attachment.settings.IPAMConfig?.IPv6Address ?? ""
+        request.linkLocalAddresses = attachment.settings.IPAMConfig?.LinkLocalIPs ?? []
+        request.options = try EndpointOptions(attachment.settings.DriverOpts ?? [:])
         request.interfaceNumber = number
         request.names = record.names(attachment)
         request.receivingRate = record.hostConfig.NetworkInBps ?? 0
@@ -174,9 +185,10 @@ extension Container {
 
     private func join(_ attachment: NetworkAttachment, _ process: RunningContainer) async throws -> EndpointInfo {
         let numbers = Set(record.endpoints.compactMap { Int($0.interface.drop { !$0.isNumber }) })
-        var wanted = request(attachment, number: (0...numbers.count).first { !numbers.contains($0) } ?? numbers.count)
+        var wanted = try request(attachment, number: (0...numbers.count).first { !numbers.contains($0) } ?? numbers.count)
         wanted.isGateway = false
         let endpoint = try await context.networks.reserve(wanted)
+        try checkDevice(of: endpoint)
         record.endpoints.append(endpoint)
         try await context.networks.connect(endpoint, pid: process.pid)
         try await settleGateway(process)

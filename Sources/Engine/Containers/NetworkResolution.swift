@@ -58,11 +58,13 @@ struct NetworkResolution {
     func check(_ attachment: NetworkAttachment) async throws {
         let settings = attachment.settings
         if attachment.networkName == Networks.defaultNetwork { try Self.checkDefault(settings) }
-        guard (settings.IPAMConfig?.LinkLocalIPs ?? []).isEmpty else {
-            throw EngineError(.notImplemented, "link-local addresses are not available in this version of Skiff")
+        for address in settings.IPAMConfig?.LinkLocalIPs ?? [] where !LinkLocalAddress.isValid(address) {
+            throw EngineError(.invalidArgument, "invalid endpoint settings:\ninvalid link-local IP address: \(address)")
         }
-        guard (settings.DriverOpts ?? [:]).isEmpty else {
-            throw EngineError(.notImplemented, "driver options of an endpoint are not available in this version of Skiff")
+        do {
+            _ = try EndpointOptions(settings.DriverOpts ?? [:])
+        } catch {
+            throw EngineError.wrapping(error)
         }
         if let address = settings.MacAddress, !address.isEmpty, !HardwareAddress.isValid(address) {
             throw EngineError(.invalidArgument, "invalid endpoint settings:\ninvalid MAC address: \(address)")

@@ -14,7 +14,9 @@ public enum NetworkSettings {
         }
     }
 
-    public static func write(_ name: String, _ value: Int) throws(SystemError) {
+    public static func write(_ name: String, _ value: Int) throws(SystemError) { try write(name, "\(value)") }
+
+    public static func write(_ name: String, _ value: String) throws(SystemError) {
         try OwnedFD.open(path(name), .writeOnly).writeAll(Array("\(value)\n".utf8))
     }
 

@@ -32,6 +32,9 @@ public struct EndpointInfo: Codable, Sendable, Hashable {
     /// The most that the container receives and sends here, in bytes per second; nil is no limit.
     public var receivingRate: Int64?
     public var sendingRate: Int64?
+    /// What the device is given besides when it is made; nil is nothing.
+    var linkLocalAddresses: [String]?
+    var deviceSettings: [EndpointOptions.DeviceSetting]?
 
     public init(
         containerID: String, networkName: String, networkID: String, endpointID: String, ipv4: String = "",
@@ -87,6 +90,8 @@ public struct EndpointRequest: Sendable {
     /// In bytes per second; 0 is no limit.
     public var receivingRate: Int64 = 0
     public var sendingRate: Int64 = 0
+    public var linkLocalAddresses: [String] = []
+    public var options = EndpointOptions()
 
     public init(containerID: String, networkID: String) {
         self.containerID = containerID

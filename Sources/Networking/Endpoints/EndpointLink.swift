@@ -75,8 +75,25 @@ struct EndpointLink: Sendable {
             }
             try socket.addAddress(prefix, to: link)
         }
+        for text in endpoint.linkLocalAddresses ?? [] {
+            guard let prefix = LinkLocalAddress.prefix(text) else { throw NetworkError.invalidAddress(text) }
+            try socket.addAddress(prefix, to: link)
+        }
+        for setting in endpoint.deviceSettings ?? [] { try apply(setting) }
         try socket.setUp(link)
         if endpoint.isGateway, !endpoint.isInternal { try addDefaultRoutes(link, &socket) }
+    }
+
+    private func apply(_ setting: EndpointOptions.DeviceSetting) throws {
+        let path = setting.path(of: endpoint.interface)
+        do {
+            try NetworkSettings.write(path, setting.value)
+        } catch {
+            guard error.errno == .noSuchFileOrDirectory else {
+                throw NetworkError.refused(.invalid, "unable to write to '/proc/sys/net/\(path)': \(error.errno)")
+            }
+            throw NetworkError.refused(.invalid, "/proc/sys/net/\(path) is not a sysctl file")
+        }
     }
 
     private func addDefaultRoutes(_ link: UInt32, _ socket: inout RouteSocket) throws {

@@ -6,6 +6,7 @@ struct NetworkRules {
 
     private var mark: Substring { network.id.prefix(12) }
     private var early: String { "early-\(mark)" }
+    private var source4: String { "source4-\(mark)" }
     private var source6: String { "source6-\(mark)" }
     private var input: String { "input-\(mark)" }
     private var outward: String { "outward-\(mark)" }
@@ -33,9 +34,13 @@ struct NetworkRules {
     /// Nobody may send as somebody from elsewhere.
     private func addEarly(_ transaction: inout NftTransaction) {
         transaction.addChain(early)
+        transaction.addChain(source4)
         transaction.addChain(source6)
+        // Addresses of this cable alone may talk to each other: where the host filters bridged frames they come by here.
+        transaction.addRule(source4, Rule.from(Rule.linkLocal4) + Rule.to(Rule.linkLocal4) + [.verdict(.accept)])
+        transaction.addRule(source4, [.verdict(.drop)])
         if let subnet = network.ipv4?.prefix {
-            transaction.addRule(early, Rule.ipv4 + Rule.notFrom(Rule.match(subnet)) + [.verdict(.drop)])
+            transaction.addRule(early, Rule.ipv4 + Rule.notFrom(Rule.match(subnet)) + [.verdict(.goto(source4))])
         } else {
             transaction.addRule(early, Rule.ipv4 + [.verdict(.drop)])
         }

@@ -11,6 +11,7 @@ enum Rule {
     typealias Match = (bytes: [UInt8], mask: [UInt8])
     static var loopback4: Match { ([127, 0, 0, 0], [255, 0, 0, 0]) }
     static var loopback6: Match { (zeros(15) + [1], ones(16)) }
+    static var linkLocal4: Match { ([169, 254, 0, 0], [255, 255, 0, 0]) }
     static var linkLocal6: Match { ([0xfe, 0x80] + zeros(14), [0xff, 0xc0] + zeros(14)) }
     static var unspecified6: Match { (zeros(16), ones(16)) }
     static func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }

@@ -110,7 +110,10 @@ extension Network {
             info.macAddress = HardwareAddress.text(HardwareAddress.bytes(for: address))
         }
         if definition.isBridge { info.hostInterface = EndpointLink.hostInterface(endpointID: endpointID) }
-        info.interface = "\(definition.settings.interfacePrefix)\(request.interfaceNumber)"
+        let interface = "\(definition.settings.interfacePrefix)\(request.interfaceNumber)"
+        info.interface = request.options.interfaceName.isEmpty ? interface : request.options.interfaceName
+        if !request.linkLocalAddresses.isEmpty { info.linkLocalAddresses = request.linkLocalAddresses }
+        if !request.options.settings.isEmpty { info.deviceSettings = request.options.settings }
         info.isGateway = request.isGateway
         info.isInternal = definition.isInternal
         info.names = request.names
