@@ -75,7 +75,8 @@ def test_what_the_user_says_about_addresses_is_kept(cli):
     (("--subnet", "10.231.0.0/16", "--subnet", "10.231.4.0/24", "x"), "multiple overlapping subnet configuration is not supported"),
     (("--subnet", "10.231.0.0/16", "--subnet", "10.232.0.0/16", "x"), "bridge driver doesn't support multiple subnets"),
     (("-o", "com.docker.network.bridge.enable_icc=perhaps", "x"), "enable_icc"),
-    (("--config-only", "x"), "not available"),
+    (("--config-only", "--internal", "x"), "configuration network can only contain network specific fields"),
+    (("--config-from", "nothing", "x"), 'configuration network "nothing" does not exist'),
 ])
 def test_what_cannot_be_is_refused_and_leaves_nothing(cli, arguments, complaint):
     assert complaint in cli("network", "create", *arguments, code=1).err
@@ -290,6 +291,21 @@ def test_networks_names_and_ports_survive_the_engine(own_engine):
     assert reaches(cli, "late", "store") and reaches(cli, "db", "late")
     cli("rm", "-f", "db", "web", "late")
     assert cli("network", "rm", "back").line == "back"
+
+
+def test_a_network_is_made_of_a_configuration(cli, engine):
+    cli("network", "create", "--config-only", "--subnet", "10.231.0.0/24", "-o", "com.docker.network.driver.mtu=1400", "--label", "a=b", "plan")
+    assert "user specified configurations are not supported" in cli(
+        "network", "create", "--config-from", "plan", "--subnet", "10.232.0.0/24", "lan", code=1).err
+    cli("network", "create", "--config-from", "plan", "lan")
+    shown = json.loads(cli("network", "inspect", "lan").out)[0]
+    assert shown["IPAM"]["Config"][0]["Subnet"] == "10.231.0.0/24" and shown["Labels"] == {"a": "b"}
+    assert shown["ConfigFrom"] == {"Network": "plan"} and shown["Options"] == {"com.docker.network.driver.mtu": "1400"}
+    assert json.loads(cli("network", "inspect", "plan").out)[0]["ConfigOnly"] is True
+    assert "cannot create endpoint on configuration-only network" in cli("run", "--rm", "--network", "plan", "busybox", "true", code=125).err
+    assert 'configuration network "plan" is in use' in cli("network", "rm", "plan", code=1).err
+    cli("network", "rm", "lan")
+    cli("network", "rm", "plan")
 
 
 def test_options_of_one_container_on_a_network(cli):

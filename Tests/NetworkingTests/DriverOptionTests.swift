@@ -53,6 +53,24 @@ import Testing
         #expect(!LinkLocalAddress.isValid("10.0.0.1") && !LinkLocalAddress.isValid("x"))
     }
 
+    @Test("a configuration says what a network is, and nothing of who uses it")
+    func configurations() throws {
+        var request = NetworkRequest(name: "plan")
+        (request.labels, request.options, request.wantsIPv6) = (["a": "b"], ["com.docker.network.driver.mtu": "1400"], true)
+        request.subnets = [NetworkInfo.Subnet("10.5.0.0/16", gateway: "10.5.0.9", reserved: ["router": "10.5.0.10"])]
+        let plan = try NetworkConfiguration(request)
+        let read = try #require(try NetworkConfiguration(id: plan.id, name: "plan", created: plan.created, json: plan.json))
+        #expect(read.info == plan.info && plan.info.isConfiguration)
+        #expect(try NetworkConfiguration(id: "x", name: "y", created: "", json: Array("{}".utf8)) == nil)
+        let applied = try plan.applied(to: NetworkRequest(name: "lan"))
+        #expect(applied.subnets == request.subnets && applied.options == request.options && applied.wantsIPv6 == true)
+        var own = NetworkRequest(name: "lan")
+        own.options = ["mtu": "1400"]
+        #expect(throws: NetworkError.self) { try plan.applied(to: own) }
+        request.isInternal = true
+        #expect(throws: NetworkError.self) { try NetworkConfiguration(request) }
+    }
+
     @Test("a network's definition is read back from what the database keeps, that of an earlier version too")
     func storesDefinitions() throws {
         let subnet = try #require(IPPrefix("10.5.0.0/16"))

@@ -74,7 +74,7 @@ extension ContainerEngine {
         let used = await usedNetworks()
         var removed: [String] = []
         for network in await networkViews(withContainers: false) {
-            guard let id = network.Id, let name = network.Name, !NetworkPrune.builtIn.contains(name), !used.contains(id),
+            guard let id = network.Id, let name = network.Name, !NetworkPrune.builtIn.contains(name), !used.contains(id), network.ConfigOnly != true,
                 filters.matches(labels: network.Labels ?? [:])
             else { continue }
             if let until, let created = Timestamp(rfc3339: network.Created ?? ""), created.seconds >= until { continue }

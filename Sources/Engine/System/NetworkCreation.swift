@@ -10,8 +10,6 @@ struct NetworkCreation {
         func refuse(_ what: String, when condition: Bool) throws(EngineError) {
             if condition { throw EngineError(.notImplemented, "\(what) is not available in this version of Skiff") }
         }
-        try refuse("ConfigOnly (--config-only)", when: request.ConfigOnly == true)
-        try refuse("ConfigFrom (--config-from)", when: !(request.ConfigFrom?.Network ?? "").isEmpty)
         try refuse("Ingress (--ingress)", when: request.Ingress == true)
         guard ["", "local"].contains(request.Scope ?? "") else {
             throw EngineError(.notImplemented, "networks of scope \(request.Scope ?? "") are not available in this version of Skiff")
@@ -28,6 +26,8 @@ struct NetworkCreation {
         wanted.wantsIPv6 = request.EnableIPv6
         wanted.isInternal = request.Internal == true
         wanted.isAttachable = request.Attachable == true
+        wanted.isConfiguration = request.ConfigOnly == true
+        wanted.configuration = request.ConfigFrom?.Network ?? ""
         wanted.labels = request.Labels ?? [:]
         wanted.options = request.Options ?? [:]
         wanted.subnets = (request.IPAM?.Config ?? []).map {
@@ -74,10 +74,12 @@ extension NetworkInspect {
         Internal = network.isInternal
         Attachable = network.isAttachable
         Labels = network.labels
+        ConfigOnly = network.isConfiguration
+        ConfigFrom?.Network = network.configuration
         IPAM?.Config = network.subnets.map {
             var config = IPAMConfig()
             config.Subnet = $0.prefix
-            config.Gateway = $0.gateway
+            if !$0.gateway.isEmpty || !network.isConfiguration { config.Gateway = $0.gateway }
             if !$0.range.isEmpty { config.IPRange = $0.range }
             if !$0.reserved.isEmpty { config.AuxiliaryAddresses = $0.reserved }
             return config

@@ -8,7 +8,7 @@ extension NetworkDefinition {
     /// ```
     /// {"bridge": "skiff0", "ipv4": "172.30.0.0/16", "ipv6": "fd…::/64",
     ///  "driver": "bridge", "internal": false, "attachable": false, "labels": {…}, "options": {…},
-    ///  "details4": {"range": "…", "gateway": "…", "reserved": {"router": "…"}}, "details6": {…}}
+    ///  "details4": {"range": "…", "gateway": "…", "reserved": {"router": "…"}}, "details6": {…}, "configFrom": "…"}
     /// ```
     var json: [UInt8] {
         JSONValue.object([
@@ -16,6 +16,7 @@ extension NetworkDefinition {
             ("ipv6", .string(storedIPv6?.prefix.description ?? "")), ("driver", .string(driver.rawValue)),
             ("internal", .bool(isInternal)), ("attachable", .bool(isAttachable)), ("labels", Self.object(labels)),
             ("options", Self.object(options)), ("details4", Self.details(ipv4)), ("details6", Self.details(storedIPv6)),
+            ("configFrom", .string(configuration)),
         ]).serialized()
     }
 
@@ -33,13 +34,14 @@ extension NetworkDefinition {
         labels = Self.dictionary(value["labels"])
         options = Self.dictionary(value["options"])
         settings = try DriverOptions(options, driver: driver)
+        configuration = value["configFrom"]?.string ?? ""
     }
 
-    private static func object(_ dictionary: [String: String]) -> JSONValue {
+    static func object(_ dictionary: [String: String]) -> JSONValue {
         .object(dictionary.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })
     }
 
-    private static func dictionary(_ value: JSONValue?) -> [String: String] {
+    static func dictionary(_ value: JSONValue?) -> [String: String] {
         guard case .object(let members)? = value else { return [:] }
         return Dictionary(
             members.compactMap { member in member.1.string.map { (member.0, $0) } }, uniquingKeysWith: { first, _ in first })

@@ -17,6 +17,8 @@ struct NetworkDefinition: Sendable {
     /// As they were given.
     var options: [String: String] = [:]
     var settings = DriverOptions()
+    /// The name of the configuration that it was made of; empty is none.
+    var configuration = ""
 
     var hasIPv6 = true
     /// The device, once it is there.
@@ -40,7 +42,7 @@ struct NetworkDefinition: Sendable {
 
     /// For `network inspect`.
     func info(endpoints: [EndpointInfo]) -> NetworkInfo {
-        NetworkInfo(
+        var info = NetworkInfo(
             id: id, name: name, driver: driver.rawValue, device: device, created: created,
             subnets: subnets.map {
                 NetworkInfo.Subnet(
@@ -51,6 +53,8 @@ struct NetworkDefinition: Sendable {
             hasIPv4: ipv4 != nil, hasIPv6: ipv6 != nil, isInternal: isInternal, isAttachable: isAttachable,
             connectsContainers: settings.connectsContainers, masquerades: settings.masquerades, labels: labels,
             options: options, mtu: Int(mtu), endpoints: endpoints)
+        info.configuration = configuration
+        return info
     }
 }
 

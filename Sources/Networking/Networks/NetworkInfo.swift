@@ -24,6 +24,10 @@ public struct NetworkInfo: Sendable, Hashable {
     public var options: [String: String]
     public var mtu: Int
     public var endpoints: [EndpointInfo]
+    /// No network, but what others are made of.
+    public var isConfiguration = false
+    /// The name of what it was made of; empty is nothing.
+    public var configuration = ""
 
     /// One range of addresses; what is not set is empty.
     public struct Subnet: Sendable, Hashable {
@@ -47,6 +51,10 @@ public struct NetworkRequest: Sendable {
     public var labels: [String: String] = [:]
     public var options: [String: String] = [:]
     public var subnets: [NetworkInfo.Subnet] = []
+    /// Only to be kept, for others to be made of.
+    public var isConfiguration = false
+    /// The name of what it is to be made of; empty is nothing.
+    public var configuration = ""
 
     public init(name: String, driver: String = "bridge") {
         self.name = name

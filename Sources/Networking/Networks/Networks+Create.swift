@@ -6,7 +6,8 @@ extension Networks {
     /// `network create`: checks, chooses subnets that nobody has, writes the row, then makes device and rules.
     public func create(_ request: NetworkRequest) async throws -> NetworkInfo {
         try await prepareOnce()
-        var plan = try NetworkPlan(request)
+        if request.isConfiguration { return try await createConfiguration(request) }
+        var plan = try NetworkPlan(configured(request))
         try claimName(plan.definition)
         do {
             let device = plan.definition.device
@@ -22,7 +23,7 @@ extension Networks {
     }
 
     private func claimName(_ definition: NetworkDefinition) throws {
-        guard !claims.values.contains(where: { $0.name == definition.name }) else {
+        guard !isTaken(definition.name) else {
             throw NetworkError.refused(.conflict, "network with name \(definition.name) already exists")
         }
         if let other = claims.values.first(where: { $0.device == definition.device && definition.isBridge }) {
@@ -65,6 +66,7 @@ extension Networks {
     /// `network rm`. Throws `NetworkInUse` while a container is on it.
     public func remove(_ text: String) async throws -> NetworkInfo {
         try await prepareOnce()
+        if networks[text] == nil, let configuration = configuration(text) { return try await removeConfiguration(configuration) }
         let network = try network(text)
         let info = await network.info()
         guard network.name != Self.defaultNetwork else {
@@ -114,6 +116,7 @@ struct NetworkPlan {
         definition.settings = settings
         definition.options = request.options
         definition.labels = request.labels
+        definition.configuration = request.configuration
         definition.isAttachable = request.isAttachable
         // Containers of a network without a parent have nowhere to go.
         definition.isInternal = request.isInternal || (driver != .bridge && settings.device == nil)
@@ -128,7 +131,7 @@ struct NetworkPlan {
         }
     }
 
-    private static func check(name: String) throws {
+    static func check(name: String) throws {
         let isPrintable = name.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "/") }
         guard !name.isEmpty else { throw NetworkError.refused(.invalid, "invalid name: name is empty") }
         guard isPrintable, name.utf8.count <= 255, !name.contains(where: \.isWhitespace) else {

@@ -10,6 +10,10 @@ extension Networks {
         let endpointRecords = try await database.endpoints.all()
         for record in records where record.name != Self.defaultNetwork {
             do {
+                if let configuration = try NetworkConfiguration(id: record.id, name: record.name, created: record.created, json: record.json) {
+                    configurations[record.id] = configuration
+                    continue
+                }
                 guard let definition = try NetworkDefinition(id: record.id, name: record.name, created: record.created, json: record.json)
                 else { throw NetworkError.unexpected("its record cannot be understood") }
                 claims[record.id] = definition

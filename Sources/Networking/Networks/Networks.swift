@@ -20,6 +20,8 @@ public actor Networks {
     var networks: [String: Network] = [:]
     /// Names and subnets of all networks, those that are being made or removed included. By id.
     var claims: [String: NetworkDefinition] = [:]
+    /// What networks may be made of. By id.
+    var configurations: [String: NetworkConfiguration] = [:]
     let names: NameServer
     private var preparation: Task<Void, any Error>?
     private var isLoaded = false
@@ -152,6 +154,9 @@ public actor Networks {
     /// The network of a name, an id or the beginning of an id, without its endpoints, which may be thousands.
     public func find(_ text: String) async throws -> NetworkInfo {
         try await prepareOnce()
+        if networks[text] == nil, let configuration = configuration(text), !networks.values.contains(where: { $0.name == text }) {
+            throw NetworkError.refused(.forbidden, "cannot create endpoint on configuration-only network \(configuration.name)")
+        }
         return await (try network(text)).definition.info(endpoints: [])
     }
 
@@ -171,6 +176,7 @@ public actor Networks {
     public func info() async -> [NetworkInfo] {
         var infos: [NetworkInfo] = []
         for network in networks.values { infos.append(await network.info()) }
+        infos += configurations.values.map(\.info)
         return infos.sorted { ($0.created, $0.id) < ($1.created, $1.id) }
     }
 
