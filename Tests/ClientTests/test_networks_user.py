@@ -77,6 +77,8 @@ def test_what_the_user_says_about_addresses_is_kept(cli):
     (("-o", "com.docker.network.bridge.enable_icc=perhaps", "x"), "enable_icc"),
     (("--config-only", "--internal", "x"), "configuration network can only contain network specific fields"),
     (("--config-from", "nothing", "x"), 'configuration network "nothing" does not exist'),
+    (("-o", "com.docker.network.bridge.gateway_mode_ipv4=open", "x"), "unknown gateway mode open"),
+    (("-o", "com.docker.network.bridge.gateway_mode_ipv6=isolated", "x"), "can only be used for an internal network"),
 ])
 def test_what_cannot_be_is_refused_and_leaves_nothing(cli, arguments, complaint):
     assert complaint in cli("network", "create", *arguments, code=1).err

@@ -25,7 +25,7 @@ import Testing
         arguments: [
             ("parent", "eth0"), ("com.docker.network.bridge.enable_icc", "perhaps"), ("com.docker.network.driver.mtu", "12"),
             ("com.docker.network.driver.mtu", "99999"), ("com.docker.network.bridge.host_binding_ipv4", "here"),
-            ("com.docker.network.container_iface_prefix", "../x"), ("com.docker.network.bridge.gateway_mode_ipv4", "routed"),
+            ("com.docker.network.container_iface_prefix", "../x"), ("com.docker.network.bridge.gateway_mode_ipv4", "any"),
         ])
     func refusesOptions(key: String, value: String) {
         #expect(throws: NetworkError.self) { try DriverOptions([key: value], driver: .bridge) }

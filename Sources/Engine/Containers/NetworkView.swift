@@ -62,7 +62,7 @@ struct NetworkView {
     /// Exposed ports, with their bindings where they are published; runs of ports as one, where no other port is among them.
     private func ports() -> PortMap {
         guard isLive else { return [:] }
-        let published = endpoints.flatMap(\.ports)
+        let published = endpoints.flatMap { $0.ports + ($0.openPorts ?? []) }
         let exposed = (record.config.ExposedPorts ?? [:]).keys
         let runs = Set(published.filter { $0.count > 1 }.map(\.containerKey))
         let isPlain = runs.isEmpty || Self.areApart(published.map(\.containerKey) + exposed)
@@ -74,7 +74,7 @@ struct NetworkView {
             let bindings = port.hostAddresses.map { address in
                 var binding = PortBinding()
                 binding.HostIp = address
-                binding.HostPort = port.hostPorts.text
+                binding.HostPort = port.hostPort == 0 ? "" : port.hostPorts.text
                 return binding
             }
             map.updateValue(((map[port.containerKey] ?? nil) ?? []) + bindings, forKey: port.containerKey)
@@ -96,7 +96,9 @@ struct NetworkView {
             guard let (inside, proto) = try? PortBindings.parseRun(key) else { continue }  // An odd EXPOSE of an image is not shown.
             for binding in bindings ?? [PortBinding()] {
                 let host = (binding.HostPort ?? "").split(separator: "-").first.flatMap { UInt16($0) }
-                rows.append(PortRow(address: binding.HostIp, inside: inside, host: host, proto: proto.rawValue))
+                // What has no port of the host is shown as what is exposed alone.
+                let row = PortRow(address: host == nil ? nil : binding.HostIp, inside: inside, host: host, proto: proto.rawValue)
+                if rows.last != row { rows.append(row) }
             }
         }
         return rows
@@ -104,7 +106,7 @@ struct NetworkView {
 }
 
 /// A row of a list's ports, or a run of rows.
-struct PortRow {
+struct PortRow: Equatable {
     let address: String?
     let inside: ClosedRange<UInt16>
     /// The first port of the host.

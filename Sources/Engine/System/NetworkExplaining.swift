@@ -187,12 +187,22 @@ struct ExplanationView {
                 if let text = rates(endpoint) { facts.append(text) }
                 ways += network.driver == "bridge" ? bridgeWays(endpoint, network) : childWays(endpoint, network)
                 for port in endpoint.ports { ways += self.ways(through: port, to: endpoint) }
+                ways += openWays(endpoint)
             }
         }
         explanation.Facts = facts
         explanation.Ways = ways
         explanation.Host = hostSentences(concerningPorts: isLive && record.endpoints.contains { !$0.ports.isEmpty })
         return explanation
+    }
+
+    /// By the container's own addresses, where no address is changed.
+    private func openWays(_ endpoint: EndpointInfo) -> [NetworkExplanation.Way] {
+        (endpoint.openPorts ?? []).map { port in
+            let isV4 = port.hostAddress == "0.0.0.0"
+            let to = (isV4 ? endpoint.ipv4 : "[\(endpoint.ipv6)]") + ":\(port.containerPorts.text)/\(port.proto.rawValue)"
+            return way("outside, and containers of other networks", to, true, "published, and the network is routed: whoever has a route to it")
+        }
     }
 
     private func place(_ endpoint: EndpointInfo, _ network: NetworkInfo) -> String {
@@ -210,9 +220,15 @@ struct ExplanationView {
 
     private func bridgeWays(_ endpoint: EndpointInfo, _ network: NetworkInfo) -> [NetworkExplanation.Way] {
         let to = endpoint.ipv4.isEmpty ? endpoint.ipv6 : endpoint.ipv4
+        let mode = endpoint.ipv4.isEmpty ? network.gatewayMode6 : network.gatewayMode4
+        let closed = network.isInternal ? "the network is internal" : "nothing but published ports is open"
         var ways = [
-            way("outside", to, false, network.isInternal ? "the network is internal" : "nothing but published ports is open"),
-            way("the host", to, true, "the host is on every bridge"),
+            mode == "nat-unprotected"
+                ? way("outside", to, forwardObstacle == nil, forwardObstacle ?? "the gateway mode is nat-unprotected: whoever has a route to it")
+                : way("outside", to, false, closed),
+            mode == "isolated"
+                ? way("the host", to, false, "the gateway mode is isolated: the host has no address there")
+                : way("the host", to, true, "the host is on every bridge"),
             way(
                 "containers of \(network.name)", to, network.connectsContainers,
                 network.connectsContainers ? "the same network" : "enable_icc=false keeps its containers apart"),
@@ -222,7 +238,7 @@ struct ExplanationView {
             ways.append(way("the container", "outside, the host and other networks", false, "the network is internal: nothing leaves it"))
         } else if endpoint.isGateway {
             let obstacle = forwardObstacle
-            let address = network.masquerades ? "under the host's address" : "under its own address"
+            let address = network.masquerades && mode != "routed" ? "under the host's address" : "under its own address"
             ways.append(
                 way(
                     "the container", "outside", obstacle == nil, obstacle ?? "its default route leads here; \(address)"))

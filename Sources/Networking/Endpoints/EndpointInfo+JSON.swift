@@ -3,12 +3,15 @@ import OCI
 extension EndpointInfo {
     /// The form in the database; the ids stand in columns of their own.
     var json: [UInt8] {
-        let ports = self.ports.map { port in
-            JSONValue.object(
-                [
-                    ("address", .string(port.hostAddress)), ("port", .int(Int64(port.hostPort))),
-                    ("container", .int(Int64(port.containerPort))), ("proto", .string(port.proto.rawValue)),
-                ] + (port.count > 1 ? [("count", .int(Int64(port.count)))] : []))
+        func list(_ ports: [PublishedPort]) -> JSONValue {
+            .array(
+                ports.map { port in
+                    JSONValue.object(
+                        [
+                            ("address", .string(port.hostAddress)), ("port", .int(Int64(port.hostPort))),
+                            ("container", .int(Int64(port.containerPort))), ("proto", .string(port.proto.rawValue)),
+                        ] + (port.count > 1 ? [("count", .int(Int64(port.count)))] : []))
+                })
         }
         return JSONValue.object([
             ("networkName", .string(networkName)), ("endpointID", .string(endpointID)),
@@ -16,10 +19,10 @@ extension EndpointInfo {
             ("ipv4Gateway", .string(ipv4Gateway)),
             ("ipv6", .string(ipv6)), ("ipv6PrefixLength", .int(Int64(ipv6PrefixLength))),
             ("ipv6Gateway", .string(ipv6Gateway)),
-            ("mac", .string(macAddress)), ("interface", .string(hostInterface)), ("ports", .array(ports)),
+            ("mac", .string(macAddress)), ("interface", .string(hostInterface)), ("ports", list(ports)),
             ("device", .string(interface)), ("isGateway", .bool(isGateway)), ("isInternal", .bool(isInternal)),
             ("names", .array(names.map { .string($0) })), ("driver", .string(driver)),
-            ("receivingRate", .int(receivingRate ?? 0)), ("sendingRate", .int(sendingRate ?? 0)),
+            ("receivingRate", .int(receivingRate ?? 0)), ("sendingRate", .int(sendingRate ?? 0)), ("open", list(openPorts ?? [])),
         ]).serialized()
     }
 
@@ -44,6 +47,8 @@ extension EndpointInfo {
             isInternal: value["isInternal"]?.boolean ?? false,
             names: (value["names"]?.array ?? []).compactMap(\.string),
             driver: value["driver"]?.string ?? "bridge")
+        let open = (value["open"]?.array ?? []).compactMap(PublishedPort.init(json:))
+        openPorts = open.isEmpty ? nil : open
         setRates(receiving: value["receivingRate"]?.integer ?? 0, sending: value["sendingRate"]?.integer ?? 0)
     }
 }

@@ -32,6 +32,8 @@ public struct EndpointInfo: Codable, Sendable, Hashable {
     /// The most that the container receives and sends here, in bytes per second; nil is no limit.
     public var receivingRate: Int64?
     public var sendingRate: Int64?
+    /// What is published at the container's own addresses, where no address is changed; nil is nothing. They have no port of the host.
+    public internal(set) var openPorts: [PublishedPort]?
     /// What the device is given besides when it is made; nil is nothing.
     var linkLocalAddresses: [String]?
     var deviceSettings: [EndpointOptions.DeviceSetting]?

@@ -31,6 +31,8 @@ struct Firewall: Sendable {
         transaction.addTable(isProtected ? [.owned, .persistent] : [])
         for map in PortMap.allCases { transaction.addSet(map.set) }
         for map in BridgeMap.allCases { transaction.addSet(map.set) }
+        for set in OpenPortSet.allCases { transaction.addSet(set.set) }
+        transaction.addSet(NftSet(name: Rule.bridges, key: [.interface]))
         for network in networks { NetworkRules(network: network).addChains(&transaction) }
         addEarly(&transaction)
         addFilters(&transaction)
@@ -41,6 +43,8 @@ struct Firewall: Sendable {
         for map in BridgeMap.allCases {
             transaction.addElements(networks.compactMap { NetworkRules(network: $0).element(of: map) }, to: map.rawValue)
         }
+        transaction.addElements(networks.map { NftElement(key: Rule.name($0.device)) }, to: Rule.bridges)
+        for (set, elements) in openElements(of: endpoints) { transaction.addElements(elements, to: set.rawValue) }
         if let loop {
             let devices = networks.map(\.device) + [loop.inner]
             transaction.addElements(devices.map { NftElement(key: Rule.name($0), value: .jump("ports")) }, to: BridgeMap.redirected.rawValue)
@@ -67,6 +71,12 @@ struct Firewall: Sendable {
             let (before, after) = (Set(old[map] ?? []), Set(new[map] ?? []))
             transaction.deleteElements((old[map] ?? []).filter { !after.contains($0) }, from: map.rawValue)
             transaction.addElements((new[map] ?? []).filter { !before.contains($0) }, to: map.rawValue)
+        }
+        let (closing, opening) = (openElements(of: closed.map { [$0] } ?? []), openElements(of: opened.map { [$0] } ?? []))
+        for set in OpenPortSet.allCases {
+            let (before, after) = (closing[set] ?? [], opening[set] ?? [])
+            transaction.deleteElements(before.filter { !after.contains($0) }, from: set.rawValue)
+            transaction.addElements(after.filter { !before.contains($0) }, to: set.rawValue)
         }
         return transaction
     }

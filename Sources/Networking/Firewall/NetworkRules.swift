@@ -64,7 +64,24 @@ struct NetworkRules {
         if network.settings.connectsContainers {
             transaction.addRule(inward, Rule.fromBridge(network.device) + [.verdict(.accept)])
         }
+        if !network.isInternal { addGatewayModes(&transaction) }
         transaction.addRule(inward, [.counter, .verdict(.drop)])
+    }
+
+    private func addGatewayModes(_ transaction: inout NftTransaction) {
+        for family in AddressFamily.allCases {
+            switch network.settings.gatewayMode(family) {
+            case .nat, .isolated: continue
+            case .routed:
+                let open: OpenPortSet = family == .v4 ? .open4 : .open6
+                transaction.addRule(inward, open.match + [.verdict(.accept)])
+                transaction.addRule(inward, open.ping + [.verdict(.accept)])
+            case .natUnprotected:
+                // Networks are apart all the same.
+                transaction.addRule(inward, [.meta(.inputName), .lookup(Rule.bridges), .verdict(.drop)])
+                transaction.addRule(inward, (family == .v4 ? Rule.ipv4 : Rule.ipv6) + [.verdict(.accept)])
+            }
+        }
     }
 
     /// Nothing but answers to the host, and the finding of neighbours, without which not even those arrive.
@@ -89,7 +106,7 @@ struct NetworkRules {
             let family = prefix.address.isV4 ? Rule.ipv4 : Rule.ipv6
             let loopback = prefix.address.isV4 ? Rule.loopback4 : Rule.loopback6
             let subnet = Rule.from(Rule.match(prefix))
-            if network.settings.masquerades {
+            if network.settings.masquerades, network.settings.gatewayMode(prefix.address.isV4 ? .v4 : .v6) != .routed {
                 let leaving: [NftExpression] = [.meta(.outputName), .compare(.notEqual, Rule.name(network.device))]
                 transaction.addRule("postrouting", family + subnet + leaving + [.masquerade])
             }

@@ -2,6 +2,9 @@ import Linux
 
 /// Parts of rules.
 enum Rule {
+    /// The set of all bridges.
+    static let bridges = "bridges"
+
     static func fromBridge(_ device: String) -> [NftExpression] { [.meta(.inputName), .compare(.equal, name(device))] }
     static func toBridge(_ device: String) -> [NftExpression] { [.meta(.outputName), .compare(.equal, name(device))] }
     static var ipv4: [NftExpression] { [.meta(.family), .compare(.equal, [AddressFamily.v4.rawValue])] }

@@ -31,7 +31,8 @@ struct BridgeDevice: Sendable {
             // The bridge answers connections that came to 127.0.0.1 (the firewall keeps all others from naming it).
             try NetworkSettings.write("ipv4/conf/\(network.device)/route_localnet", 1)
         }
-        if network.ipv6 != nil {
+        let hasIPv6 = network.ipv6 != nil && network.settings.gatewayMode(.v6) != .isolated
+        if hasIPv6 {
             // Containers are no routers for the host.
             try NetworkSettings.write("ipv6/conf/\(network.device)/accept_ra", 0)
             // An address of the kernel's own would first be checked for duplicates, and without one the host cannot ask
@@ -39,9 +40,11 @@ struct BridgeDevice: Sendable {
             try NetworkSettings.write("ipv6/conf/\(network.device)/addr_gen_mode", 1)
             if let linkLocal = IPPrefix("fe80::1/64") { try socket.addAddress(linkLocal, to: network.link) }
         }
-        let wanted = network.subnets.compactMap { IPPrefix($0.gateway, length: $0.prefix.length) }
+        let wanted = network.subnets.filter { network.settings.gatewayMode($0.prefix.address.isV4 ? .v4 : .v6) != .isolated }.compactMap {
+            IPPrefix($0.gateway, length: $0.prefix.length)
+        }
         // A network without IPv6 must not get it from the kernel's own link-local addresses.
-        if network.ipv6 == nil, network.storedIPv6 == nil, try NetworkSettings.read("ipv6/conf/\(network.device)/disable_ipv6") == 0 {
+        if !hasIPv6, network.ipv6 != nil || network.storedIPv6 == nil, try NetworkSettings.read("ipv6/conf/\(network.device)/disable_ipv6") == 0 {
             try NetworkSettings.write("ipv6/conf/\(network.device)/disable_ipv6", 1)
         }
         let present = try socket.addresses().filter { $0.link == network.link }.map(\.prefix)

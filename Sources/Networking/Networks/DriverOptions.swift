@@ -1,5 +1,17 @@
 import Linux
 
+/// How what is beyond the bridge and a network's containers see each other, in one family.
+enum GatewayMode: String, Sendable {
+    /// Containers go out under the host's address, and are reached through ports of the host alone.
+    case nat
+    /// The same, and whoever has a way to their own addresses reaches them there.
+    case natUnprotected = "nat-unprotected"
+    /// No address is changed; what is published is open at the container's own address.
+    case routed
+    /// The host has no address on the bridge.
+    case isolated
+}
+
 /// What `--opt` says to a driver, understood. An option that the driver does not know is refused, not ignored.
 struct DriverOptions: Sendable, Equatable {
     var device: String?
@@ -13,6 +25,9 @@ struct DriverOptions: Sendable, Equatable {
     /// What the names of the containers' devices begin with.
     var interfacePrefix = "eth"
     var child: ChildLink.Kind?
+    private var gatewayModes: [AddressFamily: GatewayMode] = [:]
+
+    func gatewayMode(_ family: AddressFamily) -> GatewayMode { gatewayModes[family] ?? .nat }
 
     /// Whether everything leaves through the device alone: no gateway answers there (ipvlan's third layer).
     var isRouted: Bool {
@@ -68,9 +83,8 @@ struct DriverOptions: Sendable, Equatable {
             }
             publishAddress = address.description
         case "com.docker.network.bridge.gateway_mode_ipv4", "com.docker.network.bridge.gateway_mode_ipv6":
-            guard value == "nat" else {
-                throw NetworkError.refused(.notAvailable, "gateway mode \(value) is not available in this version of Skiff")
-            }
+            guard let mode = GatewayMode(rawValue: value) else { throw NetworkError.refused(.invalid, "unknown gateway mode \(value)") }
+            gatewayModes[key.hasSuffix("4") ? .v4 : .v6] = mode
         default: return false
         }
         return true

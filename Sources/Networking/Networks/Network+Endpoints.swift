@@ -71,7 +71,8 @@ extension Network {
     private func finishReserving(_ request: EndpointRequest, _ claimed: Endpoint) async throws -> EndpointInfo {
         var info = try describe(request, claimed)
         // An internal network publishes nothing.
-        let ports = definition.isInternal || !definition.isBridge ? [] : request.ports.map(publishable)
+        let ports = definition.isInternal || !definition.isBridge ? [] : try request.ports.flatMap(publishable)
+        if !definition.isInternal { info.openPorts = openPorts(request.ports) }
         info.ports = try await parts.ports.take(ports, for: request.containerID, withIPv6: definition.ipv6 != nil)
         do {
             try await save(info)
@@ -83,10 +84,36 @@ extension Network {
         return info
     }
 
-    private func publishable(_ port: PublishedPort) -> PublishedPort {
+    /// The ports of the host that it means; none where the network is routed in all families of its own.
+    private func publishable(_ port: PublishedPort) throws -> [PublishedPort] {
         var port = port
         if port.hostAddress.isEmpty { port.hostAddress = definition.ipv4 == nil ? "::" : definition.settings.publishAddress }
-        return port
+        let routed = definition.routedFamilies
+        if routed.isEmpty { return [port] }
+        guard port.hostAddress.isEmpty else {
+            guard let address = IPAddress(port.hostAddress), routed.contains(address.isV4 ? .v4 : .v6) else { return [port] }
+            guard address.isUnspecified else {
+                throw NetworkError.refused(
+                    .invalid, "port \(port.containerPort) cannot be published at \(address): the gateway mode of network \(name) is routed")
+            }
+            return []
+        }
+        return definition.subnets.map { $0.prefix.address.isV4 ? AddressFamily.v4 : .v6 }.filter { !routed.contains($0) }.map { family in
+            port.hostAddress = family.everywhere
+            return port
+        }
+    }
+
+    /// What of the ports is open at the container's own addresses; nil for nothing.
+    private func openPorts(_ ports: [PublishedPort]) -> [PublishedPort]? {
+        let open = definition.routedFamilies.flatMap { family in
+            ports.filter { $0.hostAddress.isEmpty || $0.hostAddress == family.everywhere }.map { port in
+                var open = PublishedPort(hostAddress: family.everywhere, containerPort: port.containerPort, proto: port.proto)
+                open.count = port.count
+                return open
+            }
+        }
+        return open.isEmpty ? nil : open
     }
 
     private func describe(_ request: EndpointRequest, _ claimed: Endpoint) throws -> EndpointInfo {
@@ -96,12 +123,12 @@ extension Network {
         if let address = claimed.ipv4, let subnet = definition.ipv4 {
             info.ipv4 = address.description
             info.ipv4PrefixLength = subnet.prefix.length
-            info.ipv4Gateway = subnet.gateway.description
+            info.ipv4Gateway = definition.settings.gatewayMode(.v4) == .isolated ? "" : subnet.gateway.description
         }
         if let address = claimed.ipv6, let subnet = definition.ipv6 {
             info.ipv6 = address.description
             info.ipv6PrefixLength = subnet.prefix.length
-            info.ipv6Gateway = subnet.gateway.description
+            info.ipv6Gateway = definition.settings.gatewayMode(.v6) == .isolated ? "" : subnet.gateway.description
         }
         if !request.macAddress.isEmpty {
             guard HardwareAddress.parse(request.macAddress) != nil else { throw NetworkError.invalidAddress(request.macAddress) }
@@ -165,6 +192,7 @@ extension Network {
         guard var info = endpoints[containerID]?.info else { throw NetworkError.notReserved(containerID: containerID) }
         info.isGateway = isGateway
         info.ports = definition.isInternal || !definition.isBridge ? [] : ports
+        info.openPorts = isGateway && !definition.isInternal ? openPorts(ports) : nil
         endpoints[containerID]?.info = info
         parts.names.add(info)
         try await save(info)
@@ -180,12 +208,16 @@ extension Network {
         guard added.isEmpty || definition.isBridge && !definition.isInternal else {
             throw NetworkError.refused(.forbidden, "network \(name) publishes no ports")
         }
+        guard definition.routedFamilies.isEmpty else {
+            throw NetworkError.refused(
+                .forbidden, "the gateway mode of network \(name) is routed: its ports can be changed while the container does not run")
+        }
         let withIPv6 = definition.ipv6 != nil
         // A port of the host that only leads elsewhere is kept, not given back and taken.
         var (moved, wanted) = ([PublishedPort: PublishedPort](), [PublishedPort]())
         var given: [PublishedPort: [PublishedPort]] = [:]
         for port in removed.unfolded { if let key = port.onHost { given[key, default: []].append(port) } }
-        for port in added.map(publishable).unfolded {
+        for port in try added.flatMap(publishable).unfolded {
             if let old = port.onHost.flatMap({ given[$0]?.popLast() }) { moved[old] = port } else { wanted.append(port) }
         }
         wanted = wanted.folded
@@ -296,7 +328,7 @@ extension Network {
     }
 
     private func closePorts(_ endpoint: EndpointInfo) async {
-        if endpoint.ports.isEmpty { return }
+        if endpoint.ports.isEmpty, endpoint.openPorts == nil { return }
         await attempt("published ports could not be closed", endpoint) { [firewall = parts.firewall] in
             try firewall.close(endpoint)
         }
@@ -331,4 +363,9 @@ extension Network {
             parts.logger.error(failure, metadata: ["container": "\(endpoint.containerID)", "error": "\(error)"])
         }
     }
+}
+
+extension AddressFamily {
+    /// All addresses of the family.
+    fileprivate var everywhere: String { self == .v4 ? "0.0.0.0" : "::" }
 }

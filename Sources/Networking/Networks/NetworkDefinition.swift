@@ -37,6 +37,10 @@ struct NetworkDefinition: Sendable {
     /// Nil where the host has no IPv6.
     var ipv6: Subnet? { hasIPv6 ? storedIPv6 : nil }
     var subnets: [Subnet] { [ipv4, ipv6].compactMap { $0 } }
+    /// The families in which what is published is open at the containers' own addresses.
+    var routedFamilies: [AddressFamily] {
+        isBridge ? subnets.map { $0.prefix.address.isV4 ? .v4 : .v6 }.filter { settings.gatewayMode($0) == .routed } : []
+    }
     var isDefault: Bool { name == Networks.defaultNetwork }
     var isBridge: Bool { driver == .bridge }
 
@@ -54,6 +58,7 @@ struct NetworkDefinition: Sendable {
             connectsContainers: settings.connectsContainers, masquerades: settings.masquerades, labels: labels,
             options: options, mtu: Int(mtu), endpoints: endpoints)
         info.configuration = configuration
+        (info.gatewayMode4, info.gatewayMode6) = (settings.gatewayMode(.v4).rawValue, settings.gatewayMode(.v6).rawValue)
         return info
     }
 }

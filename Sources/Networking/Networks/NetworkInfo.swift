@@ -24,6 +24,9 @@ public struct NetworkInfo: Sendable, Hashable {
     public var options: [String: String]
     public var mtu: Int
     public var endpoints: [EndpointInfo]
+    /// `nat`, `nat-unprotected`, `routed`, `isolated`
+    public var gatewayMode4 = "nat"
+    public var gatewayMode6 = "nat"
     /// No network, but what others are made of.
     public var isConfiguration = false
     /// The name of what it was made of; empty is nothing.

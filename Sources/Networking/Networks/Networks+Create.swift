@@ -120,6 +120,9 @@ struct NetworkPlan {
         definition.isAttachable = request.isAttachable
         // Containers of a network without a parent have nowhere to go.
         definition.isInternal = request.isInternal || (driver != .bridge && settings.device == nil)
+        guard request.isInternal || !AddressFamily.allCases.contains(where: { settings.gatewayMode($0) == .isolated }) else {
+            throw NetworkError.refused(.invalid, "gateway mode 'isolated' can only be used for an internal network")
+        }
         wantsIPv4 = request.wantsIPv4 ?? true
         // Who names subnets has said everything about addresses.
         wantsIPv6 = request.wantsIPv6 ?? (subnets.isEmpty ? nil : definition.storedIPv6 != nil)
