@@ -90,6 +90,30 @@ struct CoexistenceTests {
                 while try await !forwardRules(host).contains(where: { $0.contains("-i skt0 -o late0 ") }) {
                     try #require(ContinuousClock.now < limit)
                 }
+                // And none any more when nothing goes by it.
+                try await run("/usr/sbin/ip", "route", "del", "198.18.0.0/15", in: host.namespace)
+                while try await forwardRules(host).contains(where: { $0.contains("-i skt0 -o late0 ") }) {
+                    try #require(ContinuousClock.now < limit)
+                }
+            }
+        }
+    }
+
+    @Test("containers that come and go are no news of the ways out of the host")
+    func containersAreNoUplinks() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                _ = try await TestContainer.connect("first", networks)
+                let (uplinks, links, routes) = try await within(host.namespace) {
+                    (try Uplinks.read(), try NetlinkListener(.links), try NetlinkListener(.routes))
+                }
+                #expect(uplinks.names == ["up0"])
+                _ = try await TestContainer.connect("second", networks)
+                await networks.disconnect(containerID: "second")
+                for network in await networks.networks.values { await network.settle() }
+                let changes = try links.changes() + routes.changes()
+                #expect(!changes.isEmpty)
+                for change in changes { #expect(!uplinks.mayMove(change), "\(change)") }
             }
         }
     }

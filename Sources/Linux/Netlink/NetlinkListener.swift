@@ -55,14 +55,18 @@ public struct NetlinkListener: Sendable {
     public enum Change: Sendable, Equatable {
         /// A device of that name is gone.
         case linkRemoved(String)
-        /// There is a device that may lead out of the host, or a route through somebody: perhaps no news.
-        case uplinkSeen
+        /// A device that is there, new or otherwise than before; one of software has a kind.
+        case linkSeen(UInt32, name: String, kind: String)
+        /// A route through somebody that leads out by a device.
+        case gatewaySeen(link: UInt32)
+        /// A route through somebody that did.
+        case gatewayGone(link: UInt32)
         /// Something of the table is gone, by the doing of the socket with that port.
         case tableDamaged(String, port: UInt32)
         /// Something has changed in iptables' own table for filters, by the doing of the socket with that port.
         case filtersChanged(port: UInt32)
         /// More has happened than the kernel could keep for us.
-        case overrun
+        case overrun(Group)
     }
 
     public func changes() throws(SystemError) -> [Change] {
@@ -75,7 +79,7 @@ public struct NetlinkListener: Sendable {
                 }
             } catch {
                 guard error.errno == .noBufferSpace else { throw error }
-                changes.append(.overrun)
+                changes.append(.overrun(group))
             }
         }
     }
@@ -96,16 +100,13 @@ public struct NetlinkListener: Sendable {
 
     private func change(_ reply: NetlinkReply) throws(SystemError) -> Change? {
         switch group {
-        case .links:
-            if reply.type == RouteSocket.Message.newLink {
-                let attributes = try reply.attributes(after: 16)
-                return try attributes.nested(LinkAttribute.info)?.string(LinkAttribute.infoKind) == nil ? .uplinkSeen : nil
-            }
-            guard reply.type == RouteSocket.Message.deleteLink else { return nil }
-            return .linkRemoved(try reply.attributes(after: 16).string(LinkAttribute.name) ?? "")
+        case .links: return try linkChange(reply)
         case .routes:
-            guard reply.type == RouteSocket.Message.newRoute else { return nil }
-            return try reply.attributes(after: 12).bytes(RouteAttribute.gateway) == nil ? nil : .uplinkSeen
+            guard reply.type == RouteSocket.Message.newRoute || reply.type == RouteSocket.Message.deleteRoute else { return nil }
+            let attributes = try reply.attributes(after: 12)
+            guard attributes.bytes(RouteAttribute.gateway) != nil, let link = attributes.integer(RouteAttribute.outputLink, as: UInt32.self)
+            else { return nil }
+            return reply.type == RouteSocket.Message.newRoute ? .gatewaySeen(link: link) : .gatewayGone(link: link)
         case .nftables:
             // Families 2 and 10 are IPv4 and IPv6.
             if reply.type >> 8 == 10, reply.type & 0xff <= 8, let family = reply.payload.first, family == 2 || family == 10,
@@ -118,6 +119,18 @@ public struct NetlinkListener: Sendable {
                 let table = try reply.attributes(after: 4).string(1)
             else { return nil }
             return .tableDamaged(table, port: reply.port)
+        }
+    }
+
+    private func linkChange(_ reply: NetlinkReply) throws(SystemError) -> Change? {
+        // What a bridge says of its ports (AF_BRIDGE) is no news of devices, and does not say of which kind they are.
+        guard reply.payload.first == 0 else { return nil }
+        switch reply.type {
+        case RouteSocket.Message.newLink:
+            let link = try Link(reply)
+            return .linkSeen(link.index, name: link.name, kind: link.kind)
+        case RouteSocket.Message.deleteLink: return .linkRemoved(try Link(reply).name)
+        default: return nil
         }
     }
 }

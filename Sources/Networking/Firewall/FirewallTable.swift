@@ -9,6 +9,8 @@ import SystemPackage
 final class FirewallTable: Sendable {
     private let table: String
     private let state: Mutex<State>
+    /// The ways out of the host, as they were last read.
+    private let uplinks = Mutex(Uplinks())
 
     private struct State: ~Copyable {
         var firewall: Firewall
@@ -129,12 +131,22 @@ final class FirewallTable: Sendable {
         }
     }
 
-    /// Brings our rules in iptables' chain FORWARD in line with our networks.
-    func passForward(uplinks: [String]) throws {
-        try state.withLock { state in
-            let pass = ForwardPass(table: table, networks: state.firewall.networks, uplinks: uplinks)
-            for (chain, rules) in try state.forwardChains() { try state.commit(pass.change(of: chain, with: rules)) }
+    /// Brings our rules in iptables' chain FORWARD in line with our networks and the ways out of the host. One at a time, so that
+    /// what was read last is written last.
+    func passForward() throws {
+        try uplinks.withLock { uplinks in
+            uplinks = try Uplinks.read()
+            let names = uplinks.names
+            try state.withLock { state in
+                let pass = ForwardPass(table: table, networks: state.firewall.networks, uplinks: names)
+                for (chain, rules) in try state.forwardChains() { try state.commit(pass.change(of: chain, with: rules)) }
+            }
         }
+    }
+
+    /// Whether after that change other devices may lead out of the host than those that were found last.
+    func mayMoveUplinks(_ change: NetlinkListener.Change) -> Bool {
+        uplinks.withLock { $0.mayMove(change) }
     }
 
     /// Whether a change with that number is one of ours.

@@ -62,14 +62,6 @@ struct ForwardPass: Sendable {
 
     /// As iptables compares a name: with the zero at its end, no more.
     private static func name(_ device: String) -> [UInt8] { Array(device.utf8.prefix(15)) + [0] }
-
-    /// Devices that lead out of the host: real ones, and those with a route through somebody else. Blocks.
-    static func uplinks() throws -> [String] {
-        var socket = try RouteSocket()
-        var leading: Set<UInt32> = []
-        for family in AddressFamily.allCases { leading.formUnion(try socket.routes(family).filter { $0.gateway != nil }.map(\.link)) }
-        return try socket.links().filter { ($0.kind.isEmpty && $0.name != "lo") || leading.contains($0.index) }.map(\.name).sorted()
-    }
 }
 
 extension FirewallTable {
@@ -77,7 +69,7 @@ extension FirewallTable {
     /// is the host's decision. Blocks.
     func passForward(_ logger: Logger) {
         do {
-            try passForward(uplinks: ForwardPass.uplinks())
+            try passForward()
         } catch {
             logger.warning("iptables may drop what containers send and receive", metadata: ["error": "\(error)"])
         }

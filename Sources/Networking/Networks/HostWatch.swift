@@ -56,10 +56,11 @@ final class HostWatch: Sendable {
                 // What we do ourselves is no damage.
                 case .tableDamaged(table, let port) where !firewall.isOwn(port: port): changed(.tableDamaged)
                 case .filtersChanged(let port) where !firewall.isOwn(port: port): mayPassOthers = true
-                case .uplinkSeen: mayPassOthers = true
-                case .tableDamaged, .filtersChanged: continue
+                case .linkSeen, .gatewaySeen, .gatewayGone, .tableDamaged, .filtersChanged: break
+                case .overrun(.routes): mayPassOthers = true
                 case .overrun: changed(.tableDamaged)
                 }
+                if firewall.mayMoveUplinks(change) { mayPassOthers = true }
             }
             if mayPassOthers { changed(.passChanged) }
         }

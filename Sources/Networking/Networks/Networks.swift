@@ -28,6 +28,7 @@ public actor Networks {
     private var watch: HostWatch?
     private var repair: Task<Void, Never>?
     private var needsRepair = false
+    private var passing: Task<Void, Never>?
     private var needsPass = false
 
     public init(database: Database, logger: Logger, configuration: Configuration = Configuration()) {
@@ -121,20 +122,32 @@ public actor Networks {
             guard isOurs else { return }
             needsRepair = true
         case .tableDamaged: needsRepair = true
-        case .passChanged: needsPass = true
+        case .passChanged:
+            needsPass = true
+            if passing == nil { passing = Task { await passAll() } }
         }
-        if repair == nil { repair = Task { await repairAll() } }
+        if needsRepair, repair == nil { repair = Task { await repairAll() } }
+    }
+
+    /// Changes of routes and filters come in numbers: those of a moment are met together.
+    private func passAll() async {
+        while needsPass {
+            // Ends early when somebody ends this task, and nobody does.
+            try? await Task.sleep(for: .milliseconds(200))
+            needsPass = false
+            do {
+                try await host.run { [firewall = parts.firewall, logger] in firewall.passForward(logger) }
+            } catch {
+                logger.error("what iptables lets pass could not be looked at", metadata: ["error": "\(error)"])
+            }
+        }
+        passing = nil
     }
 
     private func repairAll() async {
-        while needsRepair || needsPass {
-            let isDamaged = needsRepair
-            (needsRepair, needsPass) = (false, false)
+        while needsRepair {
+            needsRepair = false
             do {
-                if !isDamaged {
-                    try await host.run { [firewall = parts.firewall, logger] in firewall.passForward(logger) }
-                    continue
-                }
                 try await prepare()
                 logger.warning("networks were repaired after somebody had changed them")
             } catch {
