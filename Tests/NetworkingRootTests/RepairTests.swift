@@ -176,6 +176,27 @@ struct RepairTests {
         }
     }
 
+    @Test("containers that must not see each other do not after the bridge has come back either")
+    func healsApart() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                var request = NetworkRequest(name: "apart")
+                request.options = ["com.docker.network.bridge.enable_icc": "false"]
+                let device = try await networks.create(request).device
+                let one = try await TestContainer.connect("one", networks, network: "apart")
+                let two = try await TestContainer.connect("two", networks, network: "apart")
+                let server = try await WhoAmIServer.start(80, .tcp, in: one.namespace)
+                try await run("/usr/sbin/ip", "link", "del", device, in: host.namespace)
+                try await networks.prepare()
+                #expect(try await ask(one.endpoint.ipv4, 80, from: host.namespace) != nil)
+                for family in AddressFamily.allCases {
+                    #expect(try await ask(one.address(family), 80, from: two.namespace, milliseconds: 200) == nil)
+                }
+                try await server.finish()
+            }
+        }
+    }
+
     @Test(
         "two engines on one host have subnets of their own and do not reach each other's containers but by published ports"
     )

@@ -167,7 +167,7 @@ struct TestContainer: Sendable {
 
     static func connect(
         _ id: String, _ networks: Networks, ports: [PublishedPort] = [], network: String = Networks.defaultNetwork,
-        names: [String] = [], receivingRate: Int64 = 0, sendingRate: Int64 = 0
+        names: [String] = [], receivingRate: Int64 = 0, sendingRate: Int64 = 0, asking: (inout EndpointRequest) throws -> Void = { _ in }
     ) async throws -> TestContainer {
         let namespace = try await makeNamespace()
         try await networks.prepareOnce()
@@ -175,6 +175,7 @@ struct TestContainer: Sendable {
         request.ports = ports
         request.names = names
         (request.receivingRate, request.sendingRate) = (receivingRate, sendingRate)
+        try asking(&request)
         let endpoint = try await networks.reserve(request)
         try await networks.connect(endpoint, namespace: namespace)
         return TestContainer(id: id, endpoint: endpoint, namespace: namespace)

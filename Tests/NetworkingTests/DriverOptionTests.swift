@@ -44,11 +44,14 @@ import Testing
         }
         for text in [
             "", "net.ipv4.conf.eth0.x=1", "net.core.conf.IFNAME.x=1", "net.ipv4.conf.IFNAME.x", "net.ipv4.../x.IFNAME.x=1",
-            "net.ipv4.conf.IFNAME.x.y=1",
+            "net.ipv4.conf.IFNAME.x.y=1", "net.ipv4.conf.IFNAME.x=", "net.ipv4.conf.IFNAME.x=1=2", "net.ipv4.conf.IFNAME.x=1\n2",
+            "net.ipv4.conf.IFNAME.x=+1", "net.ipv4.conf.IFNAME.x=\(String(repeating: "1", count: 257))",
         ] {
             #expect(throws: NetworkError.self) { try EndpointOptions(["com.docker.network.endpoint.sysctls": text]) }
         }
         #expect(throws: NetworkError.self) { try EndpointOptions(["com.example": "1"]) }
+        func turnsIPv6Off(_ text: String) throws -> Bool { try EndpointOptions(["com.docker.network.endpoint.sysctls": text]).turnsIPv6Off }
+        #expect(try turnsIPv6Off("net.ipv6.conf.IFNAME.disable_ipv6=1") && !turnsIPv6Off("net.ipv6.conf.IFNAME.disable_ipv6=0"))
         #expect(LinkLocalAddress.isValid("169.254.7.7") && LinkLocalAddress.isValid("fe80::7"))
         #expect(!LinkLocalAddress.isValid("10.0.0.1") && !LinkLocalAddress.isValid("x"))
     }
@@ -67,6 +70,9 @@ import Testing
         var own = NetworkRequest(name: "lan")
         own.options = ["mtu": "1400"]
         #expect(throws: NetworkError.self) { try plan.applied(to: own) }
+        var lesser = NetworkRequest(name: "lan")
+        lesser.wantsIPv4 = false
+        #expect(throws: NetworkError.self) { try plan.applied(to: lesser) }
         request.isInternal = true
         #expect(throws: NetworkError.self) { try NetworkConfiguration(request) }
     }

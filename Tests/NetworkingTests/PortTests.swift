@@ -27,6 +27,15 @@ import Testing
         return port
     }
 
+    @Test("ranges that overlap or meet become one")
+    func joins() {
+        #expect(
+            Firewall.joined([80...80, 8000...8010, 80...80, 8005...8020, 81...90, 65535...65535, 8003...8004]) == [
+                80...90, 8000...8020, 65535...65535,
+            ])
+        #expect(Firewall.joined([0...65535, 1...2]) == [0...65535] && Firewall.joined([]).isEmpty)
+    }
+
     @Test("runs of ports conflict in any of their ports, and a part of them can go")
     func runs() throws {
         let address = try #require(IPAddress("0.0.0.0"))
@@ -47,6 +56,7 @@ import Testing
         #expect(ports.unfolded.count == 102)
         #expect(ports.unfolded[99] == PublishedPort(hostPort: 20099, containerPort: 30099))
         #expect(Set(ports.unfolded.shuffled().folded) == Set(ports))
+        #expect([run(0, 30000, count: 3)].unfolded == (30000...30002).map { PublishedPort(containerPort: $0) })
         let few = [run(20000, 30000, count: 3)].unfolded
         #expect(few.folded == few)
     }

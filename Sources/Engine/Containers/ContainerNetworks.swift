@@ -20,20 +20,17 @@ extension Container {
                 var request = try request(attachment, number: number)
                 request.isGateway = attachment.networkID == gateway
                 request.ports = request.isGateway ? ports : []
-                let endpoint = try await networks.reserve(request)
-                try checkDevice(of: endpoint)
-                record.endpoints.append(endpoint)
+                request.takenInterfaces.formUnion(try interfaceNames(record.attachments.filter { $0 != attachment }))
+                record.endpoints.append(try await networks.reserve(request))
             }
         } catch let error as NetworkError {
             throw await describe(error)
         }
     }
 
-    /// A name of somebody's choice may be that of another device.
-    private func checkDevice(of endpoint: EndpointInfo) throws(EngineError) {
-        guard let other = record.endpoints.first(where: { $0.interface == endpoint.interface }) else { return }
-        throw EngineError(
-            .conflict, "interface name \(endpoint.interface) is wanted for network \(endpoint.networkName) and for network \(other.networkName)")
+    /// The names that somebody has chosen for devices.
+    private func interfaceNames(_ attachments: [NetworkAttachment]) throws -> [String] {
+        try attachments.map { try EndpointOptions($0.settings.DriverOpts ?? [:]).interfaceName }
     }
 
     /// A network that was removed and made again meanwhile is found by its name.
@@ -64,6 +61,7 @@ extension Container {
         request.linkLocalAddresses = attachment.settings.IPAMConfig?.LinkLocalIPs ?? []
         request.options = try EndpointOptions(attachment.settings.DriverOpts ?? [:])
         request.interfaceNumber = number
+        request.takenInterfaces = Set(record.endpoints.map(\.interface))
         request.names = record.names(attachment)
         request.receivingRate = record.hostConfig.NetworkInBps ?? 0
         request.sendingRate = record.hostConfig.NetworkOutBps ?? 0
@@ -188,9 +186,14 @@ extension Container {
         var wanted = try request(attachment, number: (0...numbers.count).first { !numbers.contains($0) } ?? numbers.count)
         wanted.isGateway = false
         let endpoint = try await context.networks.reserve(wanted)
-        try checkDevice(of: endpoint)
         record.endpoints.append(endpoint)
-        try await context.networks.connect(endpoint, pid: process.pid)
+        do {
+            try await context.networks.connect(endpoint, pid: process.pid)
+        } catch {
+            // Nothing was made inside, or it is gone again.
+            await context.networks.disconnect(containerID: id, networkID: attachment.networkID, pid: nil)
+            throw error
+        }
         try await settleGateway(process)
         try await serveNames(pid: process.pid)
         try await writeHosts()

@@ -94,6 +94,8 @@ public struct EndpointRequest: Sendable {
     public var sendingRate: Int64 = 0
     public var linkLocalAddresses: [String] = []
     public var options = EndpointOptions()
+    /// Names of devices that the container has on other networks, or is to have.
+    public var takenInterfaces: Set<String> = []
 
     public init(containerID: String, networkID: String) {
         self.containerID = containerID

@@ -29,17 +29,33 @@ struct EndpointLink: Sendable {
                 ChildLink(
                     kind: kind, name: endpoint.interface, parent: network.link, hardwareAddress: hardwareAddress,
                     namespace: namespace, mtu: network.mtu))
-        } else {
-            try host.createVeth(
-                VethPair(
-                    name: endpoint.hostInterface, master: network.link, peerName: endpoint.interface,
-                    peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu))
-            if try Self.firewallSeesBridgedFrames { try host.setHairpin(endpoint.hostInterface) }
-            if !network.settings.connectsContainers { try host.setIsolated(endpoint.hostInterface) }
-            if endpoint.isLimited { try applyRates() }
+            return try configureChild(namespace)
         }
+        try host.createVeth(
+            VethPair(
+                name: endpoint.hostInterface, master: network.link, peerName: endpoint.interface,
+                peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu))
+        try Self.configurePort(endpoint.hostInterface, of: network, &host)
+        if endpoint.isLimited { try applyRates() }
         try NetworkNamespace.enter(namespace)
         try configure()
+    }
+
+    /// Takes the device away where that fails: later only its name would tell which it is, and others may have that.
+    private func configureChild(_ namespace: Int32) throws {
+        try NetworkNamespace.enter(namespace)
+        do {
+            try configure()
+        } catch {
+            try removeInside()
+            throw error
+        }
+    }
+
+    /// What the bridge has to know about a cable that was put into it.
+    static func configurePort(_ name: String, of network: NetworkDefinition, _ host: inout RouteSocket) throws {
+        if try firewallSeesBridgedFrames { try host.setHairpin(name) }
+        if !network.settings.connectsContainers { try host.setIsolated(name) }
     }
 
     /// Sets the limits of rate as the endpoint has them.
@@ -101,6 +117,8 @@ struct EndpointLink: Sendable {
         for (family, address, text) in [
             (AddressFamily.v4, endpoint.ipv4, endpoint.ipv4Gateway), (.v6, endpoint.ipv6, endpoint.ipv6Gateway),
         ] where !address.isEmpty {
+            // A setting of the device's, of whatever origin: there is no way by it then.
+            if family == .v6, try NetworkSettings.read("ipv6/conf/\(endpoint.interface)/disable_ipv6") == 1 { continue }
             if isRouted {
                 try socket.addDefaultRoute(family, link: link)
             } else {
@@ -119,11 +137,13 @@ struct EndpointLink: Sendable {
         try addDefaultRoutes(try device(endpoint.interface, &socket), &socket)
     }
 
-    /// Takes a device out of a container that goes on. Not an error when it is gone. The calling thread is in the
-    /// container's namespace.
+    /// Takes the child of a device out of a container that goes on. Not an error when it is gone. The calling thread is in the
+    /// container's namespace, where others may have its name: it is known by its hardware address, where it has one of its own.
     func removeInside() throws {
         var socket = try RouteSocket()
-        guard let link = try socket.link(named: endpoint.interface) else { return }
+        let children = try socket.links().filter { $0.kind == network.driver.rawValue }
+        let own = children.first { !endpoint.macAddress.isEmpty && HardwareAddress.text($0.hardwareAddress) == endpoint.macAddress }
+        guard let link = own ?? children.first(where: { $0.name == endpoint.interface }) else { return }
         try socket.deleteLink(link.index)
     }
 

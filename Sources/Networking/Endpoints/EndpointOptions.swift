@@ -7,6 +7,9 @@ public struct EndpointOptions: Sendable, Equatable {
     /// Settings of the device, each as a path below `/proc/sys/net` with `IFNAME` in it, and its value.
     public private(set) var settings: [DeviceSetting] = []
 
+    /// Whether the device is to have no addresses of IPv6.
+    var turnsIPv6Off: Bool { settings.contains { $0.path == "ipv6/conf/\(DeviceSetting.placeholder)/disable_ipv6" && Int($0.value) != 0 } }
+
     /// One setting of a device in a container: `ipv4/conf/IFNAME/forwarding` and what it gets.
     public struct DeviceSetting: Codable, Sendable, Hashable {
         let path: String
@@ -47,7 +50,7 @@ public struct EndpointOptions: Sendable, Equatable {
         }
         // Clients make small letters of it.
         guard halves.count == 2, parts.count == 5, isPlain, parts[0] == "net", ["ipv4", "ipv6", "mpls"].contains(parts[1]),
-            ["IFNAME", "ifname"].contains(parts[3]), !halves[1].utf8.contains(0)
+            ["IFNAME", "ifname"].contains(parts[3]), isValue(halves[1])
         else {
             throw .refused(
                 .invalid,
@@ -55,6 +58,14 @@ public struct EndpointOptions: Sendable, Equatable {
             )
         }
         return DeviceSetting(path: "\(parts[1])/\(parts[2])/\(DeviceSetting.placeholder)/\(parts[4])", value: String(halves[1]))
+    }
+
+    /// Numbers, lists of numbers and addresses: one line, and nothing that somebody could take for a second setting.
+    private static func isValue(_ text: Substring) -> Bool {
+        (1...256).contains(text.utf8.count)
+            && text.utf8.allSatisfy {
+                (0x30...0x39).contains($0) || (0x61...0x7a).contains($0 | 0x20) || " .:-_".utf8.contains($0)
+            }
     }
 }
 

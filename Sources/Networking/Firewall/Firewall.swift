@@ -4,9 +4,11 @@ import Linux
 ///
 /// ```
 /// early        prerouting, before connection tracking: what cannot be true is dropped; by bridge, through the map `early_by`
-/// input        what an internal network must not ask of the host; through `input_by`
-/// forward      out of an internal network nothing (`outward_by`); into a bridge only answers, published ports and, where
-///              the network allows it, neighbours (`inward_by`). So networks are apart before any port opens
+/// input        what an internal network, and an address of one cable, must not ask of the host; through `input_by`
+/// forward      out of an internal network nothing, and nothing under an address of one cable (`outward_by`); into a bridge
+///              only answers, published ports and, where the network allows it, neighbours, ports that are open at containers'
+///              own addresses (sets open4/6) and all but other networks (`bridges`) (`inward_by`). So networks are apart before
+///              any port opens
 /// prerouting   \ nat: packets for one of the host's own addresses go through `ports`,
 /// output       / which looks (address, protocol, port) up in the maps published4/6 and range4/6, then (protocol, port) in
 ///                any4/6 and anyrange4/6

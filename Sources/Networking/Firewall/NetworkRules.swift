@@ -15,8 +15,11 @@ struct NetworkRules {
     func addChains(_ transaction: inout NftTransaction) {
         addEarly(&transaction)
         addInward(&transaction)
-        if network.isInternal { addInternal(&transaction) }
+        if network.isInternal { addInternal(&transaction) } else { addLinkLocal(&transaction) }
     }
+
+    /// Whether somebody may send under an address of this cable alone.
+    private var hasLinkLocal: Bool { network.ipv4 != nil }
 
     /// The entry of the network's bridge in a map; nil where the network has nothing to say there.
     func element(of map: BridgeMap) -> NftElement? {
@@ -24,8 +27,8 @@ struct NetworkRules {
             switch map {
             case .early: early
             case .inward: inward
-            case .input: network.isInternal ? input : nil
-            case .outward: network.isInternal ? outward : nil
+            case .input: network.isInternal || hasLinkLocal ? input : nil
+            case .outward: network.isInternal || hasLinkLocal ? outward : nil
             case .redirected: nil
             }
         return chain.map { NftElement(key: Rule.name(network.device), value: .jump($0)) }
@@ -34,12 +37,9 @@ struct NetworkRules {
     /// Nobody may send as somebody from elsewhere.
     private func addEarly(_ transaction: inout NftTransaction) {
         transaction.addChain(early)
-        transaction.addChain(source4)
         transaction.addChain(source6)
-        // Addresses of this cable alone may talk to each other: where the host filters bridged frames they come by here.
-        transaction.addRule(source4, Rule.from(Rule.linkLocal4) + Rule.to(Rule.linkLocal4) + [.verdict(.accept)])
-        transaction.addRule(source4, [.verdict(.drop)])
         if let subnet = network.ipv4?.prefix {
+            addLinkLocalSource(&transaction)
             transaction.addRule(early, Rule.ipv4 + Rule.notFrom(Rule.match(subnet)) + [.verdict(.goto(source4))])
         } else {
             transaction.addRule(early, Rule.ipv4 + [.verdict(.drop)])
@@ -55,6 +55,27 @@ struct NetworkRules {
         transaction.addRule(source6, [.verdict(.drop)])
     }
 
+    /// Addresses of this cable alone may talk to each other: where the host filters bridged frames they come by here. None of them
+    /// speaks to the host, its broadcast included.
+    private func addLinkLocalSource(_ transaction: inout NftTransaction) {
+        transaction.addChain(source4)
+        for kind: UInt32 in [2, 3] {
+            transaction.addRule(source4, [.destinationKind(), .compare(.equal, Rule.hostOrder(kind)), .verdict(.drop)])
+        }
+        transaction.addRule(source4, Rule.from(Rule.linkLocal4) + Rule.to(Rule.linkLocal4) + [.verdict(.accept)])
+        transaction.addRule(source4, [.verdict(.drop)])
+    }
+
+    /// And they do not leave it, whatever the host's routes say.
+    private func addLinkLocal(_ transaction: inout NftTransaction) {
+        guard let subnet = network.ipv4?.prefix else { return }
+        let source = Rule.ipv4 + Rule.from(Rule.linkLocal4) + Rule.notFrom(Rule.match(subnet))
+        transaction.addChain(input)
+        transaction.addRule(input, source + [.counter, .verdict(.drop)])
+        transaction.addChain(outward)
+        transaction.addRule(outward, [.meta(.outputName), .compare(.notEqual, Rule.name(network.device))] + source + [.counter, .verdict(.drop)])
+    }
+
     private func addInward(_ transaction: inout NftTransaction) {
         transaction.addChain(inward)
         transaction.addRule(inward, Rule.bits(.state, Rule.establishedOrRelated) + [.verdict(.accept)])
@@ -63,6 +84,9 @@ struct NetworkRules {
         }
         if network.settings.connectsContainers {
             transaction.addRule(inward, Rule.fromBridge(network.device) + [.verdict(.accept)])
+        } else {
+            // Nor by a way round through the host, where somebody is open to others.
+            transaction.addRule(inward, Rule.fromBridge(network.device) + [.counter, .verdict(.drop)])
         }
         if !network.isInternal { addGatewayModes(&transaction) }
         transaction.addRule(inward, [.counter, .verdict(.drop)])
@@ -77,9 +101,10 @@ struct NetworkRules {
                 transaction.addRule(inward, open.match + [.verdict(.accept)])
                 transaction.addRule(inward, open.ping + [.verdict(.accept)])
             case .natUnprotected:
+                let packets = family == .v4 ? Rule.ipv4 : Rule.ipv6
                 // Networks are apart all the same.
-                transaction.addRule(inward, [.meta(.inputName), .lookup(Rule.bridges), .verdict(.drop)])
-                transaction.addRule(inward, (family == .v4 ? Rule.ipv4 : Rule.ipv6) + [.verdict(.accept)])
+                transaction.addRule(inward, packets + [.meta(.inputName), .lookup(Rule.bridges), .counter, .verdict(.drop)])
+                transaction.addRule(inward, packets + [.verdict(.accept)])
             }
         }
     }

@@ -6,6 +6,7 @@ enum OpenPortSet: String, CaseIterable {
     case open6
 
     private var isV4: Bool { self == .open4 }
+    fileprivate var family: AddressFamily { isV4 ? .v4 : .v6 }
 
     var set: NftSet { NftSet(name: rawValue, key: [isV4 ? .ipv4 : .ipv6, .transport, .port], hasRanges: true) }
 
@@ -26,19 +27,41 @@ enum OpenPortSet: String, CaseIterable {
 }
 
 extension Firewall {
+    /// The elements of these endpoints' open ports. Ranges of a set do not overlap, those of a request may.
     func openElements(of endpoints: [EndpointInfo]) -> [OpenPortSet: [NftElement]] {
         var elements: [OpenPortSet: [NftElement]] = [:]
         for endpoint in endpoints {
-            for port in endpoint.openPorts ?? [] {
-                let isV4 = port.hostAddress == "0.0.0.0"
-                guard let address = IPAddress(isV4 ? endpoint.ipv4 : endpoint.ipv6) else { continue }
-                func key(_ number: UInt16) -> [UInt8] {
-                    NftElement.join([address.bytes, [port.proto.number], [UInt8(number >> 8), UInt8(number & 0xff)]])
+            for set in OpenPortSet.allCases {
+                guard let address = IPAddress(set == .open4 ? endpoint.ipv4 : endpoint.ipv6) else { continue }
+                let ports = (endpoint.openPorts ?? []).filter { $0.hostAddress == set.family.everywhere }
+                for proto in TransportProtocol.allCases {
+                    for range in Self.joined(ports.filter { $0.proto == proto }.map(\.containerPorts)) {
+                        func key(_ number: UInt16) -> [UInt8] {
+                            NftElement.join([address.bytes, [proto.number], [UInt8(number >> 8), UInt8(number & 0xff)]])
+                        }
+                        elements[set, default: []].append(NftElement(key: key(range.lowerBound), lastKey: key(range.upperBound)))
+                    }
                 }
-                let element = NftElement(key: key(port.containerPorts.lowerBound), lastKey: key(port.containerPorts.upperBound))
-                if elements[isV4 ? .open4 : .open6]?.contains(element) != true { elements[isV4 ? .open4 : .open6, default: []].append(element) }
             }
         }
         return elements
     }
+
+    /// The same ports in ranges that are apart.
+    static func joined(_ ranges: [ClosedRange<UInt16>]) -> [ClosedRange<UInt16>] {
+        var joined: [ClosedRange<UInt16>] = []
+        for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            guard let last = joined.last, Int(range.lowerBound) <= Int(last.upperBound) + 1 else {
+                joined.append(range)
+                continue
+            }
+            joined[joined.count - 1] = last.lowerBound...max(last.upperBound, range.upperBound)
+        }
+        return joined
+    }
+}
+
+extension AddressFamily {
+    /// All addresses of the family.
+    var everywhere: String { self == .v4 ? "0.0.0.0" : "::" }
 }

@@ -62,7 +62,10 @@ struct BridgeDevice: Sendable {
         var socket = try RouteSocket()
         for link in try socket.links() where link.kind == "veth" && link.name.hasPrefix(EndpointLink.namePrefix) {
             if interfaces.contains(link.name) {
-                if link.master != network.link || !link.isUp { try socket.setMaster(link.index, network.link) }
+                if link.master == network.link, link.isUp { continue }
+                try socket.setMaster(link.index, network.link)
+                // A port that left its bridge has forgotten who must not see it.
+                try EndpointLink.configurePort(link.name, of: network, &socket)
             } else if removingOthers, link.master == network.link {
                 try socket.deleteLink(link.index)
             }

@@ -31,7 +31,13 @@ extension Network {
             } else if !request.ipv4.isEmpty {
                 throw Self.outside(request.ipv4)
             }
-            if let subnet = definition.ipv6 {
+            if request.options.turnsIPv6Off {
+                guard request.ipv6.isEmpty, definition.ipv4 != nil else {
+                    throw NetworkError.refused(
+                        .invalid,
+                        "invalid endpoint settings:\nIPv6 cannot be turned off: network \(name) gives no other address, or one of IPv6 is asked for")
+                }
+            } else if let subnet = definition.ipv6 {
                 let twin = endpoint.ipv4.flatMap { subnet.prefix.length <= 96 ? subnet.prefix.address(endingLike: $0) : nil }
                 if request.ipv6.isEmpty, let twin, pool6?.gives(twin) == true, pool6?.take(twin) == true {
                     endpoint.ipv6 = twin
@@ -137,8 +143,7 @@ extension Network {
             info.macAddress = HardwareAddress.text(HardwareAddress.bytes(for: address))
         }
         if definition.isBridge { info.hostInterface = EndpointLink.hostInterface(endpointID: endpointID) }
-        let interface = "\(definition.settings.interfacePrefix)\(request.interfaceNumber)"
-        info.interface = request.options.interfaceName.isEmpty ? interface : request.options.interfaceName
+        info.interface = try interface(request)
         if !request.linkLocalAddresses.isEmpty { info.linkLocalAddresses = request.linkLocalAddresses }
         if !request.options.settings.isEmpty { info.deviceSettings = request.options.settings }
         info.isGateway = request.isGateway
@@ -150,12 +155,23 @@ extension Network {
         return info
     }
 
-    func save(_ info: EndpointInfo) async throws {
-        try await parts.database.endpoints.save(
-            EndpointRecord(
-                containerID: info.containerID, networkID: id, ipv4: info.ipv4.isEmpty ? nil : info.ipv4,
-                ipv6: info.ipv6.isEmpty ? nil : info.ipv6, mac: info.macAddress, json: info.json))
+    /// The device's name in the container: before anything is made, since what is made under it would be another device.
+    private func interface(_ request: EndpointRequest) throws -> String {
+        let wanted = request.options.interfaceName
+        if !wanted.isEmpty {
+            guard !request.takenInterfaces.contains(wanted) else {
+                throw NetworkError.refused(
+                    .conflict, "invalid endpoint settings:\ninterface name \(wanted) is that of another network's device in the container")
+            }
+            return wanted
+        }
+        let prefix = definition.settings.interfacePrefix
+        var number = request.interfaceNumber
+        while request.takenInterfaces.contains("\(prefix)\(number)") { number += 1 }
+        return "\(prefix)\(number)"
     }
+
+    func save(_ info: EndpointInfo) async throws { try await parts.database.endpoints.save(info.record) }
 
     /// Gives the network namespace its device with addresses and routes, then opens the published ports. When it throws,
     /// the caller calls `disconnect`.
@@ -365,7 +381,11 @@ extension Network {
     }
 }
 
-extension AddressFamily {
-    /// All addresses of the family.
-    fileprivate var everywhere: String { self == .v4 ? "0.0.0.0" : "::" }
+extension EndpointInfo {
+    /// The row of the database.
+    var record: EndpointRecord {
+        EndpointRecord(
+            containerID: containerID, networkID: networkID, ipv4: ipv4.isEmpty ? nil : ipv4, ipv6: ipv6.isEmpty ? nil : ipv6, mac: macAddress,
+            json: json)
+    }
 }

@@ -32,7 +32,7 @@ struct NetworkConfiguration: Sendable {
 
     /// What a network is made of that names this one: all that it does not say itself.
     func applied(to request: NetworkRequest) throws -> NetworkRequest {
-        guard request.subnets.isEmpty, request.labels.isEmpty, request.wantsIPv6 != true else {
+        guard request.subnets.isEmpty, request.labels.isEmpty, request.wantsIPv6 != true, request.wantsIPv4 != false else {
             throw NetworkError.refused(
                 .forbidden, "user specified configurations are not supported if the network depends on a configuration network")
         }
@@ -120,11 +120,19 @@ extension Networks {
         return try configuration.applied(to: request)
     }
 
-    /// Nil where the name or id is none of a configuration.
-    func configuration(_ text: String) -> NetworkConfiguration? {
-        if let found = configurations[text] ?? configurations.values.first(where: { $0.name == text }) { return found }
+    /// Nil where the name or id is none of a configuration: an id comes before a name, and a name before the beginning of an id,
+    /// whichever of networks and configurations they belong to.
+    func configuration(_ text: String) throws -> NetworkConfiguration? {
+        if let found = configurations[text] { return found }
+        if networks[text] != nil || networks.values.contains(where: { $0.name == text }) { return nil }
+        if let found = configurations.values.first(where: { $0.name == text }) { return found }
         let matches = text.isEmpty ? [] : configurations.keys.filter { $0.hasPrefix(text) }
-        return matches.count == 1 ? configurations[matches[0]] : nil
+        guard let match = matches.first else { return nil }
+        let count = matches.count + networks.keys.count { $0.hasPrefix(text) }
+        guard count == 1 else {
+            throw NetworkError.refused(.invalid, "network \(text) is ambiguous (\(count) matches found based on ID prefix)")
+        }
+        return configurations[match]
     }
 
     func removeConfiguration(_ configuration: NetworkConfiguration) async throws -> NetworkInfo {

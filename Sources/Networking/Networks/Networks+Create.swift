@@ -66,7 +66,7 @@ extension Networks {
     /// `network rm`. Throws `NetworkInUse` while a container is on it.
     public func remove(_ text: String) async throws -> NetworkInfo {
         try await prepareOnce()
-        if networks[text] == nil, let configuration = configuration(text) { return try await removeConfiguration(configuration) }
+        if let configuration = try configuration(text) { return try await removeConfiguration(configuration) }
         let network = try network(text)
         let info = await network.info()
         guard network.name != Self.defaultNetwork else {

@@ -89,8 +89,9 @@ public actor Networks {
             firewall.passForward(logger)
             try Forwarding.enable(withIPv6: present.contains { $0.ipv6 != nil })
             for network in present where network.isBridge {
-                try BridgeDevice.activate(network)
+                // One that was made anew is down until its ports are as they have to be.
                 try BridgeDevice.adopt(interfaces[network.id] ?? [], of: network, removingOthers: restored != nil)
+                try BridgeDevice.activate(network)
             }
             try loop?.activate()
             if restored != nil { try EndpointRates.removeOrphans() }
@@ -167,7 +168,7 @@ public actor Networks {
     /// The network of a name, an id or the beginning of an id, without its endpoints, which may be thousands.
     public func find(_ text: String) async throws -> NetworkInfo {
         try await prepareOnce()
-        if networks[text] == nil, let configuration = configuration(text), !networks.values.contains(where: { $0.name == text }) {
+        if let configuration = try configuration(text) {
             throw NetworkError.refused(.forbidden, "cannot create endpoint on configuration-only network \(configuration.name)")
         }
         return await (try network(text)).definition.info(endpoints: [])
