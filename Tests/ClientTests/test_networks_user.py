@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import re
+import socket
 import time
 
 import docker
@@ -21,6 +22,11 @@ def run(cli, name, *options):
 def addresses(cli, container, network):
     settings = json.loads(cli("inspect", container).out)[0]["NetworkSettings"]["Networks"][network]
     return settings["IPAddress"], settings["GlobalIPv6Address"]
+
+
+def listens(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def reaches(cli, container, target, code=None):
@@ -322,6 +328,11 @@ def test_options_of_one_container_on_a_network(cli):
     cli("exec", "two", "ping", "-c", "1", "-W", "5", "169.254.7.7")
     cli("network", "connect", "--driver-opt", "com.docker.network.endpoint.ifname=back0", "back", "one")
     cli("exec", "one", "ip", "link", "show", "back0")
+    # What is refused takes nothing away that has its name.
+    cli("network", "create", "cable")
+    assert "interface name lan7 is that of another" in cli(
+        "network", "connect", "--driver-opt", "com.docker.network.endpoint.ifname=lan7", "cable", "one", code=1).err
+    cli("exec", "two", "ping", "-c", "1", "-W", "5", "169.254.7.7")
     for option, complaint in [
         ("driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.eth0.forwarding=0", "unrecognised network interface sysctl"),
         ("driver-opt=com.docker.network.endpoint.ifname=a/b", "invalid interface name"), ("driver-opt=color=red", "invalid driver option"),
@@ -329,3 +340,25 @@ def test_options_of_one_container_on_a_network(cli):
         ("driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.nothing=0", "is not a sysctl file"),
     ]:
         assert complaint in cli("run", "--rm", "--network", f"name=lan,{option}", "busybox", "true", code=125).err
+
+
+def test_on_a_routed_network_ports_are_the_containers_own(cli, engine):
+    port = free_port()
+    modes = [word for family in ("ipv4", "ipv6") for word in ("-o", f"com.docker.network.bridge.gateway_mode_{family}=routed")]
+    cli("network", "create", *modes, "open")
+    cli("run", "-d", "--name", "web", "--network", "open", "-p", f"{port}:8001", "-p", "20000-20019:30000-30019", "busybox", *SERVER)
+    assert json.loads(cli("inspect", "web").out)[0]["NetworkSettings"]["Ports"]["30019/tcp"][0] == {"HostIp": "0.0.0.0", "HostPort": ""}
+    shown = json.loads(cli("inspect", "web").out)[0]["NetworkSettings"]["Ports"]["8001/tcp"]
+    assert {(binding["HostIp"], binding["HostPort"]) for binding in shown} == {("0.0.0.0", ""), ("::", "")}
+    address = addresses(cli, "web", "open")[0]
+    run(cli, "other")
+    wait_for(lambda: cli("exec", "other", "wget", "-qO-", f"http://{address}:8001/", code=None).out == "page\n", "the page")
+    assert not listens(port)
+    # What is open at its own address cannot be closed while it runs, and nobody is told that it was.
+    for change in (("--publish-rm", f"{port}:8001"), ("-p", f"{port}:8002")):
+        assert "gateway mode of network open is routed" in engine.skiff("update", *change, "web", code=1).err
+    assert json.loads(cli("inspect", "web").out)[0]["HostConfig"]["PortBindings"]["8001/tcp"][0]["HostPort"] == str(port)
+    # On another network it is the host's port again.
+    cli("network", "connect", "--gw-priority", "5", "bridge", "web")
+    wait_for(lambda: fetch(f"http://127.0.0.1:{port}/") == "page\n", "the page by the host's port")
+    assert cli("exec", "other", "wget", "-T", "1", "-qO-", f"http://{address}:8001/", code=None).out == ""

@@ -49,9 +49,17 @@ struct GatewayModeTests {
                         _ = try await networks.reserve(request)
                     }
                 }
+                // Whoever gets the address next has nothing open by that.
                 await networks.disconnect(containerID: "web")
-                _ = try await TestContainer.connect("web", networks, network: "open")
-                #expect(try await ask(web.endpoint.ipv4, 80, from: host.outside, milliseconds: 200) == nil)
+                let next = try await TestContainer.connect("next", networks, network: "open") { [endpoint = web.endpoint] in
+                    ($0.ipv4, $0.ipv6) = (endpoint.ipv4, endpoint.ipv6)
+                }
+                let closed = try await WhoAmIServer.start(80, .tcp, in: next.namespace)
+                for family in AddressFamily.allCases {
+                    #expect(try await ask(next.address(family), 80, from: host.namespace) != nil)
+                    #expect(try await ask(next.address(family), 80, from: host.outside, milliseconds: 200) == nil)
+                }
+                try await closed.finish()
                 for server in [published, hidden, outside] { try await server.finish() }
             }
         }
@@ -92,6 +100,78 @@ struct GatewayModeTests {
                     #expect(try await ask(one.address(family), 81, from: host.namespace, milliseconds: 200) == nil)
                 }
                 try await inside.finish()
+            }
+        }
+    }
+
+    @Test("ranges that overlap are open, and neighbours that must not see each other do not by way of the host")
+    func rangesAndNeighbours() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                var request = NetworkRequest(name: "apart")
+                request.options = ["com.docker.network.bridge.enable_icc": "false"]
+                for family in ["ipv4", "ipv6"] { request.options["com.docker.network.bridge.gateway_mode_\(family)"] = "routed" }
+                _ = try await networks.create(request)
+                var range = PublishedPort(hostPort: 1080, containerPort: 70)
+                range.count = 21
+                let ports = [range, PublishedPort(hostPort: 8080, containerPort: 80), PublishedPort(hostPort: 8081, containerPort: 80)]
+                let web = try await TestContainer.connect("web", networks, ports: ports, network: "apart")
+                let neighbour = try await TestContainer.connect("neighbour", networks, network: "apart")
+                try await letOutsideKnow(web, host)
+                let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+                for (family, length) in [(AddressFamily.v4, "/32"), (.v6, "/128")] {
+                    #expect(try await ask(web.address(family), 80, from: host.outside) != nil)
+                    let gateway = family == .v4 ? neighbour.endpoint.ipv4Gateway : neighbour.endpoint.ipv6Gateway
+                    try await run("/usr/sbin/ip", "route", "add", web.address(family) + length, "via", gateway, in: neighbour.namespace)
+                    #expect(try await ask(web.address(family), 80, from: neighbour.namespace, milliseconds: 200) == nil)
+                }
+                try await server.finish()
+            }
+        }
+    }
+
+    @Test("with the gateway go the ports, as each network publishes them, or everything stays")
+    func movesPorts() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                try await network(networks, "open", "routed")
+                let wanted = [PublishedPort(hostPort: 8080, containerPort: 80)]
+                let web = try await TestContainer.connect("web", networks, ports: wanted, network: "open")
+                try await letOutsideKnow(web, host)
+                let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+                let (open, bridge) = (try await networks.find("open").id, try await networks.find("bridge").id)
+                var request = EndpointRequest(containerID: "web", networkID: bridge)
+                (request.interfaceNumber, request.isGateway) = (1, false)
+                try await networks.connect(try await networks.reserve(request), namespace: web.namespace)
+                func move(_ old: String?, _ new: String?) async throws {
+                    try await networks.moveGateway(containerID: "web", from: old, to: new, publishing: wanted, namespace: web.namespace)
+                }
+                func isPublished() async throws -> [Bool] {
+                    [
+                        try await ask(TestHost.address4, 8080, from: host.outside, milliseconds: 300) != nil,
+                        try await ask(web.endpoint.ipv4, 80, from: host.outside, milliseconds: 300) != nil,
+                    ]
+                }
+                #expect(try await isPublished() == [false, true])
+                _ = try await networks.reserve(containerID: "other", ports: wanted)
+                await #expect(throws: NetworkError.self) { try await move(open, bridge) }
+                #expect(try await isPublished() == [false, true])
+                await networks.disconnect(containerID: "other")
+                try await move(open, bridge)
+                #expect(try await isPublished() == [true, false])
+                #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 8080, .tcp) } == EADDRINUSE)
+                #expect(await networks.endpoint(containerID: "web")?.ports == wanted)
+                try await move(bridge, open)
+                #expect(try await isPublished() == [false, true])
+                #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 8080, .tcp) } == 0)
+                // Without a gateway nothing is published; with the next one it is again.
+                try await move(open, nil)
+                #expect(try await isPublished() == [false, false])
+                try await move(nil, bridge)
+                #expect(try await isPublished() == [true, false])
+                try await move(bridge, nil)
+                #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 8080, .tcp) } == 0)
+                try await server.finish()
             }
         }
     }

@@ -226,12 +226,20 @@ extension Container {
         guard let attachment = record.attachments.first(where: { $0.networkID == networkID || $0.networkName == name }) else {
             throw EngineError(.forbidden, "container \(id) is not connected to network \(name)")
         }
+        let place = record.attachments.firstIndex(of: attachment) ?? 0
         record.attachments.removeAll { $0 == attachment }
         guard let process = phase.process, let endpoint = record.endpoints.first(where: { $0.networkID == networkID }) else {
             return try await save()
         }
         let others = record.endpoints.filter { $0.networkID != networkID }
-        if endpoint.isGateway { try await moveGateway(from: networkID, among: others, process) }
+        do {
+            if endpoint.isGateway { try await moveGateway(from: networkID, among: others, process) }
+        } catch {
+            // In its place: the order of the networks is that of the devices.
+            record.attachments.insert(attachment, at: min(place, record.attachments.count))
+            if let error = error as? NetworkError { throw await describe(error) }
+            throw error
+        }
         record.endpoints.removeAll { $0.networkID == networkID }
         await context.networks.disconnect(containerID: id, networkID: networkID, pid: process.pid)
         try await writeHosts()
@@ -253,7 +261,8 @@ extension Container {
     }
 
     private func moveGateway(from old: String?, to new: String?, _ process: RunningContainer) async throws {
-        try await context.networks.moveGateway(containerID: id, from: old, to: new, pid: process.pid)
+        let ports = try PortBindings(config: record.config, hostConfig: record.hostConfig).resolve()
+        try await context.networks.moveGateway(containerID: id, from: old, to: new, publishing: ports, pid: process.pid)
         record.endpoints = await refreshed(record.endpoints)
     }
 

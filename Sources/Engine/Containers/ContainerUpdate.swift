@@ -96,7 +96,9 @@ extension Container {
 
     /// Opens and closes ports of a container that runs. Those that were opened, with the numbers that were chosen.
     private func change(_ ports: PortChange, _ undo: inout UndoStack) async throws -> [PublishedPort] {
-        guard phase.process != nil, !ports.isEmpty else { return [] }
+        // Those that are open at the container's own addresses are no ports of the host: the network says that they stay.
+        let isRouted = ports.isAsked && record.endpoints.contains { $0.openPorts != nil }
+        guard phase.process != nil, !ports.isEmpty || isRouted else { return [] }
         let before = Set(record.endpoints.flatMap(\.ports).unfolded)
         let networks = context.networks
         let id = id

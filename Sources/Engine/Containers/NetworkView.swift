@@ -62,10 +62,10 @@ struct NetworkView {
     /// Exposed ports, with their bindings where they are published; runs of ports as one, where no other port is among them.
     private func ports() -> PortMap {
         guard isLive else { return [:] }
-        let published = endpoints.flatMap { $0.ports + ($0.openPorts ?? []) }
+        // What is open at the container's own addresses is no run of the host's ports.
+        let published = endpoints.flatMap { $0.ports + ($0.openPorts ?? []).unfolded }
         let exposed = (record.config.ExposedPorts ?? [:]).keys
-        let runs = Set(published.filter { $0.count > 1 }.map(\.containerKey))
-        let isPlain = runs.isEmpty || Self.areApart(published.map(\.containerKey) + exposed)
+        let isPlain = Self.areApart(published.map(\.containerKey) + exposed)
         var map: PortMap = [:]
         for key in isPlain ? Array(exposed) : PortRanges.unfolded(exposed) {
             map.updateValue(nil, forKey: key.contains("/") ? key : key + "/tcp")

@@ -8,6 +8,9 @@ struct PortChange {
     private(set) var adding: [PublishedPort] = []
     private(set) var removing: [PublishedPort] = []
 
+    /// Whether ports are named at all, open ones of the host or not.
+    private(set) var isAsked = false
+
     var isEmpty: Bool { adding.isEmpty && removing.isEmpty }
 
     /// `live` are the ports that are open, with the numbers that were chosen; none of a container that does not run.
@@ -15,6 +18,7 @@ struct PortChange {
         hostConfig = record.hostConfig
         let (added, removed) = (update.PortBindings ?? [:], update.PortBindingsRemoved ?? [:])
         if added.isEmpty, removed.isEmpty { return }
+        isAsked = true
         try PortBindings.checkNumber(added)
         try PortBindings.checkNumber(removed)
         let mode = hostConfig.NetworkMode ?? Networks.defaultNetwork

@@ -77,8 +77,8 @@ extension Network {
     private func finishReserving(_ request: EndpointRequest, _ claimed: Endpoint) async throws -> EndpointInfo {
         var info = try describe(request, claimed)
         // An internal network publishes nothing.
-        let ports = definition.isInternal || !definition.isBridge ? [] : try request.ports.flatMap(publishable)
-        if !definition.isInternal { info.openPorts = openPorts(request.ports) }
+        let ports = try publishesPorts ? request.ports.flatMap(publishable) : []
+        if publishesPorts { info.openPorts = openPorts(request.ports) }
         info.ports = try await parts.ports.take(ports, for: request.containerID, withIPv6: definition.ipv6 != nil)
         do {
             try await save(info)
@@ -92,8 +92,7 @@ extension Network {
 
     /// The ports of the host that it means; none where the network is routed in all families of its own.
     private func publishable(_ port: PublishedPort) throws -> [PublishedPort] {
-        var port = port
-        if port.hostAddress.isEmpty { port.hostAddress = definition.ipv4 == nil ? "::" : definition.settings.publishAddress }
+        var port = addressed(port)
         let routed = definition.routedFamilies
         if routed.isEmpty { return [port] }
         guard port.hostAddress.isEmpty else {
@@ -110,10 +109,19 @@ extension Network {
         }
     }
 
+    private var publishesPorts: Bool { definition.isBridge && !definition.isInternal }
+
+    /// With the network's own address of the host where none is named; empty is all.
+    private func addressed(_ port: PublishedPort) -> PublishedPort {
+        var port = port
+        if port.hostAddress.isEmpty { port.hostAddress = definition.ipv4 == nil ? "::" : definition.settings.publishAddress }
+        return port
+    }
+
     /// What of the ports is open at the container's own addresses; nil for nothing.
     private func openPorts(_ ports: [PublishedPort]) -> [PublishedPort]? {
         let open = definition.routedFamilies.flatMap { family in
-            ports.filter { $0.hostAddress.isEmpty || $0.hostAddress == family.everywhere }.map { port in
+            ports.map(addressed).filter { $0.hostAddress.isEmpty || $0.hostAddress == family.everywhere }.map { port in
                 var open = PublishedPort(hostAddress: family.everywhere, containerPort: port.containerPort, proto: port.proto)
                 open.count = port.count
                 return open
@@ -203,16 +211,61 @@ extension Network {
         return known.info?.endpointID == endpoint.endpointID && known.ending == nil
     }
 
-    /// Makes the endpoint the container's gateway with these ports, or an ordinary one without any.
-    func change(_ containerID: String, isGateway: Bool, ports: [PublishedPort]) async throws -> EndpointInfo {
+    /// What a container has published: ports of the host, and those that are open at its own addresses.
+    struct Publication: Sendable {
+        var ports: [PublishedPort] = []
+        var open: [PublishedPort]?
+        var isEmpty: Bool { ports.isEmpty && open == nil }
+    }
+
+    /// Makes the endpoint the container's gateway with these ports, or an ordinary one without any. The caller saves it.
+    func change(_ containerID: String, isGateway: Bool, _ publication: Publication = Publication()) throws -> EndpointInfo {
         guard var info = endpoints[containerID]?.info else { throw NetworkError.notReserved(containerID: containerID) }
         info.isGateway = isGateway
-        info.ports = definition.isInternal || !definition.isBridge ? [] : ports
-        info.openPorts = isGateway && !definition.isInternal ? openPorts(ports) : nil
+        (info.ports, info.openPorts) = (publication.ports, publication.open)
         endpoints[containerID]?.info = info
         parts.names.add(info)
-        try await save(info)
         return info
+    }
+
+    /// What a container publishes here that was published by another network: the same, where both see ports alike, and what it
+    /// asks for otherwise. The ports that it had are given back then, and had again when it throws.
+    func publication(_ wanted: [PublishedPort], after before: EndpointInfo?, on old: NetworkDefinition?, of containerID: String)
+        async throws -> Publication
+    {
+        guard publishesPorts else { return Publication() }
+        let had = Publication(ports: before?.ports ?? [], open: before?.openPorts)
+        if !had.isEmpty, old?.routedFamilies == definition.routedFamilies { return had }
+        let ports = try wanted.flatMap(publishable)
+        parts.ports.release(containerID)
+        do {
+            return Publication(
+                ports: try await parts.ports.take(ports, for: containerID, withIPv6: definition.ipv6 != nil), open: openPorts(wanted))
+        } catch {
+            try await holdAgain(had.ports, of: containerID, withIPv6: old?.ipv6 != nil)
+            throw error
+        }
+    }
+
+    /// Undoes a move of the gateway here that could not be written down.
+    func takeBack(_ containerID: String, to old: Network?, _ before: EndpointInfo?) async {
+        do {
+            if endpoints[containerID] != nil { _ = try change(containerID, isGateway: false) }
+            guard let before, let old else { return parts.ports.release(containerID) }
+            _ = try await old.change(containerID, isGateway: true, Publication(ports: before.ports, open: before.openPorts))
+            try await holdAgain(before.ports, of: containerID, withIPv6: old.definition.ipv6 != nil)
+        } catch {
+            parts.logger.error("a container has no gateway", metadata: ["container": "\(containerID)", "error": "\(error)"])
+        }
+    }
+
+    /// Holds ports of the host that were given back a moment ago.
+    private func holdAgain(_ ports: [PublishedPort], of containerID: String, withIPv6: Bool) async throws {
+        parts.ports.release(containerID)
+        try parts.ports.restore(ports, for: containerID, withIPv6: withIPv6)
+        for failure in try await parts.ports.retake(ports, for: containerID, withIPv6: withIPv6) {
+            parts.logger.warning("a published port could not be held again", metadata: ["container": "\(containerID)", "error": "\(failure)"])
+        }
     }
 
     /// Publishes more ports of a running container and takes others back, all or nothing. Connections that are there go on;
@@ -352,7 +405,7 @@ extension Network {
     }
 
     /// A UDP client that goes on sending would be led to where its first packet went, for as long as it sends.
-    private func forgetConnections(_ endpoint: EndpointInfo) async { await forgetConnections(endpoint.ports, endpoint) }
+    func forgetConnections(_ endpoint: EndpointInfo) async { await forgetConnections(endpoint.ports, endpoint) }
 
     private func forgetConnections(_ published: [PublishedPort], _ endpoint: EndpointInfo) async {
         let ports = Set(published.filter { $0.proto == .udp }.flatMap(\.hostPorts))

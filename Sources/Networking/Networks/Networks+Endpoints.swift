@@ -87,15 +87,33 @@ extension Networks {
         }
     }
 
-    /// Makes another endpoint of a running container the one that its default route and its published ports belong to.
-    /// Nil for either when there is none.
-    public func moveGateway(containerID: String, from old: String?, to new: String?, pid: Int32) async throws {
+    /// Makes another endpoint of a running container the one that its default route and its published ports belong to: those
+    /// that it has, or `wanted` where nothing of them is published, or in another way. Nil for either when there is none.
+    public func moveGateway(
+        containerID: String, from old: String?, to new: String?, publishing wanted: [PublishedPort], pid: Int32
+    ) async throws {
+        let namespace = try await host.run { SharedFD(try NetworkNamespace.open(pid: pid)) }
+        try await moveGateway(containerID: containerID, from: old, to: new, publishing: wanted, namespace: namespace)
+    }
+
+    func moveGateway(
+        containerID: String, from old: String?, to new: String?, publishing wanted: [PublishedPort], namespace: SharedFD
+    ) async throws {
         let oldNetwork = old.flatMap { networks[$0] }
         let newNetwork = new.flatMap { networks[$0] }
         let before = await oldNetwork?.endpoint(containerID)
-        let ports = before?.ports ?? []
-        let left = try await before == nil ? nil : oldNetwork?.change(containerID, isGateway: false, ports: [])
-        let entered = try await newNetwork?.change(containerID, isGateway: true, ports: ports)
+        let definition = await oldNetwork?.definition
+        let publication = try await newNetwork?.publication(wanted, after: before, on: definition, of: containerID) ?? Network.Publication()
+        let left: EndpointInfo?
+        let entered: EndpointInfo?
+        do {
+            left = try await before == nil ? nil : oldNetwork?.change(containerID, isGateway: false)
+            entered = try await newNetwork?.change(containerID, isGateway: true, publication)
+            try await database.endpoints.save([left, entered].compactMap { $0?.record })
+        } catch {
+            await newNetwork?.takeBack(containerID, to: oldNetwork, before)
+            throw error
+        }
         let link: EndpointLink?
         if let entered, let newNetwork {
             link = EndpointLink(endpoint: entered, network: await newNetwork.definition)
@@ -106,10 +124,11 @@ extension Networks {
         }
         try await host.onOwnThread { [firewall = parts.firewall, link] in
             try firewall.move(from: before, to: entered)
-            let namespace = try NetworkNamespace.open(pid: pid)
             try NetworkNamespace.enter(namespace.raw)
             try link?.moveDefaultRoutes()
         }
+        if publication.ports.isEmpty { parts.ports.release(containerID) }
+        if let entered, entered.ports != before?.ports { await newNetwork?.forgetConnections(entered) }
     }
 
     /// Publishes more ports of a running container and takes others back, all or nothing. They belong to the network that its

@@ -38,6 +38,12 @@ public struct PublishedPort: Codable, Sendable, Hashable {
     /// Whether all its ports are ports.
     var isValid: Bool { max(Int(hostPort), Int(containerPort)) + count - 1 <= Int(UInt16.max) }
 
+    /// Each of the run alone; those without a port of the host stay without.
+    fileprivate var singles: [PublishedPort] {
+        if hostPort != 0 { return hostPorts.map(single) }
+        return containerPorts.map { PublishedPort(hostAddress: hostAddress, containerPort: $0, proto: proto) }
+    }
+
     /// One of the run alone, by its port of the host.
     public func single(_ port: UInt16) -> PublishedPort {
         var single = self
@@ -64,7 +70,7 @@ public struct PublishedPort: Codable, Sendable, Hashable {
 extension Sequence<PublishedPort> {
     /// Each port alone.
     public var unfolded: [PublishedPort] {
-        flatMap { port in port.count == 1 ? [port] : port.hostPorts.map(port.single) }
+        flatMap { port in port.count == 1 ? [port] : port.singles }
     }
 
     /// Runs of ports as one, where they are long.

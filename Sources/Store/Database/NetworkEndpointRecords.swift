@@ -26,30 +26,36 @@ public struct EndpointRecords: Sendable {
     let pool: DatabasePool
 
     /// Adds or replaces a row. `StoreError.addressTaken` when another endpoint of the network has one of the addresses.
-    public func save(_ endpoint: EndpointRecord) async throws {
+    public func save(_ endpoint: EndpointRecord) async throws { try await save([endpoint]) }
+
+    /// The same for several, all or none.
+    public func save(_ endpoints: [EndpointRecord]) async throws {
         try await pool.write { database in
-            for (column, address) in [("ipv4", endpoint.ipv4), ("ipv6", endpoint.ipv6)] {
-                guard let address else { continue }
-                let taken = try Bool.fetchOne(
-                    database,
-                    sql: """
-                        SELECT EXISTS (SELECT 1 FROM endpoint
-                        WHERE network_id = ? AND container_id <> ? AND \(column) = ?)
-                        """,
-                    arguments: [endpoint.networkID, endpoint.containerID, address])
-                if taken == true { throw StoreError.addressTaken(address) }
-            }
-            try database.execute(
-                sql: """
-                    INSERT INTO endpoint (container_id, network_id, ipv4, ipv6, mac, json) VALUES (?, ?, ?, ?, ?, ?)
-                    ON CONFLICT (container_id, network_id) DO UPDATE
-                    SET ipv4 = excluded.ipv4, ipv6 = excluded.ipv6, mac = excluded.mac, json = excluded.json
-                    """,
-                arguments: [
-                    endpoint.containerID, endpoint.networkID, endpoint.ipv4, endpoint.ipv6, endpoint.mac,
-                    text(endpoint.json),
-                ])
+            for endpoint in endpoints { try Self.save(endpoint, database) }
         }
+    }
+
+    private static func save(_ endpoint: EndpointRecord, _ database: GRDB.Database) throws {
+        for (column, address) in [("ipv4", endpoint.ipv4), ("ipv6", endpoint.ipv6)] {
+            guard let address else { continue }
+            let taken = try Bool.fetchOne(
+                database,
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM endpoint
+                    WHERE network_id = ? AND container_id <> ? AND \(column) = ?)
+                    """,
+                arguments: [endpoint.networkID, endpoint.containerID, address])
+            if taken == true { throw StoreError.addressTaken(address) }
+        }
+        try database.execute(
+            sql: """
+                INSERT INTO endpoint (container_id, network_id, ipv4, ipv6, mac, json) VALUES (?, ?, ?, ?, ?, ?)
+                ON CONFLICT (container_id, network_id) DO UPDATE
+                SET ipv4 = excluded.ipv4, ipv6 = excluded.ipv6, mac = excluded.mac, json = excluded.json
+                """,
+            arguments: [
+                endpoint.containerID, endpoint.networkID, endpoint.ipv4, endpoint.ipv6, endpoint.mac, text(endpoint.json),
+            ])
     }
 
     public func all() async throws -> [EndpointRecord] {
