@@ -104,6 +104,33 @@ struct GatewayModeTests {
         }
     }
 
+    @Test("what is open at a container's own address stays so with the next engine, and closes with the container")
+    func survivesTheEngine() async throws {
+        try await TestHost.with { host in
+            let database = try await host.database()
+            let old = host.networks(database)
+            try await old.prepare()
+            try await network(old, "open", "routed")
+            let web = try await TestContainer.connect("web", old, ports: [PublishedPort(hostPort: 8080, containerPort: 80)], network: "open")
+            try await letOutsideKnow(web, host)
+            let server = try await WhoAmIServer.start(80, .tcp, in: web.namespace)
+            await old.dropSockets()
+
+            let new = host.networks(database)
+            await new.reconcile(running: ["web"])
+            #expect(await new.endpoint(containerID: "web", network: "open") == web.endpoint)
+            for family in AddressFamily.allCases { #expect(try await ask(web.address(family), 80, from: host.outside) != nil) }
+            await new.disconnect(containerID: "web")
+            let open = try await within(host.namespace) { () throws -> Int in
+                var socket = try NftSocket()
+                return try OpenPortSet.allCases.reduce(0) { try $0 + socket.elements(table: "skt", set: $1.rawValue).count }
+            }
+            #expect(open == 0)
+            try await server.finish()
+            try await new.remove()
+        }
+    }
+
     @Test("ranges that overlap are open, and neighbours that must not see each other do not by way of the host")
     func rangesAndNeighbours() async throws {
         try await TestHost.with { host in
