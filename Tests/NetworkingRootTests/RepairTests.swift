@@ -176,6 +176,27 @@ struct RepairTests {
         }
     }
 
+    @Test("a network whose device cannot be had has its rules all the same")
+    func failsClosed() async throws {
+        try await TestHost.with { host in
+            let database = try await host.database()
+            let old = host.networks(database)
+            try await old.prepare()
+            let device = try await old.create(NetworkRequest(name: "back")).device
+            await old.dropSockets()
+            try await run("/usr/sbin/ip", "link", "del", device, in: host.namespace)
+            try await run("/usr/sbin/ip", "link", "add", device, "type", "veth", "peer", "other", in: host.namespace)
+            let new = host.networks(database)
+            try await new.prepare()
+            let bridges = try await within(host.namespace) { () throws -> [[UInt8]] in
+                var socket = try NftSocket()
+                return try socket.elements(table: "skt", set: BridgeMap.inward.rawValue).map(\.key)
+            }
+            #expect(bridges.contains(Rule.name(device)) && bridges.contains(Rule.name("skt0")))
+            try await new.remove()
+        }
+    }
+
     @Test("containers that must not see each other do not after the bridge has come back either")
     func healsApart() async throws {
         try await TestHost.with { host in

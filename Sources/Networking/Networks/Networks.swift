@@ -60,6 +60,8 @@ public actor Networks {
             isLoaded = true
         }
         var present: [NetworkDefinition] = []
+        // What was not found may be there all the same, with containers on it: it has its rules.
+        var missing: [NetworkDefinition] = []
         for network in networks.values {
             let definition = await network.definition
             guard networks[network.id] != nil else { continue }
@@ -75,17 +77,18 @@ public actor Networks {
             } catch {
                 // The others work without it; its containers get the error when they start.
                 if definition.isDefault { throw error }
+                if networks[network.id] != nil { missing.append(definition) }
                 logger.error("a network could not be restored", metadata: ["network": "\(definition.name)", "error": "\(error)"])
             }
         }
         var interfaces: [String: Set<String>] = [:]
         for network in networks.values { interfaces[network.id] = Set(await network.infos().map(\.hostInterface)) }
-        try await host.run { [firewall = parts.firewall, logger, present, restored, interfaces, configuration] in
+        try await host.run { [firewall = parts.firewall, logger, present, missing, restored, interfaces, configuration] in
             let loop = configuration.followsInputPolicy ? try InputLoop.make(table: configuration.nftTable) : nil
             firewall.setLoop(loop)
             if loop == nil, restored != nil { try InputLoop.remove(table: configuration.nftTable) }
             // No packet is passed on before there are rules for it.
-            try firewall.install(with: present.filter(\.isBridge), open: restored)
+            try firewall.install(with: (present + missing).filter(\.isBridge), open: restored)
             firewall.passForward(logger)
             try Forwarding.enable(withIPv6: present.contains { $0.ipv6 != nil })
             for network in present where network.isBridge {
