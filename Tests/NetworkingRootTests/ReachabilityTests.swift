@@ -17,7 +17,8 @@ struct ReachabilityTests {
         let namespaces: [Origin: SharedFD]
     }
 
-    /// A published container on one network; others on it, on a second network and on an internal one.
+    /// A published container on one network; others on it, on a second network and on an internal one. Where a bridge takes one
+    /// container alone, none of them is on the first.
     private func prepare(_ networks: Networks, _ host: TestHost, _ proto: TransportProtocol) async throws -> Stage {
         _ = try await networks.create(NetworkRequest(name: "back"))
         _ = try await networks.create(NetworkRequest(name: "other"))
@@ -25,6 +26,7 @@ struct ReachabilityTests {
         inside.isInternal = true
         _ = try await networks.create(inside)
         let ports = [PublishedPort(hostPort: 8080, containerPort: 80, proto: proto)]
+        for network in ["back", "inside"] { _ = try await TestContainer.connect("first", networks, network: network) }
         let web = try await TestContainer.connect("web", networks, ports: ports, network: "back")
         let neighbour = try await TestContainer.connect("neighbour", networks, network: "back")
         let stranger = try await TestContainer.connect("stranger", networks, network: "other")
@@ -38,10 +40,12 @@ struct ReachabilityTests {
             ])
     }
 
-    @Test("everybody reaches what the table says, and nothing else", arguments: [TransportProtocol.tcp, .udp])
-    func matrix(proto: TransportProtocol) async throws {
+    @Test(
+        "everybody reaches what the table says, and nothing else, on one bridge and on many",
+        arguments: [(TransportProtocol.tcp, 900), (.udp, 900), (.tcp, 1)])
+    func matrix(proto: TransportProtocol, containersPerBridge: Int) async throws {
         try await TestHost.with { host in
-            try await host.withNetworks { networks in
+            try await host.withNetworks(containersPerBridge: containersPerBridge) { networks in
                 let stage = try await prepare(networks, host, proto)
                 let server = try await WhoAmIServer.start(80, proto, in: stage.web.namespace)
                 let other = try await WhoAmIServer.start(80, proto, in: stage.hidden.namespace)

@@ -45,18 +45,20 @@ final class TestHost: Sendable {
 
     func networks(
         _ database: Database, bridge: String = "skt0", table: String = "skt",
-        pool: [String] = Networks.Configuration.standardPool, resolverFiles: [FilePath] = [], followsInputPolicy: Bool = false
+        pool: [String] = Networks.Configuration.standardPool, resolverFiles: [FilePath] = [], followsInputPolicy: Bool = false,
+        containersPerBridge: Int = 900
     ) -> Networks {
         var configuration = Networks.Configuration(
             bridgeName: bridge, nftTable: table, ipv4Pool: pool, hostNamespace: namespace)
         configuration.resolverFiles = resolverFiles
         configuration.followsInputPolicy = followsInputPolicy
+        configuration.containersPerBridge = containersPerBridge
         return Networks(database: database, logger: Logger(label: "test"), configuration: configuration)
     }
 
     /// Prepared networks that are taken away again at the end.
-    func withNetworks<T>(_ body: (Networks) async throws -> T) async throws -> T {
-        let networks = networks(try await database())
+    func withNetworks<T>(containersPerBridge: Int = 900, _ body: (Networks) async throws -> T) async throws -> T {
+        let networks = networks(try await database(), containersPerBridge: containersPerBridge)
         try await networks.prepare()
         let result: T
         do {

@@ -16,6 +16,7 @@ public struct RouteSocket: ~Copyable, Sendable {
         static let newRoute: UInt16 = 24
         static let deleteRoute: UInt16 = 25
         static let getRoute: UInt16 = 26
+        static let newNeighbour: UInt16 = 28
         static let newRule: UInt16 = 32
         static let deleteRule: UInt16 = 33
     }

@@ -12,6 +12,14 @@ struct EndpointLink: Sendable {
 
     let endpoint: EndpointInfo
     let network: NetworkDefinition
+    /// The one of the network's bridges that the cable leads to.
+    let bridge: UInt32
+
+    init(endpoint: EndpointInfo, network: NetworkDefinition, bridge: UInt32? = nil) {
+        self.endpoint = endpoint
+        self.network = network
+        self.bridge = bridge ?? network.link
+    }
 
     /// Makes the cable between the calling thread's namespace and the container's, moves the thread there and configures
     /// the container's end. Only on a thread that ends afterwards.
@@ -33,9 +41,9 @@ struct EndpointLink: Sendable {
         }
         try host.createVeth(
             VethPair(
-                name: endpoint.hostInterface, master: network.link, peerName: endpoint.interface,
+                name: endpoint.hostInterface, master: bridge, peerName: endpoint.interface,
                 peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu))
-        try Self.configurePort(endpoint.hostInterface, of: network, &host)
+        try configurePort(&host)
         if endpoint.isLimited { try applyRates() }
         try NetworkNamespace.enter(namespace)
         try configure()
@@ -53,9 +61,16 @@ struct EndpointLink: Sendable {
     }
 
     /// What the bridge has to know about a cable that was put into it.
-    static func configurePort(_ name: String, of network: NetworkDefinition, _ host: inout RouteSocket) throws {
-        if try firewallSeesBridgedFrames { try host.setHairpin(name) }
-        if !network.settings.connectsContainers { try host.setIsolated(name) }
+    func configurePort(_ host: inout RouteSocket) throws {
+        if !network.settings.connectsContainers { try host.setIsolated(endpoint.hostInterface) }
+        guard try Self.firewallSeesBridgedFrames else { return }
+        try host.setHairpin(endpoint.hostInterface)
+        // Frames that the first bridge turned round come back by its cable, and are no reason to look for the sender there.
+        if bridge != network.link, let hardwareAddress = HardwareAddress.parse(endpoint.macAddress),
+            let port = try host.link(named: endpoint.hostInterface)
+        {
+            try host.setWay(to: hardwareAddress, port: port.index)
+        }
     }
 
     /// Sets the limits of rate as the endpoint has them.
@@ -66,7 +81,7 @@ struct EndpointLink: Sendable {
 
     /// With the module br_netfilter a packet is redirected while it is still a frame in the bridge. One that a container
     /// sends to its own published port then has to leave by the port it came from.
-    private static var firewallSeesBridgedFrames: Bool {
+    static var firewallSeesBridgedFrames: Bool {
         get throws {
             for setting in ["bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"] {
                 if try NetworkSettings.read(setting) == 1 { return true }

@@ -20,6 +20,8 @@ import Linux
 struct Firewall: Sendable {
     let table: String
     var networks: [NetworkDefinition]
+    /// The further bridges of networks, by id.
+    var segments: [String: [String]] = [:]
     /// Where the host's own rules decide about what comes from outside.
     var loop: InputLoop?
 
@@ -35,17 +37,18 @@ struct Firewall: Sendable {
         for map in BridgeMap.allCases { transaction.addSet(map.set) }
         for set in OpenPortSet.allCases { transaction.addSet(set.set) }
         transaction.addSet(NftSet(name: Rule.bridges, key: [.interface]))
-        for network in networks { NetworkRules(network: network).addChains(&transaction) }
+        let rules = networks.map { NetworkRules(network: $0, segments: segments[$0.id] ?? []) }
+        for network in rules { network.addChains(&transaction) }
         addEarly(&transaction)
         addFilters(&transaction)
         addPorts(&transaction)
         loop?.addMarking(&transaction)
         transaction.addChain("postrouting", hook: NftHook(.nat, .postrouting, priority: 100))
-        for network in networks { NetworkRules(network: network).addPostrouting(&transaction) }
+        for network in rules { network.addPostrouting(&transaction) }
         for map in BridgeMap.allCases {
-            transaction.addElements(networks.compactMap { NetworkRules(network: $0).element(of: map) }, to: map.rawValue)
+            transaction.addElements(rules.flatMap { $0.elements(of: map) }, to: map.rawValue)
         }
-        transaction.addElements(networks.map { NftElement(key: Rule.name($0.device)) }, to: Rule.bridges)
+        transaction.addElements(rules.flatMap(\.devices).map { NftElement(key: Rule.name($0)) }, to: Rule.bridges)
         for (set, elements) in openElements(of: endpoints) { transaction.addElements(elements, to: set.rawValue) }
         if let loop {
             let devices = networks.map(\.device) + [loop.inner]

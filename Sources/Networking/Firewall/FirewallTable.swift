@@ -72,6 +72,10 @@ final class FirewallTable: Sendable {
         try state.withLock { state in
             let added = Set(networks.map(\.id))
             state.firewall.networks = state.firewall.networks.filter { !added.contains($0.id) } + networks
+            // What was found; one that is just being made may not be among it.
+            for network in networks where network.segments.count > state.firewall.segments[network.id]?.count ?? 0 {
+                state.firewall.segments[network.id] = network.segments.map(\.device)
+            }
             if let endpoints {
                 state.open = Dictionary(endpoints.map { ($0.endpointID, $0) }, uniquingKeysWith: { _, last in last })
             }
@@ -98,10 +102,27 @@ final class FirewallTable: Sendable {
         }
     }
 
+    /// Makes the table anew where the further bridges of a network are others now.
+    func setSegments(_ devices: [String], of networkID: String) throws {
+        try state.withLock { state in
+            guard state.firewall.networks.contains(where: { $0.id == networkID }) else { return }
+            let before = state.firewall.segments
+            state.firewall.segments[networkID] = devices.isEmpty ? nil : devices
+            if before == state.firewall.segments { return }
+            do {
+                try install(&state)
+            } catch {
+                state.firewall.segments = before
+                throw error
+            }
+        }
+    }
+
     /// Takes away the rules of a network whose device is gone.
     func remove(networkID: String) throws {
         try state.withLock { state in
             state.firewall.networks.removeAll { $0.id == networkID }
+            state.firewall.segments[networkID] = nil
             try install(&state)
         }
     }
@@ -138,7 +159,8 @@ final class FirewallTable: Sendable {
             uplinks = try Uplinks.read()
             let names = uplinks.names
             try state.withLock { state in
-                let pass = ForwardPass(table: table, networks: state.firewall.networks, uplinks: names)
+                let segments = state.firewall.segments.values.flatMap { $0 }
+                let pass = ForwardPass(table: table, networks: state.firewall.networks, segments: segments, uplinks: names)
                 for (chain, rules) in try state.forwardChains() { try state.commit(pass.change(of: chain, with: rules)) }
             }
         }
@@ -164,6 +186,7 @@ final class FirewallTable: Sendable {
         try state.withLock { state in
             state.open = [:]
             state.firewall.networks = []
+            state.firewall.segments = [:]
             let nothing = ForwardPass(table: table, networks: [], uplinks: [])
             for (chain, rules) in try state.forwardChains() { try state.commit(nothing.change(of: chain, with: rules)) }
             if try state.hasTable(table) { try state.commit(state.firewall.uninstall) }

@@ -15,6 +15,8 @@ struct ForwardPass: Sendable {
     /// Whose rules these are: two engines may share a host.
     let table: String
     let networks: [NetworkDefinition]
+    /// Their further bridges: with the module br_netfilter frames between their ports come by here.
+    var segments: [String] = []
     /// The devices that lead out of the host.
     let uplinks: [String]
 
@@ -30,7 +32,7 @@ struct ForwardPass: Sendable {
 
     /// Every way that packets may take.
     var ways: Set<Way> {
-        var ways: Set<Way> = []
+        var ways = Set(segments.map { Way(output: $0) })
         for network in networks {
             ways.insert(Way(output: network.device))
             if !network.isInternal { for uplink in uplinks { ways.insert(Way(input: network.device, output: uplink)) } }

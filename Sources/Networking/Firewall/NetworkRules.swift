@@ -3,6 +3,11 @@ import Linux
 /// The chains of one bridge network. docs/networking.md says in a table what they amount to.
 struct NetworkRules {
     let network: NetworkDefinition
+    /// The devices of its further bridges.
+    var segments: [String] = []
+
+    /// All its bridges.
+    var devices: [String] { [network.device] + segments }
 
     private var mark: Substring { network.id.prefix(12) }
     private var early: String { "early-\(mark)" }
@@ -11,18 +16,37 @@ struct NetworkRules {
     private var input: String { "input-\(mark)" }
     private var outward: String { "outward-\(mark)" }
     private var inward: String { "inward-\(mark)" }
+    private var segmentEarly: String { "segment-early-\(mark)" }
+    private var segmentInput: String { "segment-in-\(mark)" }
+    private var segmentOutward: String { "segment-out-\(mark)" }
+    private var segmentInward: String { "segment-to-\(mark)" }
 
     func addChains(_ transaction: inout NftTransaction) {
         addEarly(&transaction)
         addInward(&transaction)
         if network.isInternal { addInternal(&transaction) } else { addLinkLocal(&transaction) }
+        if !segments.isEmpty { addSegments(&transaction) }
     }
 
     /// Whether somebody may send under an address of this cable alone.
     private var hasLinkLocal: Bool { network.ipv4 != nil }
 
-    /// The entry of the network's bridge in a map; nil where the network has nothing to say there.
-    func element(of map: BridgeMap) -> NftElement? {
+    /// The entries of the network's bridges in a map.
+    func elements(of map: BridgeMap) -> [NftElement] {
+        let chain: String? =
+            switch map {
+            case .early: segmentEarly
+            case .input: segmentInput
+            case .outward: segmentOutward
+            case .inward: segmentInward
+            case .redirected: nil
+            }
+        let further = chain.map { chain in segments.map { NftElement(key: Rule.name($0), value: .jump(chain)) } } ?? []
+        return (element(of: map).map { [$0] } ?? []) + further
+    }
+
+    /// That of the first bridge; nil where the network has nothing to say there.
+    private func element(of map: BridgeMap) -> NftElement? {
         let chain: String? =
             switch map {
             case .early: early
@@ -122,6 +146,22 @@ struct NetworkRules {
         transaction.addRule(
             outward,
             [.meta(.outputName), .compare(.notEqual, Rule.name(network.device)), .counter, .verdict(.drop)])
+    }
+
+    /// A further bridge is no way to the host, and none from it: nobody has a reason to send it anything. Frames between its ports
+    /// come by here where the host filters bridged frames.
+    private func addSegments(_ transaction: inout NftTransaction) {
+        transaction.addChain(segmentEarly)
+        // Tracked, translated and checked once, where they come by the first bridge: what the host sends comes by here as well.
+        transaction.addRule(segmentEarly, [.untracked, .verdict(.accept)])
+        transaction.addChain(segmentInput)
+        transaction.addRule(segmentInput, [.counter, .verdict(.drop)])
+        transaction.addChain(segmentOutward)
+        for segment in segments { transaction.addRule(segmentOutward, Rule.toBridge(segment) + [.verdict(.return)]) }
+        transaction.addRule(segmentOutward, [.counter, .verdict(.drop)])
+        transaction.addChain(segmentInward)
+        for segment in segments { transaction.addRule(segmentInward, Rule.fromBridge(segment) + [.verdict(.return)]) }
+        transaction.addRule(segmentInward, [.counter, .verdict(.drop)])
     }
 
     func addPostrouting(_ transaction: inout NftTransaction) {

@@ -22,6 +22,7 @@ struct BridgeDevice: Sendable {
         // Set after making it: a bridge forgets an MTU that it was made with when its last port goes.
         if bridge.mtu != network.mtu { try socket.setMTU(bridge.index, network.mtu) }
         network.link = bridge.index
+        network.hardwareAddress = bridge.hardwareAddress
     }
 
     /// Gives the bridge its addresses and sets it up. Comes after the firewall.
@@ -54,22 +55,35 @@ struct BridgeDevice: Sendable {
         }
         for prefix in wanted where !present.contains(prefix) { try socket.addAddress(prefix, to: network.link) }
         try socket.setUp(network.link)
+        for segment in network.segments { try segment.activate() }
     }
 
-    /// Puts the host's ends of the containers' cables back into a bridge that was made anew, and removes those of no
-    /// container where it is known that nobody is connecting one.
-    static func adopt(_ interfaces: Set<String>, of network: NetworkDefinition, removingOthers: Bool) throws {
+    /// Puts the host's ends of the containers' cables back into bridges that were made anew, and removes those of no container
+    /// where it is known that nobody is connecting one. On which bridge each is, by the host's end.
+    static func adopt(_ endpoints: [EndpointInfo], of network: NetworkDefinition, places: BridgePlaces, removingOthers: Bool) throws -> [String: Int]
+    {
         var socket = try RouteSocket()
+        let bridges = [network.link] + network.segments.map(\.link)
+        let known = Dictionary(endpoints.map { ($0.hostInterface, $0) }, uniquingKeysWith: { first, _ in first })
+        var (found, lost): ([String: Int], [(Link, EndpointInfo)]) = ([:], [])
         for link in try socket.links() where link.kind == "veth" && link.name.hasPrefix(EndpointLink.namePrefix) {
-            if interfaces.contains(link.name) {
-                if link.master == network.link, link.isUp { continue }
-                try socket.setMaster(link.index, network.link)
-                // A port that left its bridge has forgotten who must not see it.
-                try EndpointLink.configurePort(link.name, of: network, &socket)
-            } else if removingOthers, link.master == network.link {
+            let number = bridges.firstIndex(of: link.master)
+            if let endpoint = known[link.name] {
+                if let number, link.isUp { found[link.name] = number } else { lost.append((link, endpoint)) }
+            } else if removingOthers, number != nil {
                 try socket.deleteLink(link.index)
             }
         }
+        var places = places
+        for (interface, number) in found { places.note(interface, number) }
+        for (link, endpoint) in lost {
+            let number = min(places.take(link.name), bridges.count - 1)
+            found[link.name] = number
+            try socket.setMaster(link.index, bridges[number])
+            // A port that left its bridge has forgotten who must not see it.
+            try EndpointLink(endpoint: endpoint, network: network, bridge: bridges[number]).configurePort(&socket)
+        }
+        return found
     }
 
     static func remove(_ name: String) throws {

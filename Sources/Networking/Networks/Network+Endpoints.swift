@@ -185,7 +185,9 @@ extension Network {
     /// the caller calls `disconnect`.
     func connect(_ endpoint: EndpointInfo, namespace: SharedFD) async throws {
         guard isCurrent(endpoint) else { throw NetworkError.notReserved(containerID: endpoint.containerID) }
-        let link = EndpointLink(endpoint: endpoint, network: definition)
+        await makeRoomForNeighbours()
+        let bridge = try await bridge(of: endpoint)
+        let link = EndpointLink(endpoint: endpoint, network: definition, bridge: bridge)
         try await parts.host.onOwnThread { [firewall = parts.firewall] in
             let home = try NetworkNamespace.current()
             guard try !NetworkNamespace.areSame(home.raw, namespace.raw) else {
@@ -202,11 +204,12 @@ extension Network {
             parts.names.remove(endpoint)
             await closePorts(endpoint)
             await removeLink(endpoint)
+            places.release(endpoint.hostInterface)
             throw NetworkError.notReserved(containerID: endpoint.containerID)
         }
     }
 
-    private func isCurrent(_ endpoint: EndpointInfo) -> Bool {
+    func isCurrent(_ endpoint: EndpointInfo) -> Bool {
         guard let known = endpoints[endpoint.containerID] else { return false }
         return known.info?.endpointID == endpoint.endpointID && known.ending == nil
     }
@@ -392,6 +395,8 @@ extension Network {
         removals[info.endpointID] = Task {
             await removeLink(info)
             release(endpoint)
+            places.release(info.hostInterface)
+            await removeEmptyBridges()
             removals[info.endpointID] = nil
         }
     }

@@ -1,6 +1,7 @@
 import Linux
 import Logging
 import Store
+import Synchronization
 
 /// One network with its addresses and endpoints. Everything that happens on it goes through here; no other network waits.
 actor Network {
@@ -16,6 +17,14 @@ actor Network {
     /// Network devices on their way out, by endpoint.
     var removals: [String: Task<Void, Never>] = [:]
     private var isRemoved = false
+    /// On which of the network's bridges each endpoint is.
+    var places: BridgePlaces
+    /// A bridge that is on its way in or out.
+    var segmentChange: Task<Void, any Error>?
+    /// The devices of its further bridges, those that are being made included.
+    nonisolated let segmentDevices = Mutex<Set<String>>([])
+
+    var neighbourLimits = NeighbourLimits()
 
     /// What all networks of an engine share.
     struct Parts: Sendable {
@@ -25,6 +34,8 @@ actor Network {
         let ports: PortClaims
         let firewall: FirewallTable
         let names: NameTable
+        /// A bridge takes no more endpoints than that.
+        let containersPerBridge: Int
     }
 
     /// A container's endpoint, or a claim to one that is being reserved.
@@ -43,6 +54,7 @@ actor Network {
         device = definition.device
         self.definition = definition
         self.parts = parts
+        places = BridgePlaces(size: parts.containersPerBridge)
         (pool4, pool6) = try Self.pools(definition)
     }
 
@@ -61,6 +73,9 @@ actor Network {
     func update(_ found: NetworkDefinition) {
         definition.link = found.link
         definition.mtu = found.mtu
+        definition.hardwareAddress = found.hardwareAddress
+        definition.segments = found.segments + definition.segments.dropFirst(found.segments.count)
+        segmentDevices.withLock { $0.formUnion(found.segments.map(\.device)) }
     }
 
     /// Takes note of an endpoint that the database names. False when its address is no address of this network.

@@ -24,6 +24,10 @@ struct NetworkDefinition: Sendable {
     /// The device, once it is there.
     var link: UInt32 = 0
     var mtu: UInt32 = 1500
+    /// Of the device.
+    var hardwareAddress: [UInt8] = []
+    /// Further bridges, in the order of their numbers.
+    var segments: [BridgeSegment] = []
 
     init(id: String, name: String, created: String, device: String, ipv4: Subnet?, storedIPv6: Subnet?) {
         self.id = id

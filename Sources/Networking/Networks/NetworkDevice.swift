@@ -2,15 +2,25 @@ import Linux
 
 /// The device of a network on the host, whatever the driver. Everything here blocks.
 enum NetworkDevice {
-    /// Finds or makes it. The definition with what was found.
-    static func make(_ definition: NetworkDefinition) throws -> NetworkDefinition {
+    /// Finds or makes it, with so many further bridges at least. The definition with what was found.
+    static func make(_ definition: NetworkDefinition, segments: Int = 0) throws -> NetworkDefinition {
         var found = definition
-        if definition.isBridge { try BridgeDevice.make(&found) } else { try ParentDevice.make(&found) }
+        guard definition.isBridge else {
+            try ParentDevice.make(&found)
+            return found
+        }
+        try BridgeDevice.make(&found)
+        found.segments = try BridgeSegment.all(of: found, atLeast: segments)
         return found
     }
 
     static func remove(_ definition: NetworkDefinition) throws {
-        if definition.isBridge { try BridgeDevice.remove(definition.device) } else { try ParentDevice.remove(definition.device) }
+        if definition.isBridge {
+            try BridgeSegment.removeAll(networkID: definition.id)
+            try BridgeDevice.remove(definition.device)
+        } else {
+            try ParentDevice.remove(definition.device)
+        }
     }
 }
 

@@ -16,6 +16,9 @@ extension Networks {
         /// Whether the host's own rules for what comes in decide about published ports too.
         public var followsInputPolicy = false
 
+        /// The most endpoints on one bridge, which has room for 1,023 ports; the next ones get further bridges.
+        public var containersPerBridge = 900
+
         /// The host's resolv.conf, and what is read where that names no server.
         public var resolverFiles: [FilePath] = HostResolver.standardPaths
 
@@ -41,6 +44,9 @@ extension Networks.Configuration {
     func validate() throws {
         guard Self.isDeviceName(bridgeName) else {
             throw NetworkError.unexpected("invalid name of a network device: \(bridgeName)")
+        }
+        guard (1...1000).contains(containersPerBridge) else {
+            throw NetworkError.unexpected("a bridge takes no \(containersPerBridge) endpoints")
         }
         guard (1...31).contains(nftTable.utf8.count) else {
             throw NetworkError.unexpected("invalid name of an nftables table: \(nftTable)")

@@ -106,7 +106,7 @@ struct NetworkPlan {
         let subnets = try SubnetRequest.resolve(request.subnets)
         let id = randomID()
         let device = settings.device ?? (driver == .bridge ? "br-" + id.prefix(12) : ParentDevice.dummyName(networkID: id))
-        guard Networks.Configuration.isDeviceName(device, mayBeVLAN: driver != .bridge) else {
+        guard Networks.Configuration.isDeviceName(device, mayBeVLAN: driver != .bridge), driver != .bridge || !BridgeSegment.isDevice(device) else {
             throw NetworkError.refused(.invalid, "invalid name of a network device: \(device)")
         }
         definition = NetworkDefinition(

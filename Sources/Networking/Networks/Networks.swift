@@ -38,7 +38,7 @@ public actor Networks {
         host = Host(namespace: configuration.hostNamespace)
         parts = Network.Parts(
             database: database, logger: logger, host: host, ports: PortClaims(host: host),
-            firewall: FirewallTable(table: configuration.nftTable), names: NameTable())
+            firewall: FirewallTable(table: configuration.nftTable), names: NameTable(), containersPerBridge: configuration.containersPerBridge)
         names = NameServer(
             table: parts.names, host: host, resolver: HostResolver(paths: configuration.resolverFiles), logger: logger)
     }
@@ -65,8 +65,9 @@ public actor Networks {
         for network in networks.values {
             let definition = await network.definition
             guard networks[network.id] != nil else { continue }
+            let segments = await max(definition.segments.count, network.places.needed(for: network.infos().count))
             do {
-                let found = try await host.run { try NetworkDevice.make(definition) }
+                let found = try await host.run { try NetworkDevice.make(definition, segments: segments) }
                 guard networks[network.id] != nil else {
                     // Removed meanwhile, and made again by us.
                     try await host.run { try NetworkDevice.remove(definition) }
@@ -81,9 +82,9 @@ public actor Networks {
                 logger.error("a network could not be restored", metadata: ["network": "\(definition.name)", "error": "\(error)"])
             }
         }
-        var interfaces: [String: Set<String>] = [:]
-        for network in networks.values { interfaces[network.id] = Set(await network.infos().map(\.hostInterface)) }
-        try await host.run { [firewall = parts.firewall, logger, present, missing, restored, interfaces, configuration] in
+        var endpoints: [String: (infos: [EndpointInfo], places: BridgePlaces)] = [:]
+        for network in networks.values { endpoints[network.id] = await (network.infos(), network.places) }
+        let places = try await host.run { [firewall = parts.firewall, logger, present, missing, restored, endpoints, configuration] in
             let loop = configuration.followsInputPolicy ? try InputLoop.make(table: configuration.nftTable) : nil
             firewall.setLoop(loop)
             if loop == nil, restored != nil { try InputLoop.remove(table: configuration.nftTable) }
@@ -91,14 +92,18 @@ public actor Networks {
             try firewall.install(with: (present + missing).filter(\.isBridge), open: restored)
             firewall.passForward(logger)
             try Forwarding.enable(withIPv6: present.contains { $0.ipv6 != nil })
+            var places: [String: [String: Int]] = [:]
             for network in present where network.isBridge {
-                // One that was made anew is down until its ports are as they have to be.
-                try BridgeDevice.adopt(interfaces[network.id] ?? [], of: network, removingOthers: restored != nil)
+                guard let known = endpoints[network.id] else { continue }
+                // Those that were made anew are down until their ports are as they have to be.
+                places[network.id] = try BridgeDevice.adopt(known.infos, of: network, places: known.places, removingOthers: restored != nil)
                 try BridgeDevice.activate(network)
             }
             try loop?.activate()
             if restored != nil { try EndpointRates.removeOrphans() }
+            return places
         }
+        for (id, found) in places { await networks[id]?.noteBridges(found) }
     }
 
     // MARK: Watching the host
@@ -122,7 +127,9 @@ public actor Networks {
         switch change {
         case .deviceGone(let device):
             let loop = InputLoop.names(table: configuration.nftTable)
-            let isOurs = networks.values.contains { $0.device == device } || configuration.followsInputPolicy && device == loop.outer
+            let isOurs =
+                networks.values.contains { $0.device == device || $0.hasSegmentDevice(device) }
+                || configuration.followsInputPolicy && device == loop.outer
             guard isOurs else { return }
             needsRepair = true
         case .tableDamaged: needsRepair = true

@@ -151,6 +151,9 @@ extension NftExpression {
             ])
     }
 
+    /// Connection tracking passes the packet over.
+    public static var untracked: NftExpression { NftExpression(name: "notrack", attributes: []) }
+
     /// Looks the key up in a set; with `into`, in a map, whose value is loaded. A verdict map (`into` the verdict) acts.
     public static func lookup(
         _ set: String, key: NftRegister = .first, into value: NftRegister? = nil
