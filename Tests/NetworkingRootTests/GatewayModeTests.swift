@@ -131,6 +131,37 @@ struct GatewayModeTests {
         }
     }
 
+    @Test("a move of the gateway that a killed engine has noted and not made is made by the next one")
+    func finishesMoves() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                _ = try await networks.create(NetworkRequest(name: "back"))
+                let (bridge, back) = (try await networks.network("bridge"), try await networks.network("back"))
+                let web = try await TestContainer.connect("web", networks)
+                var request = EndpointRequest(containerID: "web", networkID: back.id)
+                (request.interfaceNumber, request.isGateway) = (1, false)
+                let second = try await networks.reserve(request)
+                try await networks.connect(second, namespace: web.namespace)
+                func gateways() async throws -> [String] {
+                    try await within(web.namespace) {
+                        var socket = try RouteSocket()
+                        return try AddressFamily.allCases.flatMap { try socket.routes($0) }.filter(\.isDefault).compactMap { $0.gateway?.description }
+                    }
+                }
+                try await networks.settleRoutes(containerID: "web", namespace: web.namespace)
+                #expect(try await gateways() == [web.endpoint.ipv4Gateway, web.endpoint.ipv6Gateway])
+                _ = try await bridge.change("web", isGateway: false)
+                _ = try await back.change("web", isGateway: true)
+                try await networks.settleRoutes(containerID: "web", namespace: web.namespace)
+                #expect(try await gateways() == [second.ipv4Gateway, second.ipv6Gateway])
+                // What somebody makes of it inside stays.
+                try await run("/usr/sbin/ip", "route", "replace", "default", "via", web.endpoint.ipv4Gateway, in: web.namespace)
+                try await networks.settleRoutes(containerID: "web", namespace: web.namespace)
+                #expect(try await gateways() == [web.endpoint.ipv4Gateway, second.ipv6Gateway])
+            }
+        }
+    }
+
     @Test("ranges that overlap are open, and neighbours that must not see each other do not by way of the host")
     func rangesAndNeighbours() async throws {
         try await TestHost.with { host in

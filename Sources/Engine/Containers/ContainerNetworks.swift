@@ -118,6 +118,11 @@ extension Container {
         } catch {
             logger.error("names cannot be answered for a container", metadata: ["error": "\(error)"])
         }
+        do {
+            try await context.networks.settleRoutes(containerID: id, pid: process.pid)
+        } catch {
+            logger.error("the default route of a container could not be looked at", metadata: ["error": "\(error)"])
+        }
     }
 
     /// Others find a container that runs by its new name from now on.

@@ -23,6 +23,7 @@ extension EndpointInfo {
             ("device", .string(interface)), ("isGateway", .bool(isGateway)), ("isInternal", .bool(isInternal)),
             ("names", .array(names.map { .string($0) })), ("driver", .string(driver)),
             ("receivingRate", .int(receivingRate ?? 0)), ("sendingRate", .int(sendingRate ?? 0)), ("open", list(openPorts ?? [])),
+            ("moving", .bool(isMoving ?? false)),
         ]).serialized()
     }
 
@@ -49,6 +50,7 @@ extension EndpointInfo {
             driver: value["driver"]?.string ?? "bridge")
         let open = (value["open"]?.array ?? []).compactMap(PublishedPort.init(json:))
         openPorts = open.isEmpty ? nil : open
+        isMoving = value["moving"]?.boolean == true ? true : nil
         setRates(receiving: value["receivingRate"]?.integer ?? 0, sending: value["sendingRate"]?.integer ?? 0)
     }
 }

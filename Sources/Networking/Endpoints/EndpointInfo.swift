@@ -34,6 +34,8 @@ public struct EndpointInfo: Codable, Sendable, Hashable {
     public var sendingRate: Int64?
     /// What is published at the container's own addresses, where no address is changed; nil is nothing. They have no port of the host.
     public internal(set) var openPorts: [PublishedPort]?
+    /// Whether the default route is on its way to or from here: noted before it is moved, until it was; nil is no.
+    var isMoving: Bool?
     /// What the device is given besides when it is made; nil is nothing.
     var linkLocalAddresses: [String]?
     var deviceSettings: [EndpointOptions.DeviceSetting]?

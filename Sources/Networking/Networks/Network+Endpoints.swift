@@ -221,11 +221,13 @@ extension Network {
         var isEmpty: Bool { ports.isEmpty && open == nil }
     }
 
-    /// Makes the endpoint the container's gateway with these ports, or an ordinary one without any. The caller saves it.
-    func change(_ containerID: String, isGateway: Bool, _ publication: Publication = Publication()) throws -> EndpointInfo {
+    /// Makes the endpoint the container's gateway with these ports, or an ordinary one without any. The caller saves it, and says
+    /// when the default route has followed.
+    func change(_ containerID: String, isGateway: Bool, _ publication: Publication = Publication(), isMoving: Bool = true) throws -> EndpointInfo {
         guard var info = endpoints[containerID]?.info else { throw NetworkError.notReserved(containerID: containerID) }
         info.isGateway = isGateway
         (info.ports, info.openPorts) = (publication.ports, publication.open)
+        info.isMoving = isMoving ? true : nil
         endpoints[containerID]?.info = info
         parts.names.add(info)
         return info
@@ -250,12 +252,21 @@ extension Network {
         }
     }
 
+    /// The default route has followed a `change`.
+    func noteArrival(_ containerID: String) async throws {
+        guard var info = endpoints[containerID]?.info, info.isMoving != nil else { return }
+        info.isMoving = nil
+        endpoints[containerID]?.info = info
+        try await save(info)
+    }
+
     /// Undoes a move of the gateway here that could not be written down.
     func takeBack(_ containerID: String, to old: Network?, _ before: EndpointInfo?) async {
         do {
-            if endpoints[containerID] != nil { _ = try change(containerID, isGateway: false) }
+            if endpoints[containerID] != nil { _ = try change(containerID, isGateway: false, isMoving: false) }
             guard let before, let old else { return parts.ports.release(containerID) }
-            _ = try await old.change(containerID, isGateway: true, Publication(ports: before.ports, open: before.openPorts))
+            let publication = Publication(ports: before.ports, open: before.openPorts)
+            _ = try await old.change(containerID, isGateway: true, publication, isMoving: false)
             try await holdAgain(before.ports, of: containerID, withIPv6: old.definition.ipv6 != nil)
         } catch {
             parts.logger.error("a container has no gateway", metadata: ["container": "\(containerID)", "error": "\(error)"])

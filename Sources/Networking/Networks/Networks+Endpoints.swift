@@ -127,8 +127,29 @@ extension Networks {
             try NetworkNamespace.enter(namespace.raw)
             try link?.moveDefaultRoutes()
         }
+        for network in [oldNetwork, newNetwork] { try await network?.noteArrival(containerID) }
         if publication.ports.isEmpty { parts.ports.release(containerID) }
         if let entered, entered.ports != before?.ports { await newNetwork?.forgetConnections(entered) }
+    }
+
+    /// Leads the default routes of a running container where the database says, after an engine that was killed while it moved them.
+    public func settleRoutes(containerID: String, pid: Int32) async throws {
+        let namespace = try await host.run { SharedFD(try NetworkNamespace.open(pid: pid)) }
+        try await settleRoutes(containerID: containerID, namespace: namespace)
+    }
+
+    func settleRoutes(containerID: String, namespace: SharedFD) async throws {
+        let all = await endpoints(containerID: containerID)
+        let moving = all.filter { $0.isMoving != nil }
+        guard let endpoint = all.first(where: { $0.isGateway && !$0.isInternal }) ?? moving.first, let network = networks[endpoint.networkID],
+            !moving.isEmpty
+        else { return }
+        let link = EndpointLink(endpoint: endpoint, network: await network.definition)
+        try await host.onOwnThread {
+            try NetworkNamespace.enter(namespace.raw)
+            try link.moveDefaultRoutes()
+        }
+        for one in moving { try await networks[one.networkID]?.noteArrival(containerID) }
     }
 
     /// Publishes more ports of a running container and takes others back, all or nothing. They belong to the network that its
