@@ -42,13 +42,7 @@ struct GatewayModeTests {
                     #expect(try await ask(own, 8080, from: host.outside, milliseconds: 200) == nil)
                     #expect(try await ask(target, 7000, from: web.namespace) == web.address(family))
                 }
-                for address in ["127.0.0.1", "::2"] {
-                    await #expect(throws: NetworkError.self) {
-                        var request = EndpointRequest(containerID: "x", networkID: try await networks.find("open").id)
-                        request.ports = [PublishedPort(hostAddress: address, hostPort: 8080, containerPort: 80)]
-                        _ = try await networks.reserve(request)
-                    }
-                }
+                try await refusesAddresses(networks)
                 // Whoever gets the address next has nothing open by that.
                 await networks.disconnect(containerID: "web")
                 let next = try await TestContainer.connect("next", networks, network: "open") { [endpoint = web.endpoint] in
@@ -63,6 +57,33 @@ struct GatewayModeTests {
                 for server in [published, hidden, outside] { try await server.finish() }
             }
         }
+    }
+
+    private func refusesAddresses(_ networks: Networks) async throws {
+        let network = try await networks.find("open").id
+        func reserve(_ address: String, _ port: UInt16 = 0) async throws -> EndpointInfo {
+            var request = EndpointRequest(containerID: "x", networkID: network)
+            request.ports = [PublishedPort(hostAddress: address, hostPort: port, containerPort: 80)]
+            return try await networks.reserve(request)
+        }
+        let begin = "NAT is disabled, omit host address in port mapping"
+        await #expect(throws: NetworkError.refused(.invalid, "\(begin) 127.0.0.1:8080:80/tcp, or use 0.0.0.0::80 to open port 80 for IPv4-only")) {
+            _ = try await reserve("127.0.0.1", 8080)
+        }
+        await #expect(throws: NetworkError.refused(.invalid, "\(begin) [::2]::80/tcp, or use [::]::80 to open port 80 for IPv6-only")) {
+            _ = try await reserve("::2")
+        }
+        #expect(try await reserve("0::0").openPorts?.map(\.hostAddress) == ["::"])
+        await networks.disconnect(containerID: "x")
+
+        // The address that a network publishes at by itself is for what it translates.
+        var mixed = NetworkRequest(name: "mixed")
+        mixed.options = ["com.docker.network.bridge.host_binding_ipv4": "127.0.0.1", "com.docker.network.bridge.gateway_mode_ipv4": "routed"]
+        var request = EndpointRequest(containerID: "x", networkID: try await networks.create(mixed).id)
+        request.ports = [PublishedPort(containerPort: 80)]
+        let endpoint = try await networks.reserve(request)
+        #expect(endpoint.ports.isEmpty && endpoint.openPorts?.map(\.hostAddress) == ["0.0.0.0"])
+        await networks.disconnect(containerID: "x")
     }
 
     @Test("an unprotected network is open to those who know the way, but not to other networks; an isolated one is not for the host")

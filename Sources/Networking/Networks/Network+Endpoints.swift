@@ -90,46 +90,6 @@ extension Network {
         return info
     }
 
-    /// The ports of the host that it means; none where the network is routed in all families of its own.
-    private func publishable(_ port: PublishedPort) throws -> [PublishedPort] {
-        var port = addressed(port)
-        let routed = definition.routedFamilies
-        if routed.isEmpty { return [port] }
-        guard port.hostAddress.isEmpty else {
-            guard let address = IPAddress(port.hostAddress), routed.contains(address.isV4 ? .v4 : .v6) else { return [port] }
-            guard address.isUnspecified else {
-                throw NetworkError.refused(
-                    .invalid, "port \(port.containerPort) cannot be published at \(address): the gateway mode of network \(name) is routed")
-            }
-            return []
-        }
-        return definition.subnets.map { $0.prefix.address.isV4 ? AddressFamily.v4 : .v6 }.filter { !routed.contains($0) }.map { family in
-            port.hostAddress = family.everywhere
-            return port
-        }
-    }
-
-    private var publishesPorts: Bool { definition.isBridge && !definition.isInternal }
-
-    /// With the network's own address of the host where none is named; empty is all.
-    private func addressed(_ port: PublishedPort) -> PublishedPort {
-        var port = port
-        if port.hostAddress.isEmpty { port.hostAddress = definition.ipv4 == nil ? "::" : definition.settings.publishAddress }
-        return port
-    }
-
-    /// What of the ports is open at the container's own addresses; nil for nothing.
-    private func openPorts(_ ports: [PublishedPort]) -> [PublishedPort]? {
-        let open = definition.routedFamilies.flatMap { family in
-            ports.map(addressed).filter { $0.hostAddress.isEmpty || $0.hostAddress == family.everywhere }.map { port in
-                var open = PublishedPort(hostAddress: family.everywhere, containerPort: port.containerPort, proto: port.proto)
-                open.count = port.count
-                return open
-            }
-        }
-        return open.isEmpty ? nil : open
-    }
-
     private func describe(_ request: EndpointRequest, _ claimed: Endpoint) throws -> EndpointInfo {
         let endpointID = randomID()
         var info = EndpointInfo(

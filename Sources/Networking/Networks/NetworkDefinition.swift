@@ -43,8 +43,9 @@ struct NetworkDefinition: Sendable {
     var subnets: [Subnet] { [ipv4, ipv6].compactMap { $0 } }
     /// The families in which what is published is open at the containers' own addresses.
     var routedFamilies: [AddressFamily] {
-        isBridge ? subnets.map { $0.prefix.address.isV4 ? .v4 : .v6 }.filter { settings.gatewayMode($0) == .routed } : []
+        isBridge ? families.filter { settings.gatewayMode($0) == .routed } : []
     }
+    var families: [AddressFamily] { subnets.map { $0.prefix.address.isV4 ? .v4 : .v6 } }
     var isDefault: Bool { name == Networks.defaultNetwork }
     var isBridge: Bool { driver == .bridge }
 
