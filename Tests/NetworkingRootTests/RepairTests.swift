@@ -197,6 +197,32 @@ struct RepairTests {
         }
     }
 
+    @Test("a cable that cannot be put back keeps no bridge down")
+    func healsAround() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let device = try await networks.create(NetworkRequest(name: "back")).device
+                var containers: [TestContainer] = []
+                for (name, network) in [("one", "bridge"), ("two", "bridge"), ("three", "back"), ("four", "back")] {
+                    containers.append(try await TestContainer.connect(name, networks, network: network))
+                }
+                for device in ["skt0", device] { try await run("/usr/sbin/ip", "link", "del", device, in: host.namespace) }
+                // What has a device on top of it becomes no port.
+                for index in [0, 2] {
+                    try await run(
+                        "/usr/sbin/ip", "link", "add", "top\(index)", "link", containers[index].endpoint.hostInterface, "type", "macvlan",
+                        in: host.namespace)
+                }
+                try await networks.prepare()
+                for index in [1, 3] {
+                    let server = try await WhoAmIServer.start(80, .tcp, in: containers[index].namespace)
+                    #expect(try await ask(containers[index].endpoint.ipv4, 80, from: host.namespace) != nil)
+                    try await server.finish()
+                }
+            }
+        }
+    }
+
     @Test("containers that must not see each other do not after the bridge has come back either")
     func healsApart() async throws {
         try await TestHost.with { host in

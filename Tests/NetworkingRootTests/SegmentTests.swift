@@ -151,4 +151,63 @@ struct SegmentTests {
             for kind in ["sg", "su", "sd", "vsk"] { #expect(try await devices(host, kind).isEmpty) }
         }
     }
+
+    private func bridgesWithRules(_ host: TestHost) async throws -> [[UInt8]] {
+        try await within(host.namespace) {
+            var socket = try NftSocket()
+            return try socket.elements(table: "skt", set: BridgeMap.input.rawValue).map(\.key)
+        }
+    }
+
+    @Test("what an engine has left of them has its rules or goes")
+    func leftOver() async throws {
+        try await TestHost.with { host in
+            let database = try await host.database()
+            let old = host.networks(database)
+            try await old.prepare()
+            var request = NetworkRequest(name: "inside")
+            request.isInternal = true
+            let (bridge, inside) = (try await old.find("bridge"), try await old.create(request))
+            await old.dropSockets()
+            let (gap, lost) = ("sg2-\(bridge.id.prefix(8))", "sg1-\(inside.id.prefix(8))")
+            for name in [gap, lost] {
+                try await run("/usr/sbin/ip", "link", "add", name, "type", "bridge", in: host.namespace)
+                try await run("/usr/sbin/ip", "link", "set", name, "up", in: host.namespace)
+            }
+            try await run("/usr/sbin/ip", "link", "del", inside.device, in: host.namespace)
+            try await run("/usr/sbin/ip", "link", "add", inside.device, "type", "veth", "peer", "other", in: host.namespace)
+            let new = host.networks(database)
+            try await new.prepare()
+            #expect(try await devices(host, "sg") == [lost])
+            #expect(try await bridgesWithRules(host).contains(Rule.name(lost)))
+            try await new.remove()
+        }
+    }
+
+    @Test("bridges that come and go while others are repaired are never without rules")
+    func comeAndGoWhileRepaired() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks(containersPerBridge: 1) { networks in
+                _ = try await TestContainer.connect("first", networks)
+                for round in 0..<6 {
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for number in 0..<2 {
+                            group.addTask {
+                                _ = try await TestContainer.connect("c\(number)", networks)
+                                await networks.disconnect(containerID: "c\(number)")
+                            }
+                        }
+                        for _ in 0..<2 { group.addTask { try await networks.prepare() } }
+                        try await group.waitForAll()
+                    }
+                    // Rules go after what they are for.
+                    let (known, there) = (try await bridgesWithRules(host), try await devices(host, "sg"))
+                    #expect(there.allSatisfy { known.contains(Rule.name($0)) }, "round \(round)")
+                }
+                await networks.disconnect(containerID: "first")
+                for network in await networks.networks.values { await network.settle() }
+                #expect(try await devices(host, "sg").isEmpty)
+            }
+        }
+    }
 }

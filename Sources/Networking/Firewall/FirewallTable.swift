@@ -67,19 +67,24 @@ final class FirewallTable: Sendable {
     }
 
     /// Makes the table anew, with these networks besides those that it has, and with what is open in them where that is
-    /// given.
-    func install(with networks: [NetworkDefinition], open endpoints: [EndpointInfo]? = nil) throws {
+    /// given. Further bridges that are on the host, by network, are added to those that it knows.
+    func install(with networks: [NetworkDefinition], segments: [String: [String]] = [:], open endpoints: [EndpointInfo]? = nil) throws {
         try state.withLock { state in
+            let before = state.firewall.segments
             let added = Set(networks.map(\.id))
             state.firewall.networks = state.firewall.networks.filter { !added.contains($0.id) } + networks
-            // What was found; one that is just being made may not be among it.
-            for network in networks where network.segments.count > state.firewall.segments[network.id]?.count ?? 0 {
-                state.firewall.segments[network.id] = network.segments.map(\.device)
+            for (id, devices) in segments where !devices.isEmpty {
+                state.firewall.segments[id, default: []] += devices.filter { before[id]?.contains($0) != true }
             }
             if let endpoints {
                 state.open = Dictionary(endpoints.map { ($0.endpointID, $0) }, uniquingKeysWith: { _, last in last })
             }
-            try install(&state)
+            do {
+                try install(&state)
+            } catch {
+                state.firewall.segments = before
+                throw error
+            }
         }
     }
 
@@ -102,13 +107,28 @@ final class FirewallTable: Sendable {
         }
     }
 
-    /// Makes the table anew where the further bridges of a network are others now.
-    func setSegments(_ devices: [String], of networkID: String) throws {
+    /// Adds the rules of a further bridge of a network, before anything goes through it.
+    func addSegment(_ device: String, of networkID: String) throws {
+        try changeSegments(of: networkID) { devices in
+            if !devices.contains(device) { devices.append(device) }
+        }
+    }
+
+    /// Takes away the rules of a further bridge that is gone.
+    func removeSegment(_ device: String, of networkID: String) throws {
+        try changeSegments(of: networkID) { devices in devices.removeAll { $0 == device } }
+    }
+
+    private func changeSegments(of networkID: String, _ change: (inout [String]) -> Void) throws {
         try state.withLock { state in
-            guard state.firewall.networks.contains(where: { $0.id == networkID }) else { return }
             let before = state.firewall.segments
+            var devices = before[networkID] ?? []
+            change(&devices)
+            if devices == before[networkID] ?? [] { return }
+            guard state.firewall.networks.contains(where: { $0.id == networkID }) else {
+                throw NetworkError.unexpected("network \(networkID.prefix(12)) has no rules")
+            }
             state.firewall.segments[networkID] = devices.isEmpty ? nil : devices
-            if before == state.firewall.segments { return }
             do {
                 try install(&state)
             } catch {

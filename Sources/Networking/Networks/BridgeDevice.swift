@@ -1,4 +1,5 @@
 import Linux
+import Logging
 import SystemPackage
 
 /// The bridge on the host, with what the kernel has to be told about it. Everything here blocks.
@@ -59,9 +60,11 @@ struct BridgeDevice: Sendable {
     }
 
     /// Puts the host's ends of the containers' cables back into bridges that were made anew, and removes those of no container
-    /// where it is known that nobody is connecting one. On which bridge each is, by the host's end.
-    static func adopt(_ endpoints: [EndpointInfo], of network: NetworkDefinition, places: BridgePlaces, removingOthers: Bool) throws -> [String: Int]
-    {
+    /// where it is known that nobody is connecting one. On which bridge each is, by the host's end; not those that cannot be put back,
+    /// as those that have gone meanwhile.
+    static func adopt(
+        _ endpoints: [EndpointInfo], of network: NetworkDefinition, places: BridgePlaces, removingOthers: Bool, _ logger: Logger
+    ) throws -> [String: Int] {
         var socket = try RouteSocket()
         let bridges = [network.link] + network.segments.map(\.link)
         let known = Dictionary(endpoints.map { ($0.hostInterface, $0) }, uniquingKeysWith: { first, _ in first })
@@ -78,10 +81,17 @@ struct BridgeDevice: Sendable {
         for (interface, number) in found { places.note(interface, number) }
         for (link, endpoint) in lost {
             let number = min(places.take(link.name), bridges.count - 1)
-            found[link.name] = number
-            try socket.setMaster(link.index, bridges[number])
-            // A port that left its bridge has forgotten who must not see it.
-            try EndpointLink(endpoint: endpoint, network: network, bridge: bridges[number]).configurePort(&socket)
+            do {
+                try socket.setMaster(link.index, bridges[number])
+                // A port that left its bridge has forgotten who must not see it.
+                try EndpointLink(endpoint: endpoint, network: network, bridge: bridges[number]).configurePort(&socket)
+                found[link.name] = number
+            } catch {
+                // Gone, as a rule. A port that could not be kept from others is none.
+                try? socket.setMaster(link.index, 0)
+                logger.warning(
+                    "a container's cable could not be put back", metadata: ["container": "\(endpoint.containerID)", "error": "\(error)"])
+            }
         }
         return found
     }

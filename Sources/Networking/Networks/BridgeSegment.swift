@@ -37,16 +37,23 @@ struct BridgeSegment: Sendable, Equatable {
         return (1...999).contains(Int(number) ?? 0) && id.first == "-" && id.dropFirst().allSatisfy(\.isHexDigit)
     }
 
-    /// Those of the network that are on the host, and so many that there are at least `count`; down as long as they are new.
+    /// The number in the name of the bridge of one of the network's segments; nil for every other name.
+    private static func number(in name: String, of networkID: String) -> Int? {
+        name.hasPrefix("sg") && isDevice(name, of: networkID) ? Int(name.dropFirst(2).dropLast(9)) : nil
+    }
+
+    /// All up to the last that is on the host, and so many that there are at least `count`; down as long as they are new.
     static func all(of network: NetworkDefinition, atLeast count: Int) throws -> [BridgeSegment] {
-        var segments: [BridgeSegment] = []
         var socket = try RouteSocket()
-        while true {
-            let next = BridgeSegment(number: segments.count + 1, networkID: network.id)
-            let isThere = try socket.link(named: next.device) != nil
-            guard segments.count < count || isThere else { return segments }
-            segments.append(try make(next.number, of: network))
-        }
+        let last = try socket.links().filter { $0.kind == "bridge" }.compactMap { number(in: $0.name, of: network.id) }.max() ?? 0
+        return try (0..<max(count, last)).map { try make($0 + 1, of: network) }
+    }
+
+    /// The bridges of the networks' segments that are on the host, whoever made them, by network.
+    static func devices(of networkIDs: [String]) throws -> [String: [String]] {
+        var socket = try RouteSocket()
+        let names = try socket.links().filter { $0.kind == "bridge" && isDevice($0.name) }.map(\.name)
+        return Dictionary(uniqueKeysWithValues: networkIDs.map { id in (id, names.filter { number(in: $0, of: id) != nil }) })
     }
 
     /// Finds or makes the bridge and its cable.

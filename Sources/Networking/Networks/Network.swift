@@ -74,7 +74,7 @@ actor Network {
         definition.link = found.link
         definition.mtu = found.mtu
         definition.hardwareAddress = found.hardwareAddress
-        definition.segments = found.segments + definition.segments.dropFirst(found.segments.count)
+        definition.segments = found.segments
         segmentDevices.withLock { $0.formUnion(found.segments.map(\.device)) }
     }
 

@@ -59,51 +59,63 @@ public actor Networks {
             restored = try await load()
             isLoaded = true
         }
-        var present: [NetworkDefinition] = []
-        // What was not found may be there all the same, with containers on it: it has its rules.
-        var missing: [NetworkDefinition] = []
-        for network in networks.values {
-            let definition = await network.definition
-            guard networks[network.id] != nil else { continue }
-            let segments = await max(definition.segments.count, network.places.needed(for: network.infos().count))
-            do {
-                let found = try await host.run { try NetworkDevice.make(definition, segments: segments) }
-                guard networks[network.id] != nil else {
-                    // Removed meanwhile, and made again by us.
-                    try await host.run { try NetworkDevice.remove(definition) }
-                    continue
-                }
-                await network.update(found)
-                present.append(found)
-            } catch {
-                // The others work without it; its containers get the error when they start.
-                if definition.isDefault { throw error }
-                if networks[network.id] != nil { missing.append(definition) }
-                logger.error("a network could not be restored", metadata: ["network": "\(definition.name)", "error": "\(error)"])
-            }
-        }
-        var endpoints: [String: (infos: [EndpointInfo], places: BridgePlaces)] = [:]
-        for network in networks.values { endpoints[network.id] = await (network.infos(), network.places) }
-        let places = try await host.run { [firewall = parts.firewall, logger, present, missing, restored, endpoints, configuration] in
+        let isFirst = restored != nil
+        let (present, missing) = try await makeDevices()
+        let loop = try await host.run { [firewall = parts.firewall, logger, present, missing, restored, configuration] in
             let loop = configuration.followsInputPolicy ? try InputLoop.make(table: configuration.nftTable) : nil
             firewall.setLoop(loop)
             if loop == nil, restored != nil { try InputLoop.remove(table: configuration.nftTable) }
             // No packet is passed on before there are rules for it.
-            try firewall.install(with: (present + missing).filter(\.isBridge), open: restored)
+            let bridges = (present + missing).filter(\.isBridge)
+            try firewall.install(with: bridges, segments: try BridgeSegment.devices(of: bridges.map(\.id)), open: restored)
             firewall.passForward(logger)
             try Forwarding.enable(withIPv6: present.contains { $0.ipv6 != nil })
-            var places: [String: [String: Int]] = [:]
-            for network in present where network.isBridge {
-                guard let known = endpoints[network.id] else { continue }
-                // Those that were made anew are down until their ports are as they have to be.
-                places[network.id] = try BridgeDevice.adopt(known.infos, of: network, places: known.places, removingOthers: restored != nil)
-                try BridgeDevice.activate(network)
-            }
-            try loop?.activate()
-            if restored != nil { try EndpointRates.removeOrphans() }
-            return places
+            return loop
         }
-        for (id, found) in places { await networks[id]?.noteBridges(found) }
+        try await activate(present, removingOthers: isFirst)
+        try await host.run {
+            try loop?.activate()
+            if isFirst { try EndpointRates.removeOrphans() }
+        }
+    }
+
+    /// The networks whose devices are there now, and those whose devices were not found. They may be there all the same, with
+    /// containers on them, and have their rules.
+    private func makeDevices() async throws -> (present: [NetworkDefinition], missing: [NetworkDefinition]) {
+        var (present, missing): ([NetworkDefinition], [NetworkDefinition]) = ([], [])
+        for network in networks.values where networks[network.id] != nil {
+            do {
+                try await network.makeDevices()
+                let found = await network.definition
+                guard networks[network.id] != nil else {
+                    // Removed meanwhile, and made again by us.
+                    try await host.run { try NetworkDevice.remove(found) }
+                    continue
+                }
+                present.append(found)
+            } catch {
+                // The others work without it; its containers get the error when they start.
+                if network.name == Self.defaultNetwork { throw error }
+                if networks[network.id] != nil { missing.append(await network.definition) }
+                logger.error("a network could not be restored", metadata: ["network": "\(network.name)", "error": "\(error)"])
+            }
+        }
+        return (present, missing)
+    }
+
+    /// The default network's failure is told when the others are up.
+    private func activate(_ present: [NetworkDefinition], removingOthers: Bool) async throws {
+        var failure: (any Error)?
+        for definition in present where definition.isBridge {
+            guard let network = networks[definition.id] else { continue }
+            do {
+                try await network.activate(removingOthers: removingOthers)
+            } catch {
+                if definition.isDefault { failure = error }
+                logger.error("a network could not be set up", metadata: ["network": "\(definition.name)", "error": "\(error)"])
+            }
+        }
+        if let failure { throw failure }
     }
 
     // MARK: Watching the host
