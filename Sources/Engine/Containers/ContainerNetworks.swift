@@ -178,9 +178,7 @@ extension Container {
             publishNetworks("connect", [endpoint])
             try await save()
         } catch {
-            record.attachments.removeAll { $0.networkID == attachment.networkID }
-            record.endpoints.removeAll { $0.networkID == attachment.networkID }
-            await context.networks.disconnect(containerID: id, networkID: attachment.networkID, pid: process.pid)
+            await leave(attachment, process)
             if let error = error as? NetworkError { throw await describe(error) }
             throw error
         }
@@ -203,6 +201,22 @@ extension Container {
         try await serveNames(pid: process.pid)
         try await writeHosts()
         return record.endpoints.first { $0.networkID == attachment.networkID } ?? endpoint
+    }
+
+    /// After a connection that failed: where the gateway has moved there, it goes back first.
+    private func leave(_ attachment: NetworkAttachment, _ process: RunningContainer) async {
+        record.attachments.removeAll { $0.networkID == attachment.networkID }
+        record.endpoints = await refreshed(record.endpoints)
+        let others = record.endpoints.filter { $0.networkID != attachment.networkID }
+        do {
+            if record.gatewayEndpoint?.networkID == attachment.networkID {
+                try await moveGateway(from: attachment.networkID, among: others, process)
+            }
+        } catch {
+            logger.error("a container has no gateway", metadata: ["error": "\(error)"])
+        }
+        record.endpoints.removeAll { $0.networkID == attachment.networkID }
+        await context.networks.disconnect(containerID: id, networkID: attachment.networkID, pid: process.pid)
     }
 
     /// Docker's rules for who may be connected at all.
@@ -242,6 +256,7 @@ extension Container {
         } catch {
             // In its place: the order of the networks is that of the devices.
             record.attachments.insert(attachment, at: min(place, record.attachments.count))
+            record.endpoints = await refreshed(record.endpoints)
             if let error = error as? NetworkError { throw await describe(error) }
             throw error
         }

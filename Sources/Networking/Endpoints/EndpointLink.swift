@@ -112,7 +112,7 @@ struct EndpointLink: Sendable {
         }
         for setting in endpoint.deviceSettings ?? [] { try apply(setting) }
         try socket.setUp(link)
-        if endpoint.isGateway, !endpoint.isInternal { try addDefaultRoutes(link, &socket) }
+        if endpoint.isGateway, !endpoint.isInternal { _ = try addDefaultRoutes(link, &socket) }
     }
 
     private func apply(_ setting: EndpointOptions.DeviceSetting) throws {
@@ -127,8 +127,10 @@ struct EndpointLink: Sendable {
         }
     }
 
-    private func addDefaultRoutes(_ link: UInt32, _ socket: inout RouteSocket) throws {
+    /// In place of those that are there. The families that have one by this device now.
+    private func addDefaultRoutes(_ link: UInt32, _ socket: inout RouteSocket) throws -> Set<AddressFamily> {
         let isRouted = network.settings.isRouted
+        var led: Set<AddressFamily> = []
         for (family, address, text) in [
             (AddressFamily.v4, endpoint.ipv4, endpoint.ipv4Gateway), (.v6, endpoint.ipv6, endpoint.ipv6Gateway),
         ] where !address.isEmpty {
@@ -140,16 +142,19 @@ struct EndpointLink: Sendable {
                 guard let gateway = IPAddress(text) else { throw NetworkError.invalidAddress(text) }
                 try socket.addDefaultRoute(gateway: gateway, link: link)
             }
+            led.insert(family)
         }
+        return led
     }
 
     /// Moves the default routes of the container here, or away when this is not its gateway (any more). The calling thread
     /// is in the container's namespace.
     func moveDefaultRoutes() throws {
         var socket = try RouteSocket()
-        for family in AddressFamily.allCases { try socket.deleteDefaultRoute(family) }
-        guard endpoint.isGateway, !endpoint.isInternal else { return }
-        try addDefaultRoutes(try device(endpoint.interface, &socket), &socket)
+        let isGateway = endpoint.isGateway && !endpoint.isInternal
+        // Without a moment in which there is none.
+        let led = try isGateway ? addDefaultRoutes(device(endpoint.interface, &socket), &socket) : []
+        for family in AddressFamily.allCases where !led.contains(family) { try socket.deleteDefaultRoute(family) }
     }
 
     /// Takes the child of a device out of a container that goes on. Not an error when it is gone. The calling thread is in the

@@ -67,17 +67,17 @@ struct Firewall: Sendable {
         return transaction
     }
 
-    /// Closes the ports of one endpoint and opens those of another, in one step. What both have is left alone.
-    func change(closing closed: EndpointInfo?, opening opened: EndpointInfo?) throws -> NftTransaction {
+    /// Closes the ports of endpoints and opens those of another, in one step. What both have is left alone.
+    func change(closing closed: [EndpointInfo], opening opened: EndpointInfo?) throws -> NftTransaction {
         var transaction = NftTransaction(table: table)
-        let old = try elements(of: closed.map(bindings) ?? [])
+        let old = try elements(of: closed.flatMap { try bindings(of: $0) })
         let new = try elements(of: opened.map(bindings) ?? [])
         for map in PortMap.allCases {
             let (before, after) = (Set(old[map] ?? []), Set(new[map] ?? []))
             transaction.deleteElements((old[map] ?? []).filter { !after.contains($0) }, from: map.rawValue)
             transaction.addElements((new[map] ?? []).filter { !before.contains($0) }, to: map.rawValue)
         }
-        let (closing, opening) = (openElements(of: closed.map { [$0] } ?? []), openElements(of: opened.map { [$0] } ?? []))
+        let (closing, opening) = (openElements(of: closed), openElements(of: opened.map { [$0] } ?? []))
         for set in OpenPortSet.allCases {
             let (before, after) = (closing[set] ?? [], opening[set] ?? [])
             transaction.deleteElements(before.filter { !after.contains($0) }, from: set.rawValue)

@@ -157,11 +157,11 @@ final class FirewallTable: Sendable {
         try move(from: endpoint, to: nil)
     }
 
-    /// Closes the ports of one endpoint and opens those of another, in one step.
+    /// Closes the ports of one endpoint and opens those of another, in place of what it has open, in one step.
     func move(from closed: EndpointInfo?, to opened: EndpointInfo?) throws {
         try state.withLock { state in
             let before = state.open
-            let old = closed.flatMap { state.open.removeValue(forKey: $0.endpointID) }
+            let old = Set([closed, opened].compactMap { $0?.endpointID }).compactMap { state.open.removeValue(forKey: $0) }
             if let opened { state.open[opened.endpointID] = opened }
             do {
                 try change(&state, try state.firewall.change(closing: old, opening: opened))

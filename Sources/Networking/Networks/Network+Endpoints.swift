@@ -81,7 +81,7 @@ extension Network {
         if publishesPorts { info.openPorts = openPorts(request.ports) }
         info.ports = try await parts.ports.take(ports, for: request.containerID, withIPv6: definition.ipv6 != nil)
         do {
-            try await save(info)
+            try await parts.database.endpoints.save(info.record)
         } catch {
             if !ports.isEmpty { parts.ports.release(request.containerID) }
             throw error
@@ -139,7 +139,8 @@ extension Network {
         return "\(prefix)\(number)"
     }
 
-    func save(_ info: EndpointInfo) async throws { try await parts.database.endpoints.save(info.record) }
+    /// Writes down what has changed of an endpoint; one that has ended meanwhile stays forgotten.
+    func saveChange(_ info: EndpointInfo) async throws { try await parts.database.endpoints.update([info.record]) }
 
     /// Gives the network namespace its device with addresses and routes, then opens the published ports. When it throws,
     /// the caller calls `disconnect`.
@@ -172,74 +173,6 @@ extension Network {
     func isCurrent(_ endpoint: EndpointInfo) -> Bool {
         guard let known = endpoints[endpoint.containerID] else { return false }
         return known.info?.endpointID == endpoint.endpointID && known.ending == nil
-    }
-
-    /// What a container has published: ports of the host, and those that are open at its own addresses.
-    struct Publication: Sendable {
-        var ports: [PublishedPort] = []
-        var open: [PublishedPort]?
-        var isEmpty: Bool { ports.isEmpty && open == nil }
-    }
-
-    /// Makes the endpoint the container's gateway with these ports, or an ordinary one without any. The caller saves it, and says
-    /// when the default route has followed.
-    func change(_ containerID: String, isGateway: Bool, _ publication: Publication = Publication(), isMoving: Bool = true) throws -> EndpointInfo {
-        guard var info = endpoints[containerID]?.info else { throw NetworkError.notReserved(containerID: containerID) }
-        info.isGateway = isGateway
-        (info.ports, info.openPorts) = (publication.ports, publication.open)
-        info.isMoving = isMoving ? true : nil
-        endpoints[containerID]?.info = info
-        parts.names.add(info)
-        return info
-    }
-
-    /// What a container publishes here that was published by another network: the same, where both see ports alike, and what it
-    /// asks for otherwise. The ports that it had are given back then, and had again when it throws.
-    func publication(_ wanted: [PublishedPort], after before: EndpointInfo?, on old: NetworkDefinition?, of containerID: String)
-        async throws -> Publication
-    {
-        guard publishesPorts else { return Publication() }
-        let had = Publication(ports: before?.ports ?? [], open: before?.openPorts)
-        if !had.isEmpty, old?.routedFamilies == definition.routedFamilies { return had }
-        let ports = try wanted.flatMap(publishable)
-        parts.ports.release(containerID)
-        do {
-            return Publication(
-                ports: try await parts.ports.take(ports, for: containerID, withIPv6: definition.ipv6 != nil), open: openPorts(wanted))
-        } catch {
-            try await holdAgain(had.ports, of: containerID, withIPv6: old?.ipv6 != nil)
-            throw error
-        }
-    }
-
-    /// The default route has followed a `change`.
-    func noteArrival(_ containerID: String) async throws {
-        guard var info = endpoints[containerID]?.info, info.isMoving != nil else { return }
-        info.isMoving = nil
-        endpoints[containerID]?.info = info
-        try await save(info)
-    }
-
-    /// Undoes a move of the gateway here that could not be written down.
-    func takeBack(_ containerID: String, to old: Network?, _ before: EndpointInfo?) async {
-        do {
-            if endpoints[containerID] != nil { _ = try change(containerID, isGateway: false, isMoving: false) }
-            guard let before, let old else { return parts.ports.release(containerID) }
-            let publication = Publication(ports: before.ports, open: before.openPorts)
-            _ = try await old.change(containerID, isGateway: true, publication, isMoving: false)
-            try await holdAgain(before.ports, of: containerID, withIPv6: old.definition.ipv6 != nil)
-        } catch {
-            parts.logger.error("a container has no gateway", metadata: ["container": "\(containerID)", "error": "\(error)"])
-        }
-    }
-
-    /// Holds ports of the host that were given back a moment ago.
-    private func holdAgain(_ ports: [PublishedPort], of containerID: String, withIPv6: Bool) async throws {
-        parts.ports.release(containerID)
-        try parts.ports.restore(ports, for: containerID, withIPv6: withIPv6)
-        for failure in try await parts.ports.retake(ports, for: containerID, withIPv6: withIPv6) {
-            parts.logger.warning("a published port could not be held again", metadata: ["container": "\(containerID)", "error": "\(failure)"])
-        }
     }
 
     /// Publishes more ports of a running container and takes others back, all or nothing. Connections that are there go on;
@@ -294,7 +227,7 @@ extension Network {
         guard !info.isLimited || definition.isBridge else { throw unlimited }
         guard definition.isBridge else { return before }
         endpoints[containerID]?.info = info
-        try await save(info)
+        try await saveChange(info)
         try await applyRates(info)
         // Disconnected meanwhile: what was made too late for that has to go as well.
         if !isCurrent(info) { await removeLink(info) }
@@ -317,12 +250,12 @@ extension Network {
 
     private func open(_ info: EndpointInfo, insteadOf before: EndpointInfo) async throws {
         do {
-            try await save(info)
+            try await saveChange(info)
             try await parts.host.run { [firewall = parts.firewall, info] in try firewall.move(from: before, to: info) }
         } catch {
             if isCurrent(before) {
                 endpoints[before.containerID]?.info = before
-                try await save(before)
+                try await saveChange(before)
             }
             throw error
         }
@@ -338,7 +271,7 @@ extension Network {
         info.names = names
         endpoints[containerID]?.info = info
         parts.names.add(info)
-        try await save(info)
+        try await saveChange(info)
     }
 
     /// Closes the published ports, removes the device and forgets the endpoint. Not an error when there is none.
@@ -372,7 +305,7 @@ extension Network {
         }
     }
 
-    private func closePorts(_ endpoint: EndpointInfo) async {
+    func closePorts(_ endpoint: EndpointInfo) async {
         if endpoint.ports.isEmpty, endpoint.openPorts == nil { return }
         await attempt("published ports could not be closed", endpoint) { [firewall = parts.firewall] in
             try firewall.close(endpoint)

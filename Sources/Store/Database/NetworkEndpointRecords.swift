@@ -26,12 +26,20 @@ public struct EndpointRecords: Sendable {
     let pool: DatabasePool
 
     /// Adds or replaces a row. `StoreError.addressTaken` when another endpoint of the network has one of the addresses.
-    public func save(_ endpoint: EndpointRecord) async throws { try await save([endpoint]) }
+    public func save(_ endpoint: EndpointRecord) async throws {
+        try await pool.write { try Self.save(endpoint, $0) }
+    }
 
-    /// The same for several, all or none.
-    public func save(_ endpoints: [EndpointRecord]) async throws {
+    /// Replaces what rows say that are still there, all or none. One that was removed meanwhile does not come back.
+    public func update(_ endpoints: [EndpointRecord]) async throws {
         try await pool.write { database in
-            for endpoint in endpoints { try Self.save(endpoint, database) }
+            for endpoint in endpoints {
+                try database.execute(
+                    sql: "UPDATE endpoint SET ipv4 = ?, ipv6 = ?, mac = ?, json = ? WHERE container_id = ? AND network_id = ?",
+                    arguments: [
+                        endpoint.ipv4, endpoint.ipv6, endpoint.mac, text(endpoint.json), endpoint.containerID, endpoint.networkID,
+                    ])
+            }
         }
     }
 
