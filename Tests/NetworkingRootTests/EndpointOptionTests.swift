@@ -81,6 +81,20 @@ struct EndpointOptionTests {
                     return try AddressFamily.allCases.map { try socket.routes($0).contains(where: \.isDefault) }
                 }
                 #expect(routes == [true, false])
+
+                // Nor does it make one up of what a neighbour says.
+                var request = NetworkRequest(name: "four")
+                request.wantsIPv6 = false
+                _ = try await networks.create(request)
+                for (addresses, expected) in [([], [0, 1]), (["fe80::7"], [0, 0])] {
+                    let container = try await TestContainer.connect("c\(addresses.count)", networks, network: "four") {
+                        $0.linkLocalAddresses = addresses
+                    }
+                    let settings = try await within(container.namespace) {
+                        try ["accept_ra", "disable_ipv6"].map { try NetworkSettings.read("ipv6/conf/eth0/\($0)") }
+                    }
+                    #expect(settings == expected)
+                }
             }
         }
     }

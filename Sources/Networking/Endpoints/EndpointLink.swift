@@ -95,10 +95,7 @@ struct EndpointLink: Sendable {
         var socket = try RouteSocket()
         try socket.setUp(try device("lo", &socket))
         let link = try device(endpoint.interface, &socket)
-        if !endpoint.ipv6.isEmpty {
-            // Neighbours must not be able to pose as routers.
-            try NetworkSettings.write("ipv6/conf/\(endpoint.interface)/accept_ra", 0)
-        }
+        try limitIPv6()
         for (text, length) in [(endpoint.ipv4, endpoint.ipv4PrefixLength), (endpoint.ipv6, endpoint.ipv6PrefixLength)]
         where !text.isEmpty {
             guard let address = IPAddress(text), let prefix = IPPrefix(address, length: length) else {
@@ -113,6 +110,17 @@ struct EndpointLink: Sendable {
         for setting in endpoint.deviceSettings ?? [] { try apply(setting) }
         try socket.setUp(link)
         if endpoint.isGateway, !endpoint.isInternal { _ = try addDefaultRoutes(link, &socket) }
+    }
+
+    /// While the device is still down. On a kernel without IPv6 there is nothing to limit.
+    private func limitIPv6() throws {
+        let settings = "ipv6/conf/\(endpoint.interface)"
+        guard let isOff = try NetworkSettings.read("\(settings)/disable_ipv6") else { return }
+        // Neighbours must not be able to pose as routers.
+        try NetworkSettings.write("\(settings)/accept_ra", 0)
+        // Who gets no address makes none up.
+        let hasAddress = !endpoint.ipv6.isEmpty || (endpoint.linkLocalAddresses ?? []).contains { $0.contains(":") }
+        if !hasAddress, isOff == 0 { try NetworkSettings.write("\(settings)/disable_ipv6", 1) }
     }
 
     private func apply(_ setting: EndpointOptions.DeviceSetting) throws {
