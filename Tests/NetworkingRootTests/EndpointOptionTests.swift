@@ -99,6 +99,24 @@ struct EndpointOptionTests {
         }
     }
 
+    @Test("nobody gets the gateway's hardware address, or its address of the cable")
+    func gatewaysOwn() async throws {
+        try await TestHost.with { host in
+            try await host.withNetworks { networks in
+                let definition = await (try networks.network("bridge")).definition
+                var requests = [
+                    EndpointRequest(containerID: "c", networkID: definition.id), EndpointRequest(containerID: "c", networkID: definition.id),
+                ]
+                requests[0].macAddress = HardwareAddress.text(definition.hardwareAddress).uppercased()
+                requests[1].linkLocalAddresses = ["fe80:0::1"]
+                for request in requests {
+                    let error = await #expect(throws: NetworkError.self) { _ = try await networks.reserve(request) }
+                    #expect("\(error.map { "\($0)" } ?? "")".hasSuffix("is that of the gateway of network bridge"))
+                }
+            }
+        }
+    }
+
     @Test("a device that cannot be made takes no other one with it, nor does one that is taken out")
     func removesOnlyItsOwn() async throws {
         try await TestHost.with { host in

@@ -4,6 +4,9 @@ import SystemPackage
 
 /// The bridge on the host, with what the kernel has to be told about it. Everything here blocks.
 struct BridgeDevice: Sendable {
+    /// By this address of its own cable each bridge with IPv6 finds neighbours.
+    static let linkLocal = IPPrefix("fe80::1/64")
+
     static var hostHasIPv6: Bool {
         get throws {
             try NetworkSettings.read("ipv6/conf/default/disable_ipv6") == 0
@@ -40,7 +43,7 @@ struct BridgeDevice: Sendable {
             // An address of the kernel's own would first be checked for duplicates, and without one the host cannot ask
             // for neighbours: the first second of every bridge.
             try NetworkSettings.write("ipv6/conf/\(network.device)/addr_gen_mode", 1)
-            if let linkLocal = IPPrefix("fe80::1/64") { try socket.addAddress(linkLocal, to: network.link) }
+            if let linkLocal { try socket.addAddress(linkLocal, to: network.link) }
         }
         let wanted = network.subnets.filter { network.settings.gatewayMode($0.prefix.address.isV4 ? .v4 : .v6) != .isolated }.compactMap {
             IPPrefix($0.gateway, length: $0.prefix.length)

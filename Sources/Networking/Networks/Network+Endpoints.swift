@@ -105,13 +105,21 @@ extension Network {
             info.ipv6Gateway = definition.settings.gatewayMode(.v6) == .isolated ? "" : subnet.gateway.description
         }
         if !request.macAddress.isEmpty {
-            guard HardwareAddress.parse(request.macAddress) != nil else { throw NetworkError.invalidAddress(request.macAddress) }
+            guard let wanted = HardwareAddress.parse(request.macAddress) else { throw NetworkError.invalidAddress(request.macAddress) }
+            // What is for the gateway would go to the container.
+            guard !definition.isBridge || wanted != definition.hardwareAddress else {
+                throw NetworkError.refused(
+                    .invalid, "invalid endpoint settings:\nhardware address \(request.macAddress) is that of the gateway of network \(name)")
+            }
             info.macAddress = request.macAddress.lowercased()
         } else if let address = claimed.ipv4 ?? claimed.ipv6, !definition.settings.sharesHardwareAddress {
             info.macAddress = HardwareAddress.text(HardwareAddress.bytes(for: address))
         }
         if definition.isBridge { info.hostInterface = EndpointLink.hostInterface(endpointID: endpointID) }
         info.interface = try interface(request)
+        for text in request.linkLocalAddresses where definition.isBridge && IPAddress(text) == BridgeDevice.linkLocal?.address {
+            throw NetworkError.refused(.invalid, "invalid endpoint settings:\nlink-local address \(text) is that of the gateway of network \(name)")
+        }
         if !request.linkLocalAddresses.isEmpty { info.linkLocalAddresses = request.linkLocalAddresses }
         if !request.options.settings.isEmpty { info.deviceSettings = request.options.settings }
         info.isGateway = request.isGateway
