@@ -9,6 +9,7 @@ def test_explain_says_who_reaches_what(skiff, engine):
     port, alone = free_port(), free_port()
     skiff("network", "create", "--internal", "inside")
     skiff("network", "create", "-o", "com.docker.network.bridge.enable_icc=false", "apart")
+    skiff("network", "create", "-o", "com.docker.network.bridge.gateway_mode_ipv6=nat-unprotected", "half")
     skiff("run", "-d", "--name", "web", "--net-in", "8mbit", "-p", f"{port}:8001", "-p", f"127.0.0.1:{alone}:8001", "busybox", "sleep", "600")
     skiff("run", "-d", "--name", "captive", "--network", "inside", "busybox", "sleep", "600")
     skiff("run", "-d", "--name", "single", "--network", "apart", "--expose", "4321", "busybox", "sleep", "600")
@@ -31,6 +32,10 @@ def test_explain_says_who_reaches_what(skiff, engine):
     _, facts, ways_in = ways("single")
     assert {way[0]: reaches for way, reaches in ways_in.items()} == {
         "outside": False, "the host": True, "containers of apart": False, "containers of other networks": False, "the container": True}
+    skiff("run", "-d", "--name", "both", "--network", "half", "busybox", "sleep", "600")
+    _, facts, ways_in = ways("both")
+    # Each family has its own answer where they differ.
+    assert {":" in to: reaches for (source, to), reaches in ways_in.items() if source == "outside"} == {False: False, True: True}
     table = skiff("network", "explain", "web").out
     assert "receives at most 8000 kbit a second" in table and "FROM" in table and f"0.0.0.0:{port}" in table
     skiff("stop", "-t", "0", "web")

@@ -201,7 +201,9 @@ struct ExplanationView {
         (endpoint.openPorts ?? []).map { port in
             let isV4 = port.hostAddress == "0.0.0.0"
             let to = (isV4 ? endpoint.ipv4 : "[\(endpoint.ipv6)]") + ":\(port.containerPorts.text)/\(port.proto.rawValue)"
-            return way("outside, and containers of other networks", to, true, "published, and the network is routed: whoever has a route to it")
+            return way(
+                "outside, and containers of other networks", to, forwardObstacle == nil,
+                forwardObstacle ?? "published, and the network is routed: whoever has a route to it")
         }
     }
 
@@ -220,15 +222,15 @@ struct ExplanationView {
 
     private func bridgeWays(_ endpoint: EndpointInfo, _ network: NetworkInfo) -> [NetworkExplanation.Way] {
         let to = endpoint.ipv4.isEmpty ? endpoint.ipv6 : endpoint.ipv4
-        let mode = endpoint.ipv4.isEmpty ? network.gatewayMode6 : network.gatewayMode4
-        let closed = network.isInternal ? "the network is internal" : "nothing but published ports is open"
-        var ways = [
-            mode == "nat-unprotected"
-                ? way("outside", to, forwardObstacle == nil, forwardObstacle ?? "the gateway mode is nat-unprotected: whoever has a route to it")
-                : way("outside", to, false, closed),
-            mode == "isolated"
-                ? way("the host", to, false, "the gateway mode is isolated: the host has no address there")
-                : way("the host", to, true, "the host is on every bridge"),
+        var ways = modes(endpoint, network).flatMap { address, mode in
+            [
+                outside(address, mode, network),
+                mode == "isolated"
+                    ? way("the host", address, false, "the gateway mode is isolated: the host has no address there")
+                    : way("the host", address, true, "the host is on every bridge"),
+            ]
+        }
+        ways += [
             way(
                 "containers of \(network.name)", to, network.connectsContainers,
                 network.connectsContainers ? "the same network" : "enable_icc=false keeps its containers apart"),
@@ -238,14 +240,26 @@ struct ExplanationView {
             ways.append(way("the container", "outside, the host and other networks", false, "the network is internal: nothing leaves it"))
         } else if endpoint.isGateway {
             let obstacle = forwardObstacle
-            let address = network.masquerades && mode != "routed" ? "under the host's address" : "under its own address"
-            ways.append(
-                way(
-                    "the container", "outside", obstacle == nil, obstacle ?? "its default route leads here; \(address)"))
+            for (address, mode) in modes(endpoint, network) {
+                let source = network.masquerades && mode != "routed" ? "under the host's address" : "under its own address, \(address)"
+                ways.append(way("the container", "outside", obstacle == nil, obstacle ?? "its default route leads here; \(source)"))
+            }
         } else {
             ways.append(way("the container", "outside", false, "not by this network: its default route leads elsewhere"))
         }
         return ways
+    }
+
+    /// The container's addresses with their gateway modes: one where both families have the same.
+    private func modes(_ endpoint: EndpointInfo, _ network: NetworkInfo) -> [(address: String, mode: String)] {
+        let all = [(endpoint.ipv4, network.gatewayMode4), (endpoint.ipv6, network.gatewayMode6)].filter { !$0.0.isEmpty }
+        return network.gatewayMode4 == network.gatewayMode6 ? Array(all.prefix(1)) : all
+    }
+
+    private func outside(_ address: String, _ mode: String, _ network: NetworkInfo) -> NetworkExplanation.Way {
+        if network.isInternal { return way("outside", address, false, "the network is internal") }
+        guard mode == "nat-unprotected" else { return way("outside", address, false, "nothing but published ports is open") }
+        return way("outside", address, forwardObstacle == nil, forwardObstacle ?? "the gateway mode is nat-unprotected: whoever has a route to it")
     }
 
     private func childWays(_ endpoint: EndpointInfo, _ network: NetworkInfo) -> [NetworkExplanation.Way] {
