@@ -82,6 +82,7 @@ struct RepairTests {
             #expect(try await ask(TestHost.address4, 8080, from: host.outside) == TestHost.outside4)
             #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 8080, .tcp) } == EADDRINUSE)
             #expect(try await within(host.namespace) { try tryToListen("0.0.0.0", 8081, .tcp) } == 0)
+            for network in await new.networks.values { await network.settle() }
             let links = try await within(host.namespace) { () throws -> [String] in
                 var socket = try RouteSocket()
                 return try socket.links().map(\.name)
