@@ -94,8 +94,8 @@ struct RenewalTests {
         let program = Bundle.shared.directory.appending("skiff-runtime")
         try writeAtomically(try OwnedFD.open(Supervised.runtime, .readOnly).readAll(limit: 256 << 20), to: program, mode: 0o700, sync: false)
         defer { unlink(program.string) }
-        // A signal may end a `read` before the line has come.
-        let script = "trap 'echo got' TERM; while read line || [ $? -gt 128 ]; do echo \"<$line>\"; done; exit 4"
+        // A signal may end a `read` before the line has come, with the status of the end of input.
+        let script = "trap 'echo got' TERM; while :; do read line && echo \"<$line>\"; [ \"$line\" = end ] && exit 4; done"
         var settings = Supervised.Settings.shell(script, options: ["--stdin"])
         settings.program = program
         let run = try Supervised(settings)
@@ -113,8 +113,7 @@ struct RenewalTests {
 
         let late = try run.connect()
         try late.send(0x14, [0, 0, 0, 15])
-        try run.control.send(0x00, Array("after\n".utf8))
-        try run.control.send(0x11)
+        try run.control.send(0x00, Array("after\nend\n".utf8))
         let frames = try run.control.rest()
         #expect(frames.text.contains("<after>\n"))
         #expect(try JSONValue.parse(try #require(frames.first(0x23)).payload)["exitCode"] == 4)
