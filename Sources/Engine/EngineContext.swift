@@ -1,3 +1,4 @@
+import Blocking
 import Images
 import Linux
 import Logging
@@ -15,7 +16,9 @@ struct EngineContext: Sendable {
     let networks: Networks
     let events: EventHub
     let reaper: SupervisorReaper
-    let lateRemovals = LateRemovals()
+    /// Of containers whose files are removed after their end was told. Beyond these it is told after: who runs one container after
+    /// the other would else find the disk full of what is still going.
+    let lateRemovals = Allowance(4)
     /// `skiff-runtime`, which supervises every process.
     let runtime: SealedProgram
     let eventLoops: any EventLoopGroup

@@ -75,7 +75,7 @@ public struct APIServer: Sendable {
         ready()
         try await server.executeThenClose { connections in
             try await withThrowingDiscardingTaskGroup { tasks in
-                let open = OpenConnections(most: scope == nil ? .max : Self.mostScopedConnections)
+                let open = Allowance(scope == nil ? .max : Self.mostScopedConnections)
                 for try await connection in connections {
                     guard open.begin() else {
                         // It is refused; what closing it says is nobody's business.

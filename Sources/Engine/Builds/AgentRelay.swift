@@ -32,7 +32,7 @@ struct AgentRelay: Sendable {
         to agent: FilePath, at path: FilePath, mode: UInt32, uid: UInt32, gid: UInt32, group: any EventLoopGroup
     ) async throws -> AgentRelay {
         let (place, there) = try await blocking { (try Place(path), try Place(agent)) }
-        let connections = OpenConnections(most: mostConnections)
+        let connections = Allowance(mostConnections)
         let server = try await ServerBootstrap(group: group)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)

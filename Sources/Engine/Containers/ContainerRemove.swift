@@ -2,25 +2,6 @@ import Blocking
 import Linux
 import Logging
 import Store
-import Synchronization
-
-/// Counts the containers whose files are removed after their end was told. Beyond some it is told after: who runs one container
-/// after the other would else find the disk full of what is still going.
-final class LateRemovals: Sendable {
-    private static let most = 4
-    private let underWay = Mutex(0)
-
-    /// False when there is no room for one more.
-    func begin() -> Bool {
-        underWay.withLock { count in
-            guard count < Self.most else { return false }
-            count += 1
-            return true
-        }
-    }
-
-    func end() { underWay.withLock { $0 -= 1 } }
-}
 
 extension Container {
     /// `docker rm`: the row goes first, so that a crash leaves directories without a row, which the next start sweeps. Only

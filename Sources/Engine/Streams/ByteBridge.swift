@@ -18,7 +18,7 @@ enum ByteBridge {
 
     /// Each transfer keeps two of the threads for blocking calls waiting for each other; so that there are always others,
     /// only some run at a time.
-    static let turns = Turns(16)
+    static let slots = Slots(16)
 
     /// The two ends of a new pipe.
     struct Ends: Sendable {
@@ -41,7 +41,7 @@ enum ByteBridge {
     static func upload<T: Sendable>(_ source: any UploadSource, through work: @escaping @Sendable (SharedFD) async throws -> T)
         async throws -> T
     {
-        try await turns.take { try await transfer(source, through: work) }
+        try await slots.take { try await transfer(source, through: work) }
     }
 
     private static func transfer<T: Sendable>(
@@ -103,7 +103,7 @@ enum ByteBridge {
     static func download(
         through work: @escaping @Sendable (SharedFD) async throws -> Void, to write: @Sendable (ByteBuffer) async throws -> Void
     ) async throws {
-        try await turns.take { try await transfer(through: work, to: write) }
+        try await slots.take { try await transfer(through: work, to: write) }
     }
 
     private static func transfer(
@@ -169,39 +169,5 @@ final class Handover: Sendable {
         let read = try bytes.withUnsafeMutableBytes { buffer in try file.withOwned { try $0.read(into: buffer) } }
         bytes.removeLast(count - read)
         return bytes
-    }
-}
-
-/// Lets a number of tasks work at a time; others wait in line.
-actor Turns {
-    private var free: Int
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-
-    init(_ count: Int) {
-        free = count
-    }
-
-    nonisolated func take<T>(_ work: () async throws -> T) async throws -> T {
-        await begin()
-        do {
-            let result = try await work()
-            await end()
-            return result
-        } catch {
-            await end()
-            throw error
-        }
-    }
-
-    private func begin() async {
-        if free > 0 {
-            free -= 1
-        } else {
-            await withCheckedContinuation { waiting.append($0) }
-        }
-    }
-
-    private func end() {
-        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
     }
 }

@@ -53,7 +53,7 @@ struct CopyUp {
     }
 
     private func copy(_ source: SharedFD, to target: SharedFD) async throws {
-        try await ByteBridge.turns.take { try await transfer(source, to: target) }
+        try await ByteBridge.slots.take { try await transfer(source, to: target) }
     }
 
     private func transfer(_ source: SharedFD, to target: SharedFD) async throws {
