@@ -141,7 +141,7 @@ let package = Package(
             ]),
         // Level 7
         module("EngineServer", ["Engine", "Blocking", "DockerAPI", "OCI", "Linux", nioCore, nioPosix, nioHTTP1, nioSSL, crypto, logging]),
-        module("EngineClient", ["DockerAPI", "Blocking", "Linux", system, nioCore, nioPosix, nioHTTP1, nioSSL]),
+        module("EngineClient", ["DockerAPI", "Blocking", "OCI", "Linux", system, nioCore, nioPosix, nioHTTP1, nioSSL]),
         // Programs
         // The commands are a module of their own: a program's link flags would reach its tests.
         .target(

@@ -3,6 +3,7 @@ import FoundationEssentials
 import Linux
 import Logging
 import NIOCore
+import OCI
 import SystemPackage
 
 /// What `docker logs` asks for.
@@ -42,19 +43,8 @@ struct LogEntry: Codable, Sendable {
         (attrs ?? [:]).sorted { $0.key < $1.key }.map { "\(Self.escaped($0.key))=\(Self.escaped($0.value))" }.joined(separator: ",")
     }
 
-    /// As in the query of an address.
-    private static func escaped(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var bytes: [UInt8] = []
-        for byte in text.utf8 {
-            switch byte {
-            case 48...57, 65...90, 97...122, UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "~"): bytes.append(byte)
-            case UInt8(ascii: " "): bytes.append(UInt8(ascii: "+"))
-            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
+    /// As in a form: a blank is a plus.
+    private static func escaped(_ text: String) -> String { text.percentEncoded(keeping: " ").replacing(" ", with: "+") }
 
     /// With all nine digits: the log leaves out zeros at the end, Docker's `logs -t` shows them.
     private var fullTime: String {

@@ -31,24 +31,11 @@ public struct PackageURL: Sendable, Hashable {
     }
 
     public var text: String {
-        let path = ([type] + namespace.map(Self.escaped) + [Self.escaped(name)]).joined(separator: "/")
+        let path = ([type] + (namespace + [name]).map(Self.escaped)).joined(separator: "/")
         let version = version.isEmpty ? "" : "@\(Self.escaped(version))"
         let pairs = qualifiers.filter { !$0.value.isEmpty }.sorted { $0.key < $1.key }.map { "\($0.key)=\(Self.escaped($0.value))" }
         return "pkg:\(path)\(version)" + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))
     }
 
-    private static func escaped(_ text: String) -> String {
-        var result = ""
-        for byte in text.utf8 {
-            switch byte {
-            case 48...57, 65...90, 97...122: result.unicodeScalars.append(Unicode.Scalar(byte))
-            case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: ":"):
-                result.unicodeScalars.append(Unicode.Scalar(byte))
-            default:
-                let digits = String(byte, radix: 16, uppercase: true)
-                result += "%" + (digits.count == 1 ? "0" : "") + digits
-            }
-        }
-        return result
-    }
+    private static func escaped(_ text: String) -> String { text.percentEncoded(keeping: ":") }
 }

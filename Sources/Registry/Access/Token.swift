@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import FoundationEssentials
 import NIOCore
 import NIOHTTP1
+import OCI
 
 /// What a token server has given out.
 struct Token: Sendable {
@@ -77,7 +78,7 @@ struct TokenRequest: Sendable {
         if let service { form.append(("service", service)) }
         form.append(("client_id", Self.clientID))
         if !scopes.isEmpty { form.append(("scope", scopes.joined(separator: " "))) }
-        let body = form.map { "\($0.0)=\(WebAddress.escaped($0.1))" }.joined(separator: "&")
+        let body = form.map { "\($0.0)=\($0.1.percentEncoded())" }.joined(separator: "&")
         let response = try await transport.send(
             .POST, realm, headers: ["Content-Type": "application/x-www-form-urlencoded"], body: .bytes(ByteBuffer(string: body)))
         return try await token(response)

@@ -1,3 +1,5 @@
+import OCI
+
 /// Who answers at an address: credentials belong to an origin and to no other one.
 public struct Origin: Sendable, Hashable, CustomStringConvertible {
     /// `https` or `http`.
@@ -84,7 +86,7 @@ public struct WebAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// The same with one more pair in the query.
     func adding(_ name: String, _ value: String) -> WebAddress {
-        let pair = "\(Self.escaped(name))=\(Self.escaped(value))"
+        let pair = "\(name.percentEncoded())=\(value.percentEncoded())"
         return WebAddress(origin: origin, path: path, query: query.map { $0.isEmpty ? pair : "\($0)&\(pair)" } ?? pair)
     }
 
@@ -92,21 +94,6 @@ public struct WebAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// Without the query, which may carry a signature: for messages.
     var shown: String { "\(origin)\(path)" }
-
-    /// Percent-encodes one value of a query.
-    static func escaped(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var bytes: [UInt8] = []
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
-                bytes.append(byte)
-            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
 
     private static func split(_ text: Substring) -> (String, String?) {
         guard let mark = text.firstIndex(of: "?") else { return (text.isEmpty ? "/" : String(text), nil) }
