@@ -37,7 +37,7 @@ public struct BoundSocket: ~Copyable, Sendable {
     private static func open(_ address: IPAddress, _ transport: Transport, isAlone: Bool) throws(SystemError) -> OwnedFD {
         let kind = Int32((transport == .udp ? SOCK_DGRAM : SOCK_STREAM).rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let number = transport == .sctp ? Int32(IPPROTO_SCTP) : 0
-        let raw = try check("socket", "\(transport)") { socket(Int32(address.family), kind, number) }
+        let raw = try check("socket", "\(transport)") { socket(Int32(address.family.rawValue), kind, number) }
         let descriptor = OwnedFD(adopting: raw)
         if !address.isV4 {
             var isAlone: Int32 = isAlone ? 1 : 0

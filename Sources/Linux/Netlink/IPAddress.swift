@@ -43,7 +43,7 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    var family: UInt8 { UInt8(isV4 ? AF_INET : AF_INET6) }
+    public var family: AddressFamily { isV4 ? .v4 : .v6 }
 }
 
 /// An address together with the number of bits that name the network.

@@ -18,7 +18,7 @@ extension RouteSocket {
     public mutating func deleteAddress(_ prefix: IPPrefix, from link: UInt32) throws(SystemError) {
         var message = NetlinkMessage(
             type: RouteSocket.Message.deleteAddress, flags: .request, purpose: "delete address \(prefix)",
-            familyHeader: [prefix.address.family, UInt8(prefix.length), 0, 0] + link.nativeBytes)
+            familyHeader: [prefix.address.family.rawValue, UInt8(prefix.length), 0, 0] + link.nativeBytes)
         message.put(AddressAttribute.local, prefix.address.bytes)
         try socket.perform(message)
     }
@@ -69,7 +69,7 @@ extension NetlinkMessage {
         var message = NetlinkMessage(
             type: RouteSocket.Message.newAddress, flags: [.request, .create, .replace],
             purpose: "add address \(prefix)",
-            familyHeader: [address.family, UInt8(prefix.length), 0, 0] + link.nativeBytes)
+            familyHeader: [address.family.rawValue, UInt8(prefix.length), 0, 0] + link.nativeBytes)
         message.put(AddressAttribute.local, address.bytes)
         message.put(AddressAttribute.address, address.bytes)
         if address.isV4 {

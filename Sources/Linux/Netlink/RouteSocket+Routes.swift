@@ -20,7 +20,7 @@ public enum AddressFamily: UInt8, Sendable, CaseIterable {
 extension RouteSocket {
     /// Adds a default route through the gateway; not an error when it is there.
     public mutating func addDefaultRoute(gateway: IPAddress, link: UInt32) throws(SystemError) {
-        try socket.perform(.addDefaultRoute(gateway.isV4 ? .v4 : .v6, gateway: gateway, link: link))
+        try socket.perform(.addDefaultRoute(gateway.family, gateway: gateway, link: link))
     }
 
     /// A default route straight out of a device, without a gateway.

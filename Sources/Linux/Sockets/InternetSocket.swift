@@ -174,7 +174,7 @@ public struct InternetSocket: Sendable {
 private func withSocketAddress<T>(_ address: SocketAddress, _ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
     var name = sockaddr_in6()
     let bytes = address.address.bytes
-    name.sin6_family = sa_family_t(address.address.family)
+    name.sin6_family = sa_family_t(address.address.family.rawValue)
     name.sin6_port = address.port.bigEndian
     // An IPv4 address stands right after the port, an IPv6 one after the flow label.
     withUnsafeMutableBytes(of: &name) { whole in

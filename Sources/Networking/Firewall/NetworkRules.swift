@@ -171,7 +171,7 @@ struct NetworkRules {
             let family = prefix.address.isV4 ? Rule.ipv4 : Rule.ipv6
             let loopback = prefix.address.isV4 ? Rule.loopback4 : Rule.loopback6
             let subnet = Rule.from(Rule.match(prefix))
-            if network.settings.masquerades, network.settings.gatewayMode(prefix.address.isV4 ? .v4 : .v6) != .routed {
+            if network.settings.masquerades, network.settings.gatewayMode(prefix.address.family) != .routed {
                 let leaving: [NftExpression] = [.meta(.outputName), .compare(.notEqual, Rule.name(network.device))]
                 transaction.addRule("postrouting", family + subnet + leaving + [.masquerade])
             }

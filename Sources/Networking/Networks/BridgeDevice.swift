@@ -45,7 +45,7 @@ struct BridgeDevice: Sendable {
             try NetworkSettings.write("ipv6/conf/\(network.device)/addr_gen_mode", 1)
             if let linkLocal { try socket.addAddress(linkLocal, to: network.link) }
         }
-        let wanted = network.subnets.filter { network.settings.gatewayMode($0.prefix.address.isV4 ? .v4 : .v6) != .isolated }.compactMap {
+        let wanted = network.subnets.filter { network.settings.gatewayMode($0.prefix.address.family) != .isolated }.compactMap {
             IPPrefix($0.gateway, length: $0.prefix.length)
         }
         // A network without IPv6 must not get it from the kernel's own link-local addresses.

@@ -9,7 +9,7 @@ extension Network {
         let routed = definition.routedFamilies
         if routed.isEmpty { return [addressed(port)] }
         guard port.hostAddress.isEmpty else {
-            guard let address = IPAddress(port.hostAddress), routed.contains(address.isV4 ? .v4 : .v6) else { return [port] }
+            guard let address = IPAddress(port.hostAddress), routed.contains(address.family) else { return [port] }
             guard address.isUnspecified else { throw Self.translatesNothing(port, address) }
             return []
         }
@@ -17,7 +17,7 @@ extension Network {
             var port = port
             port.hostAddress = definition.settings.publishAddress
             if port.hostAddress.isEmpty { port.hostAddress = family.everywhere }
-            return IPAddress(port.hostAddress)?.isV4 == (family == .v4) ? port : nil
+            return IPAddress(port.hostAddress)?.family == family ? port : nil
         }
     }
 
@@ -44,7 +44,7 @@ extension Network {
         let open = definition.routedFamilies.flatMap { family in
             ports.filter { port in
                 guard let address = IPAddress(port.hostAddress) else { return port.hostAddress.isEmpty }
-                return address.isUnspecified && address.isV4 == (family == .v4)
+                return address.isUnspecified && address.family == family
             }.map { port in
                 var open = PublishedPort(hostAddress: family.everywhere, containerPort: port.containerPort, proto: port.proto)
                 open.count = port.count

@@ -45,7 +45,7 @@ struct NetworkDefinition: Sendable {
     var routedFamilies: [AddressFamily] {
         isBridge ? families.filter { settings.gatewayMode($0) == .routed } : []
     }
-    var families: [AddressFamily] { subnets.map { $0.prefix.address.isV4 ? .v4 : .v6 } }
+    var families: [AddressFamily] { subnets.map(\.prefix.address.family) }
     var isDefault: Bool { name == Networks.defaultNetwork }
     var isBridge: Bool { driver == .bridge }
 
