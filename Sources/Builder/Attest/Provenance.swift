@@ -115,12 +115,8 @@ struct Provenance {
         guard case .inContext(let path) = request.dockerfile else { return "Dockerfile" }
         let sign = ".dockerfile."
         let number = path.utf8.dropFirst(sign.utf8.count)
-        let isMadeUp = path.hasPrefix(sign) && (1...20).contains(number.count) && number.allSatisfy(Self.isDigit)
+        let isMadeUp = path.hasPrefix(sign) && (1...20).contains(number.count) && number.allSatisfy("0123456789abcdef".utf8.contains)
         return isMadeUp ? "Dockerfile" : path
-    }
-
-    private static func isDigit(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
     }
 
     // MARK: What was asked for

@@ -6,7 +6,6 @@ import Store
 ///
 /// <https://spdx.github.io/spdx-spec/v2.3/>
 struct SPDXDocument {
-
     private static let unknown: JSONValue = "NOASSERTION"
     private static let image: JSONValue = "SPDXRef-Image"
 

@@ -95,7 +95,7 @@ struct ContainerMounts {
                 source: made.map { String($0.number) } ?? mount.source, options: mount.bindOptions)
             if let text = mount.ownerMapping {
                 let mapping = try OwnerMapping(text)
-                let owner = try made?.owner ?? Self.owner(mount.source)
+                let owner = try made?.owner ?? .init(of: fstat(OwnedFD.open(FilePath(mount.source), .path)))
                 // Whoever can exchange a part of the path would choose whose files those of the user are.
                 let isPart = mount.kind == .bind || mount.subpath != nil
                 if mapping == .ownerIsUser, isPart, owner.user == 0, self.user.user != 0 {
@@ -110,13 +110,6 @@ struct ContainerMounts {
             }
             return planned
         }
-    }
-}
-
-extension ContainerMounts {
-    private static func owner(_ path: String) throws -> OwnerMapping.Pair {
-        let place = try fstat(try OwnedFD.open(FilePath(path), .path))
-        return .init(user: place.uid, group: place.gid)
     }
 }
 

@@ -35,8 +35,7 @@ struct MadeMounts: Sendable {
             guard let descriptor = try await make(mount, images) else { continue }
             // A remote file system may take its time.
             let top = try await blocking { try descriptor.withOwned { top throws(SystemError) in try fstat(top) } }
-            made.all.append(
-                Made(destination: mount.destination, mount: descriptor, owner: .init(user: top.uid, group: top.gid)))
+            made.all.append(Made(destination: mount.destination, mount: descriptor, owner: .init(of: top)))
         }
         return made
     }

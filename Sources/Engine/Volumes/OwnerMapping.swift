@@ -1,3 +1,4 @@
+import Linux
 import OCI
 
 /// How a mount shows the owners of the files in it, by the kernel's idmapped mounts: nothing is changed on disk, however many
@@ -13,6 +14,15 @@ enum OwnerMapping: Sendable, Equatable {
     struct Pair: Sendable, Equatable {
         var user: UInt32
         var group: UInt32
+
+        init(user: UInt32, group: UInt32) {
+            (self.user, self.group) = (user, group)
+        }
+
+        /// Those of a file.
+        init(of file: FileMetadata) {
+            self.init(user: file.uid, group: file.gid)
+        }
     }
 
     /// The last id is nobody's: the kernel means "none" by it.

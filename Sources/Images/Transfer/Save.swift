@@ -135,7 +135,6 @@ private final class ImageArchive {
     private func write(_ name: String, _ bytes: [UInt8]) throws {
         try writer.write(TarEntry(path: Array(name.utf8), kind: .file), content: bytes)
     }
-
 }
 
 /// The content of the entry that a writer has just begun.

@@ -79,12 +79,7 @@ final class FirewallTable: Sendable {
             if let endpoints {
                 state.open = Dictionary(endpoints.map { ($0.endpointID, $0) }, uniquingKeysWith: { _, last in last })
             }
-            do {
-                try install(&state)
-            } catch {
-                state.firewall.segments = before
-                throw error
-            }
+            try install(&state, orElse: before)
         }
     }
 
@@ -119,6 +114,16 @@ final class FirewallTable: Sendable {
         try changeSegments(of: networkID) { devices in devices.removeAll { $0 == device } }
     }
 
+    /// Where that fails, the further bridges are those that were known before.
+    private func install(_ state: inout State, orElse segments: [String: [String]]) throws {
+        do {
+            try install(&state)
+        } catch {
+            state.firewall.segments = segments
+            throw error
+        }
+    }
+
     private func changeSegments(of networkID: String, _ change: (inout [String]) -> Void) throws {
         try state.withLock { state in
             let before = state.firewall.segments
@@ -129,12 +134,7 @@ final class FirewallTable: Sendable {
                 throw NetworkError.unexpected("network \(networkID.prefix(12)) has no rules")
             }
             state.firewall.segments[networkID] = devices.isEmpty ? nil : devices
-            do {
-                try install(&state)
-            } catch {
-                state.firewall.segments = before
-                throw error
-            }
+            try install(&state, orElse: before)
         }
     }
 

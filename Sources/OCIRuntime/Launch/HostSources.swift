@@ -32,12 +32,11 @@ final class HostSources {
         let mappings = MappingNamespaces()
         var mounts: [PlannedMount] = []
         for (mount, parsed) in zip(spec.mounts, parsed) {
-            if mount.type == LaunchOptions.detachedMountType {
+            let isDetached = mount.type == LaunchOptions.detachedMountType
+            if isDetached || parsed.isBind && !parsed.isRemount {
                 let users = try Self.users(mount, parsed, spec, namespaces, mappings)
-                mounts.append(try Self.planDetached(mount, parsed, users, options))
-            } else if parsed.isBind, !parsed.isRemount {
-                let users = try Self.users(mount, parsed, spec, namespaces, mappings)
-                mounts.append(try Self.planBind(mount, parsed, users, options))
+                let plan = isDetached ? Self.planDetached : Self.planBind
+                mounts.append(try plan(mount, parsed, users, options))
             } else {
                 let cgroups = mount.type == "cgroup" || mount.type == "cgroup2" ? try Self.cgroups(options, isPrivileged) : []
                 mounts.append(

@@ -27,7 +27,29 @@ public struct EndpointRecords: Sendable {
 
     /// Adds or replaces a row. `StoreError.addressTaken` when another endpoint of the network has one of the addresses.
     public func save(_ endpoint: EndpointRecord) async throws {
-        try await pool.write { try Self.save(endpoint, $0) }
+        try await pool.write { database in
+            for (column, address) in [("ipv4", endpoint.ipv4), ("ipv6", endpoint.ipv6)] {
+                guard let address else { continue }
+                let taken = try Bool.fetchOne(
+                    database,
+                    sql: """
+                        SELECT EXISTS (SELECT 1 FROM endpoint
+                        WHERE network_id = ? AND container_id <> ? AND \(column) = ?)
+                        """,
+                    arguments: [endpoint.networkID, endpoint.containerID, address])
+                if taken == true { throw StoreError.addressTaken(address) }
+            }
+            try database.execute(
+                sql: """
+                    INSERT INTO endpoint (container_id, network_id, ipv4, ipv6, mac, json) VALUES (?, ?, ?, ?, ?, ?)
+                    ON CONFLICT (container_id, network_id) DO UPDATE
+                    SET ipv4 = excluded.ipv4, ipv6 = excluded.ipv6, mac = excluded.mac, json = excluded.json
+                    """,
+                arguments: [
+                    endpoint.containerID, endpoint.networkID, endpoint.ipv4, endpoint.ipv6, endpoint.mac,
+                    text(endpoint.json),
+                ])
+        }
     }
 
     /// Replaces what rows say that are still there, all or none. One that was removed meanwhile does not come back.
@@ -41,29 +63,6 @@ public struct EndpointRecords: Sendable {
                     ])
             }
         }
-    }
-
-    private static func save(_ endpoint: EndpointRecord, _ database: GRDB.Database) throws {
-        for (column, address) in [("ipv4", endpoint.ipv4), ("ipv6", endpoint.ipv6)] {
-            guard let address else { continue }
-            let taken = try Bool.fetchOne(
-                database,
-                sql: """
-                    SELECT EXISTS (SELECT 1 FROM endpoint
-                    WHERE network_id = ? AND container_id <> ? AND \(column) = ?)
-                    """,
-                arguments: [endpoint.networkID, endpoint.containerID, address])
-            if taken == true { throw StoreError.addressTaken(address) }
-        }
-        try database.execute(
-            sql: """
-                INSERT INTO endpoint (container_id, network_id, ipv4, ipv6, mac, json) VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT (container_id, network_id) DO UPDATE
-                SET ipv4 = excluded.ipv4, ipv6 = excluded.ipv6, mac = excluded.mac, json = excluded.json
-                """,
-            arguments: [
-                endpoint.containerID, endpoint.networkID, endpoint.ipv4, endpoint.ipv6, endpoint.mac, text(endpoint.json),
-            ])
     }
 
     public func all() async throws -> [EndpointRecord] {
