@@ -3,17 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC (1U << 2)
-#endif
-
 enum { most_descriptors = 40 };
+
+// Held, by many at once, from a child's beginning until its program begins.
+static pthread_rwlock_t beginning = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 
 // What children get back; nothing until `open_files_raised`.
 static struct rlimit open_files;
@@ -27,8 +27,8 @@ int clinux_raise_open_files(void) {
     return 0;
 }
 
-pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count) {
-    if (count < 0 || count > most_descriptors) {
+pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count, int program) {
+    if (count < 0 || count > most_descriptors || (program >= 0 && program < most_descriptors)) {
         errno = EINVAL;
         return -1;
     }
@@ -37,6 +37,7 @@ pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], con
     pthread_sigmask(SIG_SETMASK, &all, &before);
 
     volatile int failure = 0;
+    pthread_rwlock_rdlock(&beginning);
     pid_t pid = vfork();
     if (pid == 0) {
         // Signal handlers of the parent must not run in the child, which shares its memory.
@@ -51,7 +52,13 @@ pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], con
         }
         for (int i = 0; i < count; i++)
             if (dup2(moved[i], i) < 0) goto failed;
-        if (syscall(SYS_close_range, (unsigned)count, ~0U, CLOSE_RANGE_CLOEXEC) < 0) goto failed;
+        // Not at the exec: that would be after the parent goes on.
+        unsigned first = (unsigned)count;
+        if (program >= 0) {
+            if (syscall(SYS_close_range, first, (unsigned)program - 1, 0) < 0) goto failed;
+            first = (unsigned)program + 1;
+        }
+        if (syscall(SYS_close_range, first, ~0U, 0) < 0) goto failed;
         if (open_files_raised && setrlimit(RLIMIT_NOFILE, &open_files) < 0) goto failed;
         sigset_t none;
         sigemptyset(&none);
@@ -62,6 +69,7 @@ pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], con
         _exit(127);
     }
     int error = pid < 0 ? errno : failure;
+    pthread_rwlock_unlock(&beginning);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pid > 0 && failure != 0) {
         // The child ended before the program began; the caller never learns its pid, so it is reaped here.
@@ -70,4 +78,9 @@ pid_t clinux_spawn(const char *path, char *const argv[], char *const envp[], con
     }
     errno = error;
     return error == 0 ? pid : -1;
+}
+
+void clinux_await_spawns(void) {
+    pthread_rwlock_wrlock(&beginning);
+    pthread_rwlock_unlock(&beginning);
 }

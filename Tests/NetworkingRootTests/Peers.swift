@@ -134,7 +134,11 @@ func tryToListen(_ address: String, _ port: UInt16, _ proto: TransportProtocol) 
     let raw = socket.raw
     var on: Int32 = 1
     setsockopt(raw, SOL_SOCKET, SO_REUSEADDR, &on, 4)
-    if withSocketAddress(address, port, { bind(raw, $0, $1) }) != 0 { return errno }
+    if withSocketAddress(address, port, { bind(raw, $0, $1) }) != 0 {
+        // Another test's child may have copies of a socket that was closed until its program begins.
+        awaitSpawns()
+        if withSocketAddress(address, port, { bind(raw, $0, $1) }) != 0 { return errno }
+    }
     if proto == .tcp, listen(raw, 1) != 0 { return errno }
     return 0
 }

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import SystemPackage
 
@@ -24,11 +23,13 @@ public struct BoundSocket: ~Copyable, Sendable {
         let subject = "\(address):\(port)"
         do throws(SystemError) {
             try Self.bind(raw, address, port, subject)
-        } catch  where error.errno == .addressInUse && transport != .udp {
-            // The remains of closed connections of another program (TIME_WAIT) do not count, a living socket does.
-            try Self.setReuse(raw, true)
+        } catch  where error.errno == .addressInUse {
+            // Copies of closed sockets in a child that is about to become another program do not count.
+            awaitSpawns()
+            // Neither do the remains of closed connections of another program (TIME_WAIT), but a living socket does.
+            if transport != .udp { try Self.setReuse(raw, true) }
             try Self.bind(raw, address, port, subject)
-            try Self.setReuse(raw, false)
+            if transport != .udp { try Self.setReuse(raw, false) }
         }
         self.port = try Self.boundPort(raw)
         self.descriptor = descriptor

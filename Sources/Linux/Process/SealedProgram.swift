@@ -23,7 +23,7 @@ public final class SealedProgram: Sendable {
     /// As `spawn(_:named:arguments:environment:descriptors:)`, by the name of the path.
     public func spawn(arguments: [String], environment: [String], descriptors: [Int32]) throws(SystemError) -> pid_t {
         try Linux.spawn(
-            FilePath("/proc/self/fd/\(mount.raw)"), named: path.string, arguments: arguments, environment: environment,
-            descriptors: descriptors)
+            FilePath("/proc/self/fd/\(mount.raw)"), by: mount.raw, named: path.string, arguments: arguments,
+            environment: environment, descriptors: descriptors)
     }
 }

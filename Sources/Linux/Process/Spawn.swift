@@ -11,13 +11,26 @@ public import SystemPackage
 public func spawn(
     _ program: FilePath, named name: String? = nil, arguments: [String], environment: [String], descriptors: [Int32]
 ) throws(SystemError) -> pid_t {
+    try spawn(program, by: -1, named: name, arguments: arguments, environment: environment, descriptors: descriptors)
+}
+
+/// The same of a program whose path goes by a descriptor of the caller, 64 or above; none where that is below 0.
+func spawn(
+    _ program: FilePath, by descriptor: Int32, named name: String?, arguments: [String], environment: [String], descriptors: [Int32]
+) throws(SystemError) -> pid_t {
     let argv = CStringArray([name ?? program.string] + arguments)
     let envp = CStringArray(environment)
     return try check("spawn", program.string) {
         program.withPlatformString {
-            clinux_spawn($0, argv.pointers, envp.pointers, descriptors, Int32(descriptors.count))
+            clinux_spawn($0, argv.pointers, envp.pointers, descriptors, Int32(descriptors.count), descriptor)
         }
     }
+}
+
+/// Waits until no child of `spawn` has copies of descriptors that were closed before the call: a child has copies of all of
+/// them until its program begins, which takes about a millisecond. Blocks.
+public func awaitSpawns() {
+    clinux_await_spawns()
 }
 
 /// Strings in the form that `execve` wants: an array of pointers that ends with nil.
