@@ -138,8 +138,9 @@ struct RepairTests {
                 try table.install(with: networks)
                 try table.open(endpoints[0])
             }
-            try await run("/usr/sbin/nft", "delete", "table", "inet", "skt", in: host.namespace)
+            for family in ["inet", "bridge"] { try await run("/usr/sbin/nft", "delete", "table", family, "skt", in: host.namespace) }
             try await within(host.namespace) { try table.open(endpoints[1]) }
+            try await run("/usr/sbin/nft", "list", "table", "bridge", "skt", in: host.namespace)
             #expect(try await elements(host) == [[6, 0, 0, 0, 0x1f, 0x42, 0, 0], [6, 0, 0, 0, 0x1f, 0x43, 0, 0]])
             try await run("/usr/sbin/nft", "delete", "table", "inet", "skt", in: host.namespace)
             try await within(host.namespace) { try table.close(endpoints[0]) }
@@ -148,6 +149,7 @@ struct RepairTests {
                 try table.uninstall()
                 try table.uninstall()
             }
+            #expect(try await output("/usr/sbin/nft", "list", "ruleset", in: host.namespace) == "")
         }
     }
 

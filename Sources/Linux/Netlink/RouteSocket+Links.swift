@@ -51,11 +51,14 @@ public struct VethPair: Sendable {
     /// The namespace of the other end, as a descriptor of this process.
     public var peerNamespace: Int32
     public var mtu: UInt32
+    /// Whether the end here is up from the beginning. The other one never is.
+    public var isUp: Bool
 
     public init(
-        name: String, master: UInt32, peerName: String, peerHardwareAddress: [UInt8], peerNamespace: Int32, mtu: UInt32
+        name: String, master: UInt32, peerName: String, peerHardwareAddress: [UInt8], peerNamespace: Int32, mtu: UInt32, isUp: Bool = true
     ) {
         self.name = name
+        self.isUp = isUp
         self.master = master
         self.peerName = peerName
         self.peerHardwareAddress = peerHardwareAddress
@@ -80,6 +83,12 @@ extension RouteSocket {
     public mutating func setUp(_ link: UInt32) throws(SystemError) {
         try socket.perform(
             .link(RouteSocket.Message.newLink, [], "set up link \(link)", index: link, flags: LinkFlags.up))
+    }
+
+    public mutating func setUp(_ name: String) throws(SystemError) {
+        var message = NetlinkMessage.link(RouteSocket.Message.newLink, [], "set up link \(name)", flags: LinkFlags.up)
+        message.put(LinkAttribute.name, name)
+        try socket.perform(message)
     }
 
     /// The same for a device that may take every frame for its own, and does not ask for the addresses of neighbours.
@@ -216,7 +225,7 @@ extension NetlinkMessage {
 
     static func createVeth(_ pair: VethPair) -> NetlinkMessage {
         var message = link(
-            RouteSocket.Message.newLink, [.create, .exclusive], "create link \(pair.name)", flags: LinkFlags.up)
+            RouteSocket.Message.newLink, [.create, .exclusive], "create link \(pair.name)", flags: pair.isUp ? LinkFlags.up : 0)
         message.put(LinkAttribute.name, pair.name)
         message.put(LinkAttribute.mtu, pair.mtu)
         message.put(LinkAttribute.master, pair.master)

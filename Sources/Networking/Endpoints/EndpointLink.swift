@@ -42,8 +42,10 @@ struct EndpointLink: Sendable {
         try host.createVeth(
             VethPair(
                 name: endpoint.hostInterface, master: bridge, peerName: endpoint.interface,
-                peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu))
+                peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu, isUp: false))
         try configurePort(&host)
+        try silence()
+        try host.setUp(endpoint.hostInterface)
         if endpoint.isLimited { try applyRates() }
         try NetworkNamespace.enter(namespace)
         try configure()
@@ -57,6 +59,16 @@ struct EndpointLink: Sendable {
         } catch {
             try removeInside()
             throw error
+        }
+    }
+
+    /// The host's end is a port and no more: it needs no address, and no route for groups that everybody looks through.
+    private func silence() throws {
+        do {
+            try NetworkSettings.write("ipv6/conf/\(endpoint.hostInterface)/disable_ipv6", 1)
+        } catch {
+            // Without IPv6 there is nothing to switch off.
+            guard error.errno == .noSuchFileOrDirectory else { throw error }
         }
     }
 
@@ -118,6 +130,8 @@ struct EndpointLink: Sendable {
         guard let isOff = try NetworkSettings.read("\(settings)/disable_ipv6") else { return }
         // Neighbours must not be able to pose as routers.
         try NetworkSettings.write("\(settings)/accept_ra", 0)
+        // Addresses behind a bridge are ours to give: asking everybody whether one is taken only makes it usable a second later.
+        if network.settings.child == nil { try NetworkSettings.write("\(settings)/accept_dad", 0) }
         // Who gets no address makes none up.
         let hasAddress = !endpoint.ipv6.isEmpty || (endpoint.linkLocalAddresses ?? []).contains { $0.contains(":") }
         if !hasAddress, isOff == 0 { try NetworkSettings.write("\(settings)/disable_ipv6", 1) }

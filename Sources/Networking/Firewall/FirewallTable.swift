@@ -19,6 +19,8 @@ final class FirewallTable: Sendable {
         /// The owner of the table: always the same socket, opened by the first change.
         var socket: NftSocket?
         var isProtected: Bool
+        /// Whether the table for bridges was made.
+        var dropsReports = false
         /// The socket's number.
         var port: UInt32 = 0
 
@@ -34,9 +36,9 @@ final class FirewallTable: Sendable {
             try socket?.commit(transaction)
         }
 
-        mutating func hasTable(_ table: String) throws(SystemError) -> Bool {
+        mutating func hasTable(_ table: String, _ family: NftFamily = .inet) throws(SystemError) -> Bool {
             try openSocket()
-            return try socket?.hasTable(table) ?? false
+            return try socket?.hasTable(table, family) ?? false
         }
 
         /// The chains FORWARD of iptables, each with its rules.
@@ -210,6 +212,7 @@ final class FirewallTable: Sendable {
             let nothing = ForwardPass(table: table, networks: [], uplinks: [])
             for (chain, rules) in try state.forwardChains() { try state.commit(nothing.change(of: chain, with: rules)) }
             if try state.hasTable(table) { try state.commit(state.firewall.uninstall) }
+            if try state.hasTable(table, .bridge) { try state.commit(NeighbourReports.uninstall(table: table)) }
         }
     }
 
@@ -242,6 +245,18 @@ final class FirewallTable: Sendable {
         }
         guard try state.chains(table) == transaction.rulesByChain else {
             throw NetworkError.unexpected("nftables table \(table) is not as it was made")
+        }
+        try installReports(&state)
+    }
+
+    /// Once, and again when somebody has removed it. A kernel without tables for bridges does without.
+    private func installReports(_ state: inout State) throws {
+        do {
+            if try state.dropsReports && state.hasTable(table, .bridge) { return }
+            try state.commit(NeighbourReports.dropping(table: table, isProtected: state.isProtected))
+            state.dropsReports = true
+        } catch let error as SystemError {
+            guard [.notSupported, .noSuchFileOrDirectory, .addressFamilyNotSupported].contains(error.errno) else { throw error }
         }
     }
 }

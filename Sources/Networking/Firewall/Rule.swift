@@ -58,8 +58,14 @@ enum Rule {
     static let neighbourDiscovery: [UInt8] = [135, 136]
 
     static func icmpv6(_ kind: UInt8) -> [NftExpression] {
-        ipv6 + [
-            .meta(.transport), .compare(.equal, [58]), .payload(.transport, offset: 0, length: 1), .compare(.equal, [kind]),
-        ]
+        ipv6 + transport(58) + bytes([kind], at: 0)
+    }
+
+    /// By its number in IP headers.
+    static func transport(_ number: UInt8) -> [NftExpression] { [.meta(.transport), .compare(.equal, [number])] }
+
+    /// What stands at an offset of the transport's header.
+    static func bytes(_ bytes: [UInt8], at offset: UInt32) -> [NftExpression] {
+        [.payload(.transport, offset: offset, length: UInt32(bytes.count)), .compare(.equal, bytes)]
     }
 }

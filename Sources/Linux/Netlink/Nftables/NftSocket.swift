@@ -83,8 +83,8 @@ public struct NftSocket: ~Copyable, Sendable {
         return elements
     }
 
-    public mutating func hasTable(_ table: String) throws(SystemError) -> Bool {
-        var message = NetlinkMessage.nft(.getTable, [], "nft get table \(table)")
+    public mutating func hasTable(_ table: String, _ family: NftFamily = .inet) throws(SystemError) -> Bool {
+        var message = NetlinkMessage.nft(.getTable, [], "nft get table \(table)", family)
         message.put(1, table)
         do {
             return try !socket.query(message).isEmpty
