@@ -2,6 +2,7 @@ import Blocking
 import Glibc
 import Linux
 import Networking
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -99,10 +100,12 @@ func ask(
 struct Client: Sendable {
     private let socket: SharedFD
 
-    static func connect(_ address: String, _ port: UInt16, in namespace: SharedFD) async throws -> Client {
+    static func connect(_ address: String, _ port: UInt16, from ownPort: UInt16 = 0, in namespace: SharedFD) async throws -> Client {
         let address = try #require(IPAddress(address))
         return try await within(namespace) {
             let socket = SharedFD(OwnedFD(adopting: try makeSocket(address.isV4 ? AF_INET : AF_INET6, .udp)))
+            let everywhere = try #require(IPAddress(address.isV4 ? "0.0.0.0" : "::"))
+            try check("bind") { withSocketAddress(everywhere, ownPort) { bind(socket.raw, $0, $1) } }
             try check("connect") { withSocketAddress(address, port) { Glibc.connect(socket.raw, $0, $1) } }
             return Client(socket: socket)
         }
@@ -113,12 +116,55 @@ struct Client: Sendable {
         try await blocking {
             // The host says that nobody listens once per packet; that counts as no answer.
             for _ in 0..<3 where send(socket.raw, "?", 1, 0) == 1 { break }
+        }
+        return try await hear(milliseconds: milliseconds)
+    }
+
+    /// What comes without being asked for.
+    func hear(milliseconds: Int) async throws -> String? {
+        try await blocking {
             var wait = pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0)
             try check("poll") { poll(&wait, 1, Int32(milliseconds)) }
             var buffer = [UInt8](repeating: 0, count: 128)
             let count = recv(socket.raw, &buffer, buffer.count, Int32(MSG_DONTWAIT))
             return count > 0 ? String(decoding: buffer[0..<count], as: UTF8.self) : nil
         }
+    }
+}
+
+/// Somebody who hears one packet of UDP and answers it as often as he likes.
+final class Sender: Sendable {
+    private let socket: SharedFD
+    private let asker = Mutex(sockaddr_in6())
+
+    static func start(_ port: UInt16, in namespace: SharedFD) async throws -> Sender {
+        try await within(namespace) {
+            let socket = SharedFD(OwnedFD(adopting: try makeSocket(AF_INET6, .udp)))
+            var off: Int32 = 0
+            setsockopt(socket.raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &off, 4)
+            let zeros = try #require(IPAddress("::"))
+            try check("bind") { withSocketAddress(zeros, port) { bind(socket.raw, $0, $1) } }
+            return Sender(socket)
+        }
+    }
+
+    private init(_ socket: SharedFD) {
+        self.socket = socket
+    }
+
+    /// Whether somebody asks within the limit.
+    func isAsked(milliseconds: Int = 3000) async throws -> Bool {
+        try await blocking { [self] in
+            var wait = pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0)
+            try check("poll") { poll(&wait, 1, Int32(milliseconds)) }
+            var byte: UInt8 = 0
+            return asker.withLock { name in withName(&name) { recvfrom(socket.raw, &byte, 1, Int32(MSG_DONTWAIT), $0, $1) } } > 0
+        }
+    }
+
+    func answer() {
+        var name = asker.withLock { $0 }
+        withName(&name) { sendto(socket.raw, "!", 1, 0, .init(__sockaddr__: $0.__sockaddr__), $1.pointee) }
     }
 }
 

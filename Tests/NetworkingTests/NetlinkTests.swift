@@ -134,8 +134,16 @@ import Testing
         let reply = NetlinkReply(type: 0x100, flags: [], sequence: 1, payload: Array(message.bytes[16...]))
         let connection = try #require(try TrackedConnection(reply))
         #expect(connection.transport == 17)
-        #expect(connection.destination.description == "192.0.2.2")
-        #expect(connection.port == 53)
+        #expect(connection.source.description == "192.0.2.1" && connection.destination.description == "192.0.2.2")
+        #expect(connection.port == 53 && connection.answerer == nil)
+        message.nest(2) { answer in
+            answer.nest(1) { addresses in
+                addresses.put(1, [UInt8]([10, 0, 0, 2]))
+                addresses.put(2, [UInt8]([192, 0, 2, 1]))
+            }
+        }
+        let answered = NetlinkReply(type: 0x100, flags: [], sequence: 1, payload: Array(message.bytes[16...]))
+        #expect(try TrackedConnection(answered)?.answerer?.description == "10.0.0.2")
         let empty = NetlinkReply(type: 0x100, flags: [], sequence: 1, payload: [2, 0, 0, 0])
         #expect(try TrackedConnection(empty) == nil)
     }

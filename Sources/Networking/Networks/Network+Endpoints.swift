@@ -155,6 +155,7 @@ extension Network {
     func connect(_ endpoint: EndpointInfo, namespace: SharedFD) async throws {
         guard isCurrent(endpoint) else { throw NetworkError.notReserved(containerID: endpoint.containerID) }
         await makeRoomForNeighbours()
+        await forgetPredecessors(of: endpoint)
         let bridge = try await bridge(of: endpoint)
         let link = EndpointLink(endpoint: endpoint, network: definition, bridge: bridge)
         try await parts.host.onOwnThread { [firewall = parts.firewall] in
@@ -306,6 +307,7 @@ extension Network {
         // The kernel takes its time for a device, which nobody has to wait for; the address is not given out before.
         removals[info.endpointID] = Task {
             await removeLink(info)
+            await noteFormer(info)
             release(endpoint)
             places.release(info.hostInterface)
             await removeEmptyBridges()
@@ -321,17 +323,6 @@ extension Network {
         await forgetConnections(endpoint)
     }
 
-    /// A UDP client that goes on sending would be led to where its first packet went, for as long as it sends.
-    func forgetConnections(_ endpoint: EndpointInfo) async { await forgetConnections(endpoint.ports, endpoint) }
-
-    private func forgetConnections(_ published: [PublishedPort], _ endpoint: EndpointInfo) async {
-        let ports = Set(published.filter { $0.proto == .udp }.flatMap(\.hostPorts))
-        if ports.isEmpty { return }
-        await attempt("old UDP connections could not be forgotten", endpoint) {
-            try ConnectionTracking.forgetUDP(toOwnPorts: ports)
-        }
-    }
-
     private func removeLink(_ endpoint: EndpointInfo) async {
         if endpoint.hostInterface.isEmpty { return }
         await attempt("a network device could not be removed", endpoint) {
@@ -340,7 +331,7 @@ extension Network {
     }
 
     /// Does something whose failure must not keep the rest from being done.
-    private func attempt(
+    func attempt(
         _ failure: Logger.Message, _ endpoint: EndpointInfo, _ body: @escaping @Sendable () throws -> Void
     ) async {
         do {

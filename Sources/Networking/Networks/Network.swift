@@ -14,6 +14,8 @@ actor Network {
     var pool6: AddressPool?
     /// By container.
     var endpoints: [String: Endpoint] = [:]
+    /// The last endpoints that had these addresses and have ended, of whose connections the kernel may still know.
+    var former: [IPAddress: String] = [:]
     /// Network devices on their way out, by endpoint.
     var removals: [String: Task<Void, Never>] = [:]
     private var isRemoved = false

@@ -76,6 +76,7 @@ extension Networks {
         networks[network.id] = nil
         await network.settle()
         try await takeAway(await network.definition)
+        await network.forgetFormer()
         claims[network.id] = nil
         return info
     }

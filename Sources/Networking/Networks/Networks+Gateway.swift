@@ -68,6 +68,7 @@ extension Networks {
         }
         if move.publication.ports.isEmpty, let before = move.before { await move.old?.giveBack(before.ports, of: id) }
         for network in [move.old, move.new] { await network?.noteArrival(id) }
+        if let before = move.before { await move.old?.forgetConnections(before) }
         if let entered = move.entered, entered.ports != move.before?.ports { await move.new?.forgetConnections(entered) }
     }
 

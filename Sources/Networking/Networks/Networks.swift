@@ -77,6 +77,7 @@ public actor Networks {
             try loop?.activate()
             if isFirst { try EndpointRates.removeOrphans() }
         }
+        if let restored { await forgetFormer(but: restored) }
     }
 
     /// The networks whose devices are there now, and those whose devices were not found. They may be there all the same, with
