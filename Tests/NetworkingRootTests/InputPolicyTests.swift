@@ -57,6 +57,18 @@ struct InputPolicyTests {
         }
     }
 
+    @Test("networks get the MTU of the way out of the host, not that of the cable that packets are sent around on")
+    func keepsMTU() async throws {
+        try await TestHost.with { host in
+            try await run("/usr/sbin/ip", "route", "del", "default", in: host.namespace)
+            try await run("/usr/sbin/ip", "route", "add", "default", "via", TestHost.outside4, "metric", "100", in: host.namespace)
+            let networks = host.networks(try await host.database(), followsInputPolicy: true)
+            try await networks.prepare()
+            #expect(try await networks.create(NetworkRequest(name: "back")).mtu == Int(TestHost.mtu))
+            try await networks.remove()
+        }
+    }
+
     private func isGone(_ host: TestHost) async throws {
         #expect(try await output("/usr/sbin/nft", "list", "tables", in: host.namespace) == "")
         #expect(try await output("/usr/sbin/ip", "rule", in: host.namespace).split(separator: "\n").count == 3)

@@ -26,6 +26,9 @@ struct InputLoop: Sendable, Equatable {
 
     static func names(table: String) -> (outer: String, inner: String) { ("in0-\(table.suffix(11))", "in1-\(table.suffix(11))") }
 
+    /// Whether it may be of such a cable, of whichever engine.
+    static func isDevice(_ link: Link) -> Bool { link.kind == "veth" && (link.name.hasPrefix("in0-") || link.name.hasPrefix("in1-")) }
+
     var mark: UInt32 { Self.mark(table: table) }
 
     /// By these the host tells our packets from all others. Made of the engine's name, so that what was left is found again.

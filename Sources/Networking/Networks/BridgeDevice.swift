@@ -107,10 +107,10 @@ struct BridgeDevice: Sendable {
 
     /// The MTU of the device that leads out, 1500 where none does.
     private static func uplinkMTU(_ socket: inout RouteSocket, except bridgeName: String) throws -> UInt32 {
+        let links = try socket.links().filter { $0.name != bridgeName && !InputLoop.isDevice($0) }
         for family in AddressFamily.allCases {
-            let routes = try socket.routes(family).filter(\.isDefault).sorted { $0.priority < $1.priority }
-            guard let route = routes.first else { continue }
-            if let link = try socket.links().first(where: { $0.index == route.link && $0.name != bridgeName }) {
+            let routes = try socket.routes(family).filter { route in route.isDefault && links.contains { $0.index == route.link } }
+            if let route = routes.min(by: { $0.priority < $1.priority }), let link = links.first(where: { $0.index == route.link }) {
                 return link.mtu
             }
         }
