@@ -165,6 +165,26 @@ struct EndpointTests {
         }
     }
 
+    @Test("all containers of all networks count for the room that the kernel has for neighbours, also after a restart of the engine")
+    func countNeighbours() async throws {
+        try await TestHost.with { host in
+            let database = try await host.database()
+            let networks = host.networks(database)
+            try await networks.prepare()
+            let back = try await networks.create(NetworkRequest(name: "back")).id
+            for id in ["a", "b"] { _ = try await networks.reserve(containerID: id, ports: []) }
+            _ = try await networks.reserve(EndpointRequest(containerID: "a", networkID: back))
+            #expect(await networks.parts.neighbours.containers == 3)
+            await networks.disconnect(containerID: "b")
+            #expect(await networks.parts.neighbours.containers == 2)
+            await networks.dropSockets()
+            let new = host.networks(database)
+            try await new.prepare()
+            #expect(await new.parts.neighbours.containers == 2)
+            try await new.remove()
+        }
+    }
+
     @Test("fifty containers at once get addresses and ports of their own")
     func manyAtOnce() async throws {
         try await TestHost.with { host in

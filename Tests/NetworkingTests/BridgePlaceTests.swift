@@ -21,10 +21,15 @@ import Testing
         #expect([0, 1, 4, 5, 8, 9].map(places.needed) == [0, 0, 0, 1, 1, 2])
     }
 
-    @Test("the kernel is asked to keep more neighbours when there are more containers, and not each time")
+    @Test("the kernel is asked to keep more neighbours when there are more containers on all networks together, and not each time")
     func neighbours() {
         var limits = NeighbourLimits()
-        #expect(!limits.isPassed(by: 128) && limits.isPassed(by: 129) && !limits.isPassed(by: 258) && limits.isPassed(by: 1000))
+        func isPassed(_ one: Int, _ other: Int) -> Bool {
+            limits.note(one, of: "one")
+            limits.note(other, of: "other")
+            return limits.isPassed()
+        }
+        #expect(!isPassed(64, 64) && !isPassed(128, 0) && isPassed(100, 29) && !isPassed(0, 258) && isPassed(500, 500))
         #expect(limits.wanted.map(\.limit) == [16000, 12000] && limits.wanted.map(\.name) == ["gc_thresh3", "gc_thresh2"])
     }
 

@@ -1,17 +1,26 @@
 import Linux
 import Logging
+import Synchronization
 
 /// How many neighbours the kernel keeps, of all its network namespaces together: 1,024 of each family unless somebody says
 /// otherwise. Each container is one for the host and for whoever talks to it, and has some itself: the host, and groups that it
-/// belongs to.
+/// belongs to. So it is all containers of the host that count, each on each of its networks.
 struct NeighbourLimits: Sendable {
-    /// So many containers have room.
+    /// So many have room.
     private(set) var room = 1024 / perContainer
+    /// By network.
+    private var counts: [String: Int] = [:]
 
     private static let perContainer = 8
 
+    var containers: Int { counts.values.reduce(0, +) }
+
+    mutating func note(_ containers: Int, of networkID: String) {
+        counts[networkID] = containers == 0 ? nil : containers
+    }
+
     /// Whether there has to be more room, and is from then on.
-    mutating func isPassed(by containers: Int) -> Bool {
+    mutating func isPassed() -> Bool {
         if containers <= room { return false }
         room = 2 * containers
         return true
@@ -34,12 +43,25 @@ struct NeighbourLimits: Sendable {
     }
 }
 
+/// The limits that all networks of an engine share.
+final class Neighbourhood: Sendable {
+    private let limits = Mutex(NeighbourLimits())
+
+    var containers: Int { limits.withLock { $0.containers } }
+
+    /// So many are on that network now.
+    func note(_ containers: Int, of networkID: String) { limits.withLock { $0.note(containers, of: networkID) } }
+
+    /// What the host has to be told; nil when there is room.
+    func outgrown() -> NeighbourLimits? { limits.withLock { $0.isPassed() ? $0 : nil } }
+}
+
 extension Network {
     /// Sees to it that the kernel keeps enough neighbours for the containers.
     func makeRoomForNeighbours() async {
-        guard neighbourLimits.isPassed(by: endpoints.count) else { return }
+        guard let limits = parts.neighbours.outgrown() else { return }
         do {
-            try await parts.host.run { [neighbourLimits] in try neighbourLimits.apply() }
+            try await parts.host.run { try limits.apply() }
         } catch {
             parts.logger.warning("the kernel keeps fewer neighbours than containers may have", metadata: ["error": "\(error)"])
         }

@@ -13,7 +13,9 @@ actor Network {
     var pool4: AddressPool?
     var pool6: AddressPool?
     /// By container.
-    var endpoints: [String: Endpoint] = [:]
+    var endpoints: [String: Endpoint] = [:] {
+        didSet { parts.neighbours.note(endpoints.count, of: id) }
+    }
     /// The last endpoints that had these addresses and have ended, of whose connections the kernel may still know.
     var former: [IPAddress: String] = [:]
     /// Network devices on their way out, by endpoint.
@@ -26,8 +28,6 @@ actor Network {
     /// The devices of its further bridges, those that are being made included.
     nonisolated let segmentDevices = Mutex<Set<String>>([])
 
-    var neighbourLimits = NeighbourLimits()
-
     /// What all networks of an engine share.
     struct Parts: Sendable {
         let database: Database
@@ -36,6 +36,7 @@ actor Network {
         let ports: PortClaims
         let firewall: FirewallTable
         let names: NameTable
+        let neighbours = Neighbourhood()
         /// A bridge takes no more endpoints than that.
         let containersPerBridge: Int
     }
