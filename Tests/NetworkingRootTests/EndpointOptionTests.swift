@@ -10,10 +10,7 @@ struct EndpointOptionTests {
     @Test("addresses of one cable talk to each other, and to nobody else", arguments: [0, 1])
     func linkLocal(bridgeFilter: Int) async throws {
         try await TestHost.with { host in
-            try await within(host.namespace) {
-                for name in ["bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"]
-                where try NetworkSettings.read(name) != nil { try NetworkSettings.write(name, bridgeFilter) }
-            }
+            try await host.setBridgeFilter(bridgeFilter)
             try await host.withNetworks { networks in
                 let one = try await TestContainer.connect("one", networks) { $0.linkLocalAddresses = ["169.254.7.7", "fe80::7"] }
                 let two = try await TestContainer.connect("two", networks) { $0.linkLocalAddresses = ["169.254.7.8"] }

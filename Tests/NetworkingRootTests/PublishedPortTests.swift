@@ -42,11 +42,7 @@ struct PublishedPortTests {
     @Test("the kernel's view of bridged frames makes no difference to who reaches a port", arguments: [0, 1])
     func worksWithAndWithoutBridgeFilter(setting: Int) async throws {
         try await TestHost.with { host in
-            try await within(host.namespace) {
-                // Without the module br_netfilter there is nothing to set.
-                for name in ["bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"]
-                where try NetworkSettings.read(name) != nil { try NetworkSettings.write(name, setting) }
-            }
+            try await host.setBridgeFilter(setting)
             try await host.withNetworks { networks in
                 let web = try await TestContainer.connect(
                     "web", networks, ports: [PublishedPort(hostPort: 8080, containerPort: 80)])

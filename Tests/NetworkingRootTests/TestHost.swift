@@ -71,6 +71,24 @@ final class TestHost: Sendable {
         return result
     }
 
+    /// Has the kernel show bridged frames to the firewall, or not. Where it cannot, the test that wants it is skipped, or fails when
+    /// nothing may be missing.
+    func setBridgeFilter(_ value: Int) async throws {
+        let isThere = try await within(namespace) { () throws -> Bool in
+            for name in ["bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"] {
+                guard try NetworkSettings.read(name) != nil else { return false }
+                try NetworkSettings.write(name, value)
+            }
+            return true
+        }
+        guard value != 0, !isThere else { return }
+        let reason: Comment = "skipped: the module br_netfilter is not loaded"
+        try #require(getenv("STRICT_TESTS") == nil, reason)
+        // A single argument is skipped in silence.
+        Issue.record(reason, severity: .warning)
+        try Test.cancel(reason)
+    }
+
     private func layCable() async throws {
         try await within(namespace) { [outside] in
             var socket = try RouteSocket()
