@@ -20,7 +20,7 @@ private func readNetlink(_ bytes: [UInt8]) {
         _ = try? reply.failure(purpose: "x")
         _ = try? Link(reply)
         _ = try? LinkAddress(reply)
-        for family in AddressFamily.allCases { _ = try? Route(reply, family) }
+        for family in AddressFamily.allCases { _ = try? Route.all(reply, family) }
         _ = try? NftElement(reply.payload[...])
         _ = try? NftRule(reply)
         _ = try? NftBaseChain(reply)

@@ -148,6 +148,24 @@ import Testing
         #expect(try TrackedConnection(empty) == nil)
     }
 
+    @Test("a route by several ways is as many routes, and a list of ways that does not fit is refused")
+    func readsWays() throws {
+        func reply(_ ways: [UInt8], flags: NetlinkFlags = []) -> NetlinkReply {
+            let header: [UInt8] = [2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0]
+            return NetlinkReply(type: 24, flags: flags, sequence: 1, payload: header + [UInt8(4 + ways.count), 0, 9, 0] + ways)
+        }
+        let ways: [UInt8] = [16, 0, 0, 0, 3, 0, 0, 0, 8, 0, 5, 0, 192, 0, 2, 1, 8, 0, 0, 0, 4, 0, 0, 0]
+        let routes = try Route.all(reply(ways), .v4)
+        #expect(routes.map(\.link) == [3, 4] && routes.map(\.gateway?.description) == ["192.0.2.1", nil] && routes.allSatisfy(\.isDefault))
+        #expect(
+            try NetlinkListener.routeChanges(reply(ways, flags: .replace)) == [
+                .routeSeen(link: 3, isDefault: true, replaces: true), .routeSeen(link: 4, isDefault: true, replaces: true),
+            ])
+        for length: UInt8 in [0, 7, 17] {
+            #expect(throws: SystemError.self) { try Route.all(reply([length] + ways[1..<16]), .v4) }
+        }
+    }
+
     @Test("a limit of rate is a token bucket with rate, queue and bucket in bytes")
     func encodesRates() {
         let limit = RateLimit(bytesPerSecond: 1_000_000, mtu: 1436)
@@ -176,7 +194,8 @@ import Testing
                 _ = try? reply.failure(purpose: "x")
                 _ = try? Link(reply)
                 _ = try? LinkAddress(reply)
-                _ = try? Route(reply, .v4)
+                _ = try? Route.all(reply, .v4)
+                _ = try? NetlinkListener.routeChanges(reply)
                 _ = try? NftElement(reply.payload[...])
                 _ = try? TrackedConnection(reply)
                 _ = try? NftRule(reply)

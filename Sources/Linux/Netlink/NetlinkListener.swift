@@ -4,7 +4,7 @@ import SystemPackage
 
 /// Hears what changes in a network namespace: that of the thread that made this value.
 public struct NetlinkListener: Sendable {
-    public enum Group: Sendable {
+    public enum Group: Sendable, Hashable {
         /// Network devices that come, change and go.
         case links
         /// Routes of both families.
@@ -51,16 +51,16 @@ public struct NetlinkListener: Sendable {
         }
     }
 
-    /// What has happened since the last call.
-    public enum Change: Sendable, Equatable {
+    /// What has happened.
+    public enum Change: Sendable, Hashable {
         /// A device of that name is gone.
         case linkRemoved(String)
         /// A device that is there, new or otherwise than before; one of software has a kind.
         case linkSeen(UInt32, name: String, kind: String)
-        /// A route through somebody that leads out by a device.
-        case gatewaySeen(link: UInt32)
-        /// A route through somebody that did.
-        case gatewayGone(link: UInt32)
+        /// A route through somebody, or a default route, that leads on by a device; whether it took the place of another one.
+        case routeSeen(link: UInt32, isDefault: Bool, replaces: Bool)
+        /// One that did.
+        case routeGone(link: UInt32, isDefault: Bool)
         /// Something of the table is gone, by the doing of the socket with that port.
         case tableDamaged(String, port: UInt32)
         /// Something has changed in iptables' own table for filters, by the doing of the socket with that port.
@@ -69,57 +69,66 @@ public struct NetlinkListener: Sendable {
         case overrun(Group)
     }
 
-    public func changes() throws(SystemError) -> [Change] {
-        var changes: [Change] = []
-        while true {
+    /// No more messages of the kernel's are read at once.
+    public static let longestTurn = 64
+
+    /// What has happened since the last call, each change once: as much of it as one call reads. The descriptor stays readable when
+    /// there is more.
+    public func changes() throws(SystemError) -> Set<Change> {
+        var changes: Set<Change> = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        for _ in 0..<Self.longestTurn {
             do {
-                guard let bytes = try receive() else { return changes }
-                for reply in try NetlinkReply.parse(bytes) {
-                    if let change = try change(reply) { changes.append(change) }
-                }
+                guard let count = try receive(&buffer) else { break }
+                for reply in try NetlinkReply.parse(Array(buffer[..<count])) { changes.formUnion(try self.changes(reply)) }
             } catch {
                 guard error.errno == .noBufferSpace else { throw error }
-                changes.append(.overrun(group))
+                changes.insert(.overrun(group))
             }
         }
+        return changes
     }
 
-    private func receive() throws(SystemError) -> [UInt8]? {
-        let raw = raw
-        var bytes = [UInt8](repeating: 0, count: 1 << 16)
-        let size = bytes.count
+    private func receive(_ buffer: inout [UInt8]) throws(SystemError) -> Int? {
+        let (raw, size) = (raw, buffer.count)
         do {
-            let count = try check("recv", "netlink") { recv(raw, &bytes, size, 0) }
-            bytes.removeLast(size - count)
-            return bytes
+            return try check("recv", "netlink") { recv(raw, &buffer, size, 0) }
         } catch {
             if error.errno == .wouldBlock || error.errno == .resourceTemporarilyUnavailable { return nil }
             throw error
         }
     }
 
-    private func change(_ reply: NetlinkReply) throws(SystemError) -> Change? {
+    private func changes(_ reply: NetlinkReply) throws(SystemError) -> [Change] {
         switch group {
-        case .links: return try linkChange(reply)
-        case .routes:
-            guard reply.type == RouteSocket.Message.newRoute || reply.type == RouteSocket.Message.deleteRoute else { return nil }
-            let attributes = try reply.attributes(after: 12)
-            guard attributes.bytes(RouteAttribute.gateway) != nil, let link = attributes.integer(RouteAttribute.outputLink, as: UInt32.self)
-            else { return nil }
-            return reply.type == RouteSocket.Message.newRoute ? .gatewaySeen(link: link) : .gatewayGone(link: link)
-        case .nftables:
-            // Families 2 and 10 are IPv4 and IPv6.
-            if reply.type >> 8 == 10, reply.type & 0xff <= 8, let family = reply.payload.first, family == 2 || family == 10,
-                try reply.attributes(after: 4).string(1) == "filter"
-            {
-                return .filtersChanged(port: reply.port)
-            }
-            // Every removal has an odd place after its "new" and "get": table 2, chain 5, rule 8, set 11, element 14.
-            guard reply.type >> 8 == 10, (reply.type & 0xff) % 3 == 2, reply.type & 0xff <= 14,
-                let table = try reply.attributes(after: 4).string(1)
-            else { return nil }
-            return .tableDamaged(table, port: reply.port)
+        case .links: try linkChange(reply).map { [$0] } ?? []
+        case .routes: try Self.routeChanges(reply)
+        case .nftables: try tableChange(reply).map { [$0] } ?? []
         }
+    }
+
+    /// One for each way of a route that leads on.
+    static func routeChanges(_ reply: NetlinkReply) throws(SystemError) -> [Change] {
+        let isNew = reply.type == RouteSocket.Message.newRoute
+        guard isNew || reply.type == RouteSocket.Message.deleteRoute, let family = reply.payload.first.flatMap(AddressFamily.init) else { return [] }
+        return try Route.all(reply, family).filter { $0.isDefault || $0.gateway != nil }.map { route in
+            if isNew { return .routeSeen(link: route.link, isDefault: route.isDefault, replaces: reply.flags.contains(.replace)) }
+            return .routeGone(link: route.link, isDefault: route.isDefault)
+        }
+    }
+
+    private func tableChange(_ reply: NetlinkReply) throws(SystemError) -> Change? {
+        // Families 2 and 10 are IPv4 and IPv6.
+        if reply.type >> 8 == 10, reply.type & 0xff <= 8, let family = reply.payload.first, family == 2 || family == 10,
+            try reply.attributes(after: 4).string(1) == "filter"
+        {
+            return .filtersChanged(port: reply.port)
+        }
+        // Every removal has an odd place after its "new" and "get": table 2, chain 5, rule 8, set 11, element 14.
+        guard reply.type >> 8 == 10, (reply.type & 0xff) % 3 == 2, reply.type & 0xff <= 14,
+            let table = try reply.attributes(after: 4).string(1)
+        else { return nil }
+        return .tableDamaged(table, port: reply.port)
     }
 
     private func linkChange(_ reply: NetlinkReply) throws(SystemError) -> Change? {

@@ -1,6 +1,6 @@
 import SystemPackage
 
-/// A route to somewhere else, from the tables that are looked at for ordinary packets.
+/// A route to somewhere else, from the tables that are looked at for ordinary packets. One by several ways is several of these.
 public struct Route: Sendable, Hashable {
     public let destination: IPPrefix
     public let link: UInt32
@@ -10,6 +10,24 @@ public struct Route: Sendable, Hashable {
     public let isFromAdvertisement: Bool
 
     public var isDefault: Bool { destination.length == 0 }
+}
+
+/// The devices by which routes lead on.
+public struct WaysOn: Sendable, Equatable {
+    /// Those of default routes.
+    public var everywhere: Set<UInt32> = []
+    /// Those of routes through somebody, wherever to.
+    public var throughSomebody: Set<UInt32> = []
+
+    public init(everywhere: Set<UInt32> = [], throughSomebody: Set<UInt32> = []) {
+        self.everywhere = everywhere
+        self.throughSomebody = throughSomebody
+    }
+
+    mutating func note(_ route: Route) {
+        if route.isDefault { everywhere.insert(route.link) }
+        if route.gateway != nil { throughSomebody.insert(route.link) }
+    }
 }
 
 public enum AddressFamily: UInt8, Sendable, CaseIterable {
@@ -46,13 +64,26 @@ extension RouteSocket {
     /// The routes of all tables but the local one (the host's own addresses).
     public mutating func routes(_ family: AddressFamily) throws(SystemError) -> [Route] {
         var routes: [Route] = []
-        let message = NetlinkMessage(
-            type: RouteSocket.Message.getRoute, flags: .request, purpose: "list routes",
-            familyHeader: [family.rawValue] + [UInt8](repeating: 0, count: 11))
-        for reply in try socket.dump(message) {
-            if let route = try Route(reply, family) { routes.append(route) }
-        }
+        for reply in try socket.dump(.listRoutes(family)) { routes += try Route.all(reply, family) }
         return routes
+    }
+
+    /// Where all of them lead, however many there are: none is kept.
+    public mutating func waysOn() throws(SystemError) -> WaysOn {
+        var ways = WaysOn()
+        var failure: SystemError?
+        for family in AddressFamily.allCases {
+            _ = try socket.dump(.listRoutes(family)) { reply in
+                do throws(SystemError) {
+                    for route in try Route.all(reply, family) { ways.note(route) }
+                } catch {
+                    failure = error
+                }
+                return false
+            }
+        }
+        if let failure { throw failure }
+        return ways
     }
 }
 
@@ -61,7 +92,9 @@ enum RouteAttribute {
     static let outputLink: UInt16 = 4
     static let gateway: UInt16 = 5
     static let priority: UInt16 = 6
+    static let ways: UInt16 = 9
     static let table: UInt16 = 15
+    static let gatewayOfAnyFamily: UInt16 = 18
 }
 
 private enum RouteConstant {
@@ -78,6 +111,12 @@ private enum RouteConstant {
 }
 
 extension NetlinkMessage {
+    fileprivate static func listRoutes(_ family: AddressFamily) -> NetlinkMessage {
+        NetlinkMessage(
+            type: RouteSocket.Message.getRoute, flags: .request, purpose: "list routes",
+            familyHeader: [family.rawValue] + [UInt8](repeating: 0, count: 11))
+    }
+
     /// `struct rtmsg`: u8 family, destination length, source length, tos, table, protocol, scope, type, u32 flags.
     static func addDefaultRoute(_ family: AddressFamily, gateway: IPAddress?, link: UInt32) -> NetlinkMessage {
         let scope = gateway == nil && family == .v4 ? RouteConstant.link : 0
@@ -95,8 +134,8 @@ extension NetlinkMessage {
 }
 
 extension Route {
-    /// Nil for what is no unicast route.
-    init?(_ reply: NetlinkReply, _ family: AddressFamily) throws(SystemError) {
+    /// Each way of a unicast route; none for what is no such route.
+    static func all(_ reply: NetlinkReply, _ family: AddressFamily) throws(SystemError) -> [Route] {
         let attributes = try reply.attributes(after: 12)
         let header = reply.payload
         let table = attributes.integer(RouteAttribute.table) ?? UInt32(header[4])
@@ -104,12 +143,35 @@ extension Route {
         guard header[0] == family.rawValue, header[7] == RouteConstant.unicast, table != RouteConstant.localTable,
             let address = IPAddress(bytes: attributes.bytes(RouteAttribute.destination) ?? zero[...]),
             let destination = IPPrefix(address, length: Int(header[1]))
-        else { return nil }
-        self.init(
-            destination: destination,
-            link: attributes.integer(RouteAttribute.outputLink) ?? 0,
-            gateway: attributes.bytes(RouteAttribute.gateway).flatMap { IPAddress(bytes: $0) },
-            priority: attributes.integer(RouteAttribute.priority) ?? 0,
-            isFromAdvertisement: header[5] == RouteConstant.byAdvertisement)
+        else { return [] }
+        var ways = [(link: attributes.integer(RouteAttribute.outputLink, as: UInt32.self) ?? 0, gateway: gateway(attributes))]
+        if let several = attributes.bytes(RouteAttribute.ways) { ways = try self.ways(several) }
+        return ways.map { way in
+            Route(
+                destination: destination, link: way.link, gateway: way.gateway, priority: attributes.integer(RouteAttribute.priority) ?? 0,
+                isFromAdvertisement: header[5] == RouteConstant.byAdvertisement)
+        }
+    }
+
+    /// A list of `struct rtnexthop`: u16 length, u8 flags, u8 weight, u32 link, then attributes; each aligned to four bytes.
+    private static func ways(_ bytes: ArraySlice<UInt8>) throws(SystemError) -> [(link: UInt32, gateway: IPAddress?)] {
+        var ways: [(link: UInt32, gateway: IPAddress?)] = []
+        var rest = bytes
+        while rest.count >= 8 {
+            let start = rest.startIndex
+            let length = Int(UInt16(nativeBytes: rest[start..<start + 2]))
+            guard length >= 8, length <= rest.count else { throw SystemError(errno: .badMessage, call: "netlink") }
+            let attributes = try NetlinkAttributes(rest[start + 8..<start + length])
+            ways.append((UInt32(nativeBytes: rest[start + 4..<start + 8]), gateway(attributes)))
+            rest = rest.dropFirst((length + 3) & ~3)
+        }
+        return ways
+    }
+
+    /// An IPv4 route may lead through an address of IPv6 (`struct rtvia`: u16 family, the address).
+    private static func gateway(_ attributes: NetlinkAttributes) -> IPAddress? {
+        (attributes.bytes(RouteAttribute.gateway) ?? attributes.bytes(RouteAttribute.gatewayOfAnyFamily)?.dropFirst(2)).flatMap {
+            IPAddress(bytes: $0)
+        }
     }
 }

@@ -25,6 +25,9 @@ struct Firewall: Sendable {
     /// Where the host's own rules decide about what comes from outside.
     var loop: InputLoop?
 
+    /// All that are the engine's own.
+    var devices: Set<String> { Set(networks.map(\.device) + segments.values.joined() + (loop.map { [$0.outer, $0.inner] } ?? [])) }
+
     /// The whole table anew, with the ports of these endpoints: replaces what is there in one step.
     /// A protected table belongs to the socket that makes it.
     func install(_ endpoints: [EndpointInfo], isProtected: Bool) throws -> NftTransaction {

@@ -9,8 +9,10 @@ import SystemPackage
 final class FirewallTable: Sendable {
     private let table: String
     private let state: Mutex<State>
-    /// The ways out of the host, as they were last read.
-    private let uplinks = Mutex(Uplinks())
+    /// The ways out of the host, as they were last read, and whether they are being read again.
+    private let uplinks = Mutex((known: Uplinks(), isBeingRead: false))
+    /// Held by whoever brings in line what passes.
+    private let passing = Mutex(())
 
     private struct State: ~Copyable {
         var firewall: Firewall
@@ -175,11 +177,10 @@ final class FirewallTable: Sendable {
     }
 
     /// Brings our rules in iptables' chain FORWARD in line with our networks and the ways out of the host. One at a time, so that
-    /// what was read last is written last.
-    func passForward() throws {
-        try uplinks.withLock { uplinks in
-            uplinks = try Uplinks.read()
-            let names = uplinks.names
+    /// what was read last is written last; reading may take its time, and nobody else waits for it.
+    func passForward(reading read: (Set<String>) throws -> Uplinks = Uplinks.read) throws {
+        try passing.withLock { _ in
+            let names = try readUplinks(read).names
             try state.withLock { state in
                 let segments = state.firewall.segments.values.flatMap { $0 }
                 let pass = ForwardPass(table: table, networks: state.firewall.networks, segments: segments, uplinks: names)
@@ -188,9 +189,18 @@ final class FirewallTable: Sendable {
         }
     }
 
+    private func readUplinks(_ read: (Set<String>) throws -> Uplinks) throws -> Uplinks {
+        let own = state.withLock { $0.firewall.devices }
+        uplinks.withLock { $0.isBeingRead = true }
+        defer { uplinks.withLock { $0.isBeingRead = false } }
+        let found = try read(own)
+        uplinks.withLock { $0.known = found }
+        return found
+    }
+
     /// Whether after that change other devices may lead out of the host than those that were found last.
     func mayMoveUplinks(_ change: NetlinkListener.Change) -> Bool {
-        uplinks.withLock { $0.mayMove(change) }
+        uplinks.withLock { $0.known.mayMove(change) || $0.isBeingRead && Uplinks.mayBeMissed(change) }
     }
 
     /// Whether a change with that number is one of ours.

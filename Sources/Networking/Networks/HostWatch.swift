@@ -43,10 +43,10 @@ final class HostWatch: Sendable {
         try epoll.add(stopping.raw, .readable, token: 0)
         for (index, listener) in listeners.enumerated() { try epoll.add(listener.raw, .readable, token: UInt64(index + 1)) }
         while true {
-            var seen: [NetlinkListener.Change] = []
+            var seen: Set<NetlinkListener.Change> = []
             for event in try epoll.wait(milliseconds: -1) {
                 if event.token == 0 { return }
-                seen += try listeners[Int(event.token) - 1].changes()
+                seen.formUnion(try listeners[Int(event.token) - 1].changes())
             }
             // A program that writes them anew makes hundreds of changes at once.
             var mayPassOthers = false
@@ -56,7 +56,7 @@ final class HostWatch: Sendable {
                 // What we do ourselves is no damage.
                 case .tableDamaged(table, let port) where !firewall.isOwn(port: port): changed(.tableDamaged)
                 case .filtersChanged(let port) where !firewall.isOwn(port: port): mayPassOthers = true
-                case .linkSeen, .gatewaySeen, .gatewayGone, .tableDamaged, .filtersChanged: break
+                case .linkSeen, .routeSeen, .routeGone, .tableDamaged, .filtersChanged: break
                 case .overrun(.routes): mayPassOthers = true
                 case .overrun: changed(.tableDamaged)
                 }

@@ -30,6 +30,8 @@ public actor Networks {
     private var needsRepair = false
     private var passing: Task<Void, Never>?
     private var needsPass = false
+    private var pause = ChangePause()
+    private var lastPass = ContinuousClock.now
 
     public init(database: Database, logger: Logger, configuration: Configuration = Configuration()) {
         self.database = database
@@ -155,9 +157,12 @@ public actor Networks {
 
     /// Changes of routes and filters come in numbers: those of a moment are met together.
     private func passAll() async {
+        pause.rest(lastPass.duration(to: .now))
         while needsPass {
+            needsPass = false
             // Ends early when somebody ends this task, and nobody does.
-            try? await Task.sleep(for: .milliseconds(200))
+            try? await Task.sleep(for: pause.length)
+            pause.end(hearingMore: needsPass)
             needsPass = false
             do {
                 try await host.run { [firewall = parts.firewall, logger] in firewall.passForward(logger) }
@@ -165,6 +170,7 @@ public actor Networks {
                 logger.error("what iptables lets pass could not be looked at", metadata: ["error": "\(error)"])
             }
         }
+        lastPass = .now
         passing = nil
     }
 
