@@ -18,7 +18,7 @@ final class WhoAmIServer: Sendable {
             var off: Int32 = 0
             setsockopt(socket.raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &off, 4)
             let zeros = try #require(IPAddress("::"))
-            try check("bind") { withSocketAddress(zeros, port) { bind(socket.raw, $0, $1) } }
+            try bindSocket(socket.raw, zeros, port)
             if proto == .tcp { try check("listen") { listen(socket.raw, 64) } }
             var ends: [Int32] = [0, 0]
             try check("pipe2") { pipe2(&ends, O_CLOEXEC) }
@@ -105,7 +105,7 @@ struct Client: Sendable {
         return try await within(namespace) {
             let socket = SharedFD(OwnedFD(adopting: try makeSocket(address.isV4 ? AF_INET : AF_INET6, .udp)))
             let everywhere = try #require(IPAddress(address.isV4 ? "0.0.0.0" : "::"))
-            try check("bind") { withSocketAddress(everywhere, ownPort) { bind(socket.raw, $0, $1) } }
+            try bindSocket(socket.raw, everywhere, ownPort)
             try check("connect") { withSocketAddress(address, port) { Glibc.connect(socket.raw, $0, $1) } }
             return Client(socket: socket)
         }
@@ -143,7 +143,7 @@ final class Sender: Sendable {
             var off: Int32 = 0
             setsockopt(socket.raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &off, 4)
             let zeros = try #require(IPAddress("::"))
-            try check("bind") { withSocketAddress(zeros, port) { bind(socket.raw, $0, $1) } }
+            try bindSocket(socket.raw, zeros, port)
             return Sender(socket)
         }
     }
@@ -180,13 +180,16 @@ func tryToListen(_ address: String, _ port: UInt16, _ proto: TransportProtocol) 
     let raw = socket.raw
     var on: Int32 = 1
     setsockopt(raw, SOL_SOCKET, SO_REUSEADDR, &on, 4)
-    if withSocketAddress(address, port, { bind(raw, $0, $1) }) != 0 {
-        // Another test's child may have copies of a socket that was closed until its program begins.
-        awaitSpawns()
-        if withSocketAddress(address, port, { bind(raw, $0, $1) }) != 0 { return errno }
-    }
+    do { try bindSocket(raw, address, port) } catch { return error.errno.rawValue }
     if proto == .tcp, listen(raw, 1) != 0 { return errno }
     return 0
+}
+
+/// Another test's child may have copies of a socket that was closed until its program begins.
+func bindSocket(_ raw: Int32, _ address: IPAddress, _ port: UInt16) throws(SystemError) {
+    if withSocketAddress(address, port, { bind(raw, $0, $1) }) == 0 { return }
+    awaitSpawns()
+    try check("bind") { withSocketAddress(address, port) { bind(raw, $0, $1) } }
 }
 
 func withSocketAddress<T>(_ address: IPAddress, _ port: UInt16, _ body: (__CONST_SOCKADDR_ARG, socklen_t) -> T) -> T {

@@ -90,7 +90,7 @@ private func transfer(_ bytes: Int, from client: SharedFD, to server: SharedFD, 
         let socket = SharedFD(OwnedFD(adopting: try makeSocket(AF_INET, .tcp)))
         var on: Int32 = 1
         setsockopt(socket.raw, SOL_SOCKET, SO_REUSEADDR, &on, 4)
-        try check("bind") { withSocketAddress(address, port) { bind(socket.raw, $0, $1) } }
+        try bindSocket(socket.raw, address, port)
         try check("listen") { listen(socket.raw, 1) }
         return socket
     }
