@@ -28,7 +28,7 @@ func spawn(
 }
 
 /// Waits until no child of `spawn` has copies of descriptors that were closed before the call: a child has copies of all of
-/// them until its program begins, which takes about a millisecond. Blocks.
+/// them until its program begins, which takes about a millisecond. Blocks, for a second at most.
 public func awaitSpawns() {
     clinux_await_spawns()
 }
