@@ -68,12 +68,15 @@ struct ForwardPass: Sendable {
 
 extension FirewallTable {
     /// Brings our rules in iptables' chain FORWARD in line with our networks, and says so where that fails: what the host drops
-    /// is the host's decision. Blocks.
-    func passForward(_ logger: Logger) {
+    /// is the host's decision. Answers whether it succeeded. Blocks.
+    @discardableResult
+    func passForward(_ logger: Logger) -> Bool {
         do {
             try passForward()
+            return true
         } catch {
             logger.warning("iptables may drop what containers send and receive", metadata: ["error": "\(error)"])
+            return false
         }
     }
 }

@@ -155,17 +155,24 @@ public actor Networks {
         if needsRepair, repair == nil { repair = Task { await repairAll() } }
     }
 
+    /// So often it is tried to look at what changes all the time.
+    private static let mostPasses = 5
+
     /// Changes of routes and filters come in numbers: those of a moment are met together.
     private func passAll() async {
         pause.rest(lastPass.duration(to: .now))
+        var failures = 0
         while needsPass {
             needsPass = false
             // Ends early when somebody ends this task, and nobody does.
             try? await Task.sleep(for: pause.length)
-            pause.end(hearingMore: needsPass)
+            pause.end(hearingMore: needsPass || failures > 0)
             needsPass = false
             do {
-                try await host.run { [firewall = parts.firewall, logger] in firewall.passForward(logger) }
+                let isDone = try await host.run { [firewall = parts.firewall, logger] in firewall.passForward(logger) }
+                failures = isDone ? 0 : failures + 1
+                // What changed while it was read is read again after the next pause.
+                if 1..<Self.mostPasses ~= failures { needsPass = true }
             } catch {
                 logger.error("what iptables lets pass could not be looked at", metadata: ["error": "\(error)"])
             }
