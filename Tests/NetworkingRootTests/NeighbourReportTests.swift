@@ -28,6 +28,28 @@ struct NeighbourReportTests {
         }
     }
 
+    @Test("bridges of containers alone flood groups whoever asks for members; one of somebody else stays as it is")
+    func knowsItsBridges() async throws {
+        try await TestHost.with { host in
+            try await run("/usr/sbin/ip", "link", "add", "brx", "type", "bridge", in: host.namespace)
+            try await host.withNetworks { networks in
+                var request = NetworkRequest(name: "theirs")
+                request.options = ["com.docker.network.bridge.name": "brx"]
+                _ = try await networks.create(request)
+                let snooping = try await output("/usr/sbin/ip", "-d", "link", "show", "type", "bridge", in: host.namespace)
+                    .split(separator: "\n").filter { $0.contains("mcast_snooping") }.map { $0.contains("mcast_snooping 1") }
+                #expect(snooping.sorted { !$0 && $1 } == [false, true])
+                for (number, network) in ["bridge", "theirs"].enumerated() {
+                    let container = try await TestContainer.connect("c\(number)", networks, network: network)
+                    let cable = try await output("/usr/sbin/ip", "-d", "link", "show", container.endpoint.hostInterface, in: host.namespace)
+                    #expect(cable.contains("group 29547") == (network == "bridge"))
+                    let asks = try await output("/bin/cat", "/proc/sys/net/ipv6/conf/eth0/accept_dad", in: container.namespace)
+                    #expect(asks == (network == "bridge" ? "0\n" : "1\n"))
+                }
+            }
+        }
+    }
+
     private static let join = """
         import socket
         listener = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)

@@ -53,10 +53,14 @@ public struct VethPair: Sendable {
     public var mtu: UInt32
     /// Whether the end here is up from the beginning. The other one never is.
     public var isUp: Bool
+    /// The group of devices that the end here belongs to.
+    public var group: UInt32
 
     public init(
-        name: String, master: UInt32, peerName: String, peerHardwareAddress: [UInt8], peerNamespace: Int32, mtu: UInt32, isUp: Bool = true
+        name: String, master: UInt32, peerName: String, peerHardwareAddress: [UInt8], peerNamespace: Int32, mtu: UInt32, isUp: Bool = true,
+        group: UInt32 = 0
     ) {
+        self.group = group
         self.name = name
         self.isUp = isUp
         self.master = master
@@ -115,6 +119,16 @@ extension RouteSocket {
         var message = NetlinkMessage.link(
             RouteSocket.Message.newLink, [], "set master of link \(link)", index: link, flags: LinkFlags.up)
         message.put(LinkAttribute.master, master)
+        try socket.perform(message)
+    }
+
+    /// Has a bridge pass on frames to groups to everybody, whoever says that he alone knows the members (no multicast snooping).
+    public mutating func floodGroups(_ bridge: UInt32) throws(SystemError) {
+        var message = NetlinkMessage.link(RouteSocket.Message.newLink, [], "set multicast snooping of bridge \(bridge)", index: bridge)
+        message.nest(LinkAttribute.info) { info in
+            info.put(LinkAttribute.infoKind, "bridge")
+            info.nest(LinkAttribute.infoData) { $0.put(LinkAttribute.bridgeSnooping, [UInt8(0)]) }
+        }
         try socket.perform(message)
     }
 
@@ -194,6 +208,8 @@ enum LinkAttribute {
     static let namespace: UInt16 = 28
     static let infoKind: UInt16 = 1
     static let infoData: UInt16 = 2
+    static let bridgeSnooping: UInt16 = 23
+    static let group: UInt16 = 27
     static let infoPortKind: UInt16 = 4
     static let infoPortData: UInt16 = 5
     static let bridgePortMode: UInt16 = 4
@@ -229,6 +245,7 @@ extension NetlinkMessage {
         message.put(LinkAttribute.name, pair.name)
         message.put(LinkAttribute.mtu, pair.mtu)
         message.put(LinkAttribute.master, pair.master)
+        if pair.group != 0 { message.put(LinkAttribute.group, pair.group) }
         message.nest(LinkAttribute.info) { info in
             info.put(LinkAttribute.infoKind, "veth")
             info.nest(LinkAttribute.infoData) { data in

@@ -42,7 +42,8 @@ struct EndpointLink: Sendable {
         try host.createVeth(
             VethPair(
                 name: endpoint.hostInterface, master: bridge, peerName: endpoint.interface,
-                peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu, isUp: false))
+                peerHardwareAddress: hardwareAddress, peerNamespace: namespace, mtu: network.mtu, isUp: false,
+                group: network.isOfContainersAlone ? NeighbourReports.group : 0))
         try configurePort(&host)
         try silence()
         try host.setUp(endpoint.hostInterface)
@@ -130,8 +131,8 @@ struct EndpointLink: Sendable {
         guard let isOff = try NetworkSettings.read("\(settings)/disable_ipv6") else { return }
         // Neighbours must not be able to pose as routers.
         try NetworkSettings.write("\(settings)/accept_ra", 0)
-        // Addresses behind a bridge are ours to give: asking everybody whether one is taken only makes it usable a second later.
-        if network.settings.child == nil { try NetworkSettings.write("\(settings)/accept_dad", 0) }
+        // Addresses behind our bridges are ours to give: asking everybody whether one is taken makes it usable a second later.
+        if network.isOfContainersAlone { try NetworkSettings.write("\(settings)/accept_dad", 0) }
         // Who gets no address makes none up.
         let hasAddress = !endpoint.ipv6.isEmpty || (endpoint.linkLocalAddresses ?? []).contains { $0.contains(":") }
         if !hasAddress, isOff == 0 { try NetworkSettings.write("\(settings)/disable_ipv6", 1) }

@@ -256,17 +256,18 @@ final class FirewallTable: Sendable {
         guard try state.chains(table) == transaction.rulesByChain else {
             throw NetworkError.unexpected("nftables table \(table) is not as it was made")
         }
-        try installReports(&state)
+        installReports(&state)
     }
 
-    /// Once, and again when somebody has removed it. A kernel without tables for bridges does without.
-    private func installReports(_ state: inout State) throws {
+    /// Once, and again when somebody has removed it. Nothing depends on it: whatever keeps us from it, a kernel without tables for
+    /// bridges for instance, costs time alone.
+    private func installReports(_ state: inout State) {
         do {
             if try state.dropsReports && state.hasTable(table, .bridge) { return }
             try state.commit(NeighbourReports.dropping(table: table, isProtected: state.isProtected))
             state.dropsReports = true
-        } catch let error as SystemError {
-            guard [.notSupported, .noSuchFileOrDirectory, .addressFamilyNotSupported].contains(error.errno) else { throw error }
+        } catch {
+            state.dropsReports = false
         }
     }
 }

@@ -3,10 +3,13 @@ import Linux
 /// Keeps the bridges quiet, in a table of the family `bridge` beside the firewall's.
 ///
 /// Whoever has an address of IPv6 reports to all routers that it listens to its neighbours' questions about that address (MLD,
-/// RFC 3810). Nobody is there to read it: such groups are of one cable only, and our bridges ask nobody for members, so that they
-/// pass on everything to everybody in any case. But each of four reports would go to every container of the network: 40 ms of
-/// the host's time for one start beside a thousand others. Reports about other groups pass.
+/// RFC 3810). On a bridge of containers alone nobody is there to read it: such groups are of one cable only, and the bridge passes on
+/// everything to everybody, whoever says otherwise (`RouteSocket.floodGroups`). But each of four reports would go to every container
+/// of the network: 40 ms of the host's time for one start beside a thousand others. Reports about other groups pass.
 enum NeighbourReports {
+    /// What cables on such bridges are marked with, as a group of devices.
+    static let group: UInt32 = 0x736b
+
     /// In place of what is there, in one step.
     static func dropping(table: String, isProtected: Bool) -> NftTransaction {
         var transaction = NftTransaction(table: table, family: .bridge)
@@ -28,7 +31,7 @@ enum NeighbourReports {
     private static let chain = "reports"
 
     private static var fromCable: [NftExpression] {
-        [.meta(.inputName), .compare(.equal, Array(EndpointLink.namePrefix.utf8))]
+        [.meta(.inputGroup), .compare(.equal, Rule.hostOrder(group))]
     }
 
     /// A report of so many groups, all of them those of a neighbour's address.

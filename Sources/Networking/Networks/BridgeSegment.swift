@@ -67,6 +67,7 @@ struct BridgeSegment: Sendable, Equatable {
         }
         segment.link = bridge.index
         if bridge.mtu != network.mtu { try socket.setMTU(bridge.index, network.mtu) }
+        if network.isOfContainersAlone { try socket.floodGroups(bridge.index) }
         if try socket.link(named: segment.upper) == nil {
             let home = try NetworkNamespace.current()
             try socket.createVeth(

@@ -26,6 +26,8 @@ struct NetworkDefinition: Sendable {
     var mtu: UInt32 = 1500
     /// Of the device.
     var hardwareAddress: [UInt8] = []
+    /// Whether we made the bridge, so that nothing but containers is behind it. By its hardware address, which is of ours alone.
+    var isOfContainersAlone = false
     /// Further bridges, in the order of their numbers.
     var segments: [BridgeSegment] = []
 

@@ -84,6 +84,7 @@ extension NftExpression {
         case outputName = 7
         case family = 15
         case transport = 16
+        case inputGroup = 21
     }
 
     public enum PayloadBase: UInt32, Sendable {
