@@ -6,8 +6,11 @@ import SystemPackage
 
 extension Container {
     /// `POST /containers/{id}/exec`: only checks and remembers.
-    func createExec(_ config: ExecConfig) async throws -> ExecSession {
+    func createExec(_ config: ExecConfig, most: Int? = nil) async throws -> ExecSession {
         await forgetOldExecutions()
+        if let most, executions.values.count(where: \.isRunning) >= most {
+            throw EngineError(.conflict, "container \(id) has \(most) exec sessions already")
+        }
         guard let command = config.Cmd?.values, let first = command.first, !first.isEmpty else {
             throw EngineError(.invalidArgument, "No exec command specified")
         }
@@ -21,20 +24,25 @@ extension Container {
         }
         _ = try DetachKeys(config.DetachKeys)
         let record = ExecSession.Record(id: makeID(), containerID: id, config: config)
-        let session = ExecSession(record: record, context: context, paths: paths)
+        let session = ExecSession(record: record, attributes: self.record.eventAttributes, context: context, paths: paths)
         executions[session.id] = session
         publish("exec_create: \(command.joined(separator: " "))", ["execID": session.id])
         return session
     }
 
-    /// Whoever wants an exit code has five minutes to ask for it, and less where there are hundreds a minute.
+    /// Whoever wants an exit code has five minutes to ask for it, and less where there are hundreds a minute. Whoever made a
+    /// session has five to start it.
     private func forgetOldExecutions() async {
         let now = Timestamp.now().seconds
         guard now > lastExecutionSweep else { return }
         lastExecutionSweep = now
         var ended: [(session: ExecSession, seconds: Int64)] = []
-        for session in executions.values where !session.isRunning {
-            if let time = await session.endedAt { ended.append((session, time.seconds)) }
+        for session in executions.values {
+            if session.isRunning {
+                if await session.isWaiting, now - session.createdAt > 300 { executions[session.id] = nil }
+            } else if let time = await session.endedAt {
+                ended.append((session, time.seconds))
+            }
         }
         ended.sort { $0.seconds > $1.seconds }
         for (number, old) in ended.enumerated() where number >= 200 || now - old.seconds > 300 {

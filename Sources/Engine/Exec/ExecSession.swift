@@ -26,6 +26,7 @@ actor ExecSession {
     }
 
     nonisolated let record: Record
+    private let attributes: [String: String]
     nonisolated var id: String { record.id }
     private let context: EngineContext
     nonisolated let directory: FilePath
@@ -45,10 +46,15 @@ actor ExecSession {
     private var isToBeKilled = false
     /// When the process ended; its code is kept for a while.
     private(set) var endedAt: Timestamp?
+    nonisolated let createdAt = Timestamp.now().seconds
+    /// Nobody has started it yet.
+    var isWaiting: Bool { if case .created = phase { true } else { false } }
     nonisolated var isRunning: Bool { running.load(ordering: .relaxed) }
 
-    init(record: Record, context: EngineContext, paths: ContainerPaths) {
+    /// - Parameter attributes: those that events about the container have
+    init(record: Record, attributes: [String: String], context: EngineContext, paths: ContainerPaths) {
         self.record = record
+        self.attributes = attributes
         self.context = context
         directory = paths.exec(record.id)
         containerDirectory = paths.runtime
@@ -134,7 +140,7 @@ actor ExecSession {
         supervisor.close()
         switch outcome {
         case .detached:
-            context.events.publish("container", "exec_detach", id: record.containerID, attributes: ["execID": id])
+            publish("exec_detach")
         case .ended:
             // The end is told on two connections. Whoever sees the end of the stream asks for the exit code next.
             _ = await waitForEnd()
@@ -169,12 +175,16 @@ actor ExecSession {
         }
     }
 
+    private func publish(_ action: String, _ more: [String: String] = [:]) {
+        let own = more.merging(["execID": id]) { $1 }
+        context.events.publish("container", action, id: record.containerID, attributes: attributes.merging(own) { $1 })
+    }
+
     private func ended(_ exit: ExitRecord?) async {
         let code = exit?.exitCode ?? 137
         endedAt = Timestamp(rfc3339: exit?.finishedAt ?? "") ?? Timestamp.now()
         phase = .ended(code)
-        context.events.publish(
-            "container", "exec_die", id: record.containerID, attributes: ["execID": id, "exitCode": "\(code)"])
+        publish("exec_die", ["exitCode": "\(code)"])
         await removeWhatOnlyLifeNeeds()
     }
 

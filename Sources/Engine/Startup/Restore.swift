@@ -190,7 +190,7 @@ extension Container {
             }
         }
         for record in records ?? [] {
-            let session = ExecSession(record: record, context: context, paths: paths)
+            let session = ExecSession(record: record, attributes: self.record.eventAttributes, context: context, paths: paths)
             executions[session.id] = session
             if await !session.restore() { executions[session.id] = nil }
         }
