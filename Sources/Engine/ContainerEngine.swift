@@ -177,18 +177,19 @@ public final class ContainerEngine: Sendable {
 
     // MARK: Exec
 
-    public func createExec(_ name: String, _ config: ExecConfig) async throws -> String {
-        try await (try registry.find(name)).createExec(config).id
+    /// - Parameter most: so many sessions of the container may run or wait to be started; nil: any number
+    public func createExec(_ name: String, _ config: ExecConfig, most: Int? = nil) async throws -> String {
+        try await (try registry.find(name)).createExec(config, most: most).id
     }
 
     public func inspectExec(_ id: String) async throws -> ExecInspectResponse {
-        await (try await findExec(id)).session.inspect()
+        await (try await registry.findExec(id)).session.inspect()
     }
 
     public func startExec(_ id: String, _ start: ExecStartConfig) async throws
         -> (terminal: Bool, run: @Sendable ((any ClientStream)?) async throws -> Void)
     {
-        let (container, session) = try await findExec(id)
+        let (container, session) = try await registry.findExec(id)
         _ = try await container.runningProcess()
         if case .created = await session.phase {
         } else {
@@ -198,14 +199,7 @@ public final class ContainerEngine: Sendable {
     }
 
     public func resizeExec(_ id: String, rows: UInt16, columns: UInt16) async throws {
-        try await findExec(id).session.resize(rows: rows, columns: columns)
-    }
-
-    private func findExec(_ id: String) async throws -> (container: Container, session: ExecSession) {
-        for container in await registry.all() {
-            if let session = await container.executions[id] { return (container, session) }
-        }
-        throw EngineError(.notFound, "No such exec instance: \(id)")
+        try await registry.findExec(id).session.resize(rows: rows, columns: columns)
     }
 
     static func signal(_ text: String?) throws(EngineError) -> Signal? {

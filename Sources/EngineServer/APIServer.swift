@@ -38,7 +38,7 @@ public struct APIServer: Sendable {
         do {
             let place = ListenerPlace.socket(try listener.descriptor())
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await serve(place, scope: listener.scope) {} }
+                group.addTask { try await serve(place, access: listener.access) {} }
                 group.addTask { for await _ in listener.ended {} }
                 try await group.next()
                 group.cancelAll()
@@ -55,7 +55,7 @@ public struct APIServer: Sendable {
 
     /// Serves a place until the task is cancelled. `ready` is called once it listens. With a scope only what that allows is
     /// answered, on a limited number of connections.
-    public func serve(_ place: ListenerPlace, scope: APIScope? = nil, ready: @Sendable () -> Void) async throws {
+    public func serve(_ place: ListenerPlace, access: APIAccess? = nil, ready: @Sendable () -> Void) async throws {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -75,7 +75,7 @@ public struct APIServer: Sendable {
         ready()
         try await server.executeThenClose { connections in
             try await withThrowingDiscardingTaskGroup { tasks in
-                let open = Allowance(scope == nil ? .max : Self.mostScopedConnections)
+                let open = Allowance(access == nil ? .max : Self.mostScopedConnections)
                 for try await connection in connections {
                     guard open.begin() else {
                         // It is refused; what closing it says is nobody's business.
@@ -84,7 +84,7 @@ public struct APIServer: Sendable {
                     }
                     tasks.addTask {
                         await Connection(
-                            channel: connection, router: router, identity: identity, refusesBrowsers: isOpen, names: names, scope: scope,
+                            channel: connection, router: router, identity: identity, refusesBrowsers: isOpen, names: names, access: access,
                             slots: slots, logger: logger
                         ).serve()
                         open.end()

@@ -72,6 +72,7 @@ struct ContainerCreate {
         let mounts: [ResolvedMount]
         do {
             mounts = try await resolution.resolve(config, hostConfig)
+            try mounts.checkSockets(labels: config.Labels)
             try await blocking {
                 for directory in [paths.data, paths.upper, paths.work] { try makeDirectories(directory) }
                 // The root of the container is what `upper` is: readable for everybody inside.
@@ -198,7 +199,10 @@ enum ImageDefaults {
             config.Entrypoint = nil
         }
         config.Env = mergeEnvironment(request.Env ?? [], image.env ?? [])
-        config.Labels = (image.labels ?? [:]).merging(request.Labels ?? [:]) { $1 }
+        var labels = image.labels ?? [:]
+        // Which project a container belongs to is not for an image to say, as one that Compose built does.
+        labels[ProjectMembers.label] = nil
+        config.Labels = labels.merging(request.Labels ?? [:]) { $1 }
         if let ports = image.exposedPorts, !ports.isEmpty {
             // One that lies in a run of the request is not a second one.
             let all = ports.union(PortRanges.unfolded((request.ExposedPorts ?? [:]).keys))

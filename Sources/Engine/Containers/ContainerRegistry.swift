@@ -24,6 +24,14 @@ actor ContainerRegistry {
 
     func all() -> [Container] { Array(containers.values) }
 
+    /// The session of exec with that id, and its container.
+    func findExec(_ id: String) async throws -> (container: Container, session: ExecSession) {
+        for container in all() {
+            if let session = await container.executions[id] { return (container, session) }
+        }
+        throw EngineError(.notFound, "No such exec instance: \(id)")
+    }
+
     func add(_ container: Container, id: String) { containers[id] = container }
 
     func remove(id: String, name: String) {

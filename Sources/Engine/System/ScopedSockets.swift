@@ -1,4 +1,5 @@
 import Blocking
+import DockerAPI
 import Linux
 import Logging
 import SystemPackage
@@ -7,19 +8,73 @@ import SystemPackage
 public enum APIScope: String, Sendable, CaseIterable {
     /// Looks at what there is, without secrets, and changes nothing.
     case readOnly = "read-only"
+    /// Looks at the containers of its own project and works with them, but makes none.
+    case project
+}
+
+/// The same with what it takes to decide.
+public enum APIAccess: Sendable {
+    case readOnly
+    case project(ProjectMembers)
+}
+
+/// The containers of one project, for somebody to whom there are no others.
+public struct ProjectMembers: Sendable {
+    /// What Compose marks a project's containers, networks and volumes with.
+    public static let label = "com.docker.compose.project"
+
+    public let project: String
+    /// Who asks.
+    let owner: String
+    let registry: ContainerRegistry
+
+    /// As a filter of `label`: what belongs to the project.
+    public var filter: String { "\(Self.label)=\(project)" }
+
+    private func has(_ container: Container) async -> Bool { await container.record.config.Labels?[Self.label] == project }
+
+    /// Refuses everything once who asks belongs to another project.
+    public func check() async throws {
+        guard let container = try? await registry.find(owner), await has(container) else {  // Gone: it belongs to none.
+            throw EngineError(.forbidden, "the container that has this socket is not of the project \(project) any more")
+        }
+    }
+
+    /// The id of the container that a name, an id or the beginning of an id means among those of the project.
+    public func container(_ name: String) async throws -> String {
+        // What others there are makes no difference.
+        if let container = try? await registry.find(name), await has(container) { return container.id }
+        let found = name.isEmpty ? [] : await ids().filter { $0.hasPrefix(name) }
+        guard found.count <= 1 else { throw EngineError(.invalidArgument, "multiple IDs found with provided prefix: \(name)") }
+        guard let id = found.first else { throw EngineError(.notFound, "No such container: \(name)") }
+        return id
+    }
+
+    /// The ids of all its containers.
+    public func ids() async -> Set<String> {
+        var ids: Set<String> = []
+        for container in await registry.all() where await has(container) { ids.insert(container.id) }
+        return ids
+    }
+
+    /// Refuses sessions of exec in the containers of others.
+    public func check(session id: String) async throws {
+        let (container, _) = try await registry.findExec(id)
+        guard await has(container) else { throw EngineError(.notFound, "No such exec instance: \(id)") }
+    }
 }
 
 /// A socket of the API that one container has: which container asks, and what it may, follows from the socket alone.
 public final class ScopedListener: Sendable {
-    public let scope: APIScope
+    public let access: APIAccess
     /// Over when the container needs it no more.
     public let ended: AsyncStream<Void>
     private let ending: AsyncStream<Void>.Continuation
     private let socket: SharedFD
 
     /// In a directory that nobody but root enters on the host; in the container it is for everybody. Blocks.
-    init(scope: APIScope, at path: FilePath) throws {
-        self.scope = scope
+    init(access: APIAccess, at path: FilePath) throws {
+        self.access = access
         let directory = try OwnedFD.open(path.removingLastComponent(), [.path, .directory])
         let name = path.lastComponent?.string ?? ""
         let listener = try UnixListener(name: name, in: directory)
@@ -34,6 +89,18 @@ public final class ScopedListener: Sendable {
     func end() { ending.finish() }
 }
 
+extension [ResolvedMount] {
+    /// Refuses sockets that a container with these labels cannot have.
+    func checkSockets(labels: [String: String]?) throws(EngineError) {
+        let scopes = Set(filter { $0.kind == .engineSocket }.map(\.source))
+        if scopes.count > 1 { throw EngineError(.invalidArgument, "a container can have sockets of one scope only") }
+        guard scopes.contains(APIScope.project.rawValue) else { return }
+        if (labels?[ProjectMembers.label] ?? "").isEmpty {
+            throw EngineError(.invalidArgument, "a socket of the scope project needs a container with the label \(ProjectMembers.label)")
+        }
+    }
+}
+
 extension ContainerRecord {
     /// That of the socket which it has.
     var apiScope: APIScope? { mounts.first { $0.kind == .engineSocket }.flatMap { APIScope(rawValue: $0.source) } }
@@ -45,12 +112,22 @@ extension Container {
     func openAPISocket(for process: RunningContainer? = nil) async throws {
         closeAPISocket()
         guard let scope = record.apiScope else { return }
-        let path = paths.apiSocket
-        let listener = try await blocking { try ScopedListener(scope: scope, at: path) }
+        let (path, access) = (paths.apiSocket, try access(scope))
+        let listener = try await blocking { try ScopedListener(access: access, at: path) }
         // Nobody would close that of a process which has ended meanwhile.
         guard phase.process?.pid == process?.pid else { return }
         apiListener = listener
         context.scopedListeners.yield(listener)
+    }
+
+    private func access(_ scope: APIScope) throws -> APIAccess {
+        switch scope {
+        case .readOnly: return .readOnly
+        case .project:
+            try record.mounts.checkSockets(labels: record.config.Labels)
+            let project = record.config.Labels?[ProjectMembers.label] ?? ""
+            return .project(ProjectMembers(project: project, owner: id, registry: registry))
+        }
     }
 
     func closeAPISocket() {

@@ -16,7 +16,7 @@ struct Connection: Sendable {
     /// Besides addresses, what a request may call this machine; nil: anything.
     var names: [String]?
     /// What may be asked for here; nil: everything.
-    var scope: APIScope?
+    var access: APIAccess?
     /// Those of all connections with this scope.
     let slots: Slots
     let logger: Logger
@@ -86,9 +86,10 @@ struct Connection: Sendable {
         }
         var request = request
         request.parameters = route.parameters
-        switch scope {
+        switch access {
         case nil: return try await route.handler(request)
         case .readOnly: return try await ReadOnlyScope.answer(request, route, slots)
+        case .project(let members): return try await ProjectScope.answer(request, route, members, slots)
         }
     }
 

@@ -8,18 +8,20 @@ import NIOHTTP1
 struct Request {
     let method: HTTPMethod
     let path: String
-    let query: Query
+    var query: Query
     let headers: HTTPHeaders
     /// The version the client speaks: of the path, or ours where the path names none.
     let version: APIVersion
     let body: RequestBody
     /// What the placeholders of the route stand for.
     var parameters: [String: String] = [:]
+    /// Who asks has a socket for less than everything.
+    var isScoped = false
     /// Who asks may not see what may be a secret.
     var hidesSecrets = false
 
     /// Sizes of containers: a walk through all their files, which a container cannot have the engine do.
-    var wantsSizes: Bool { query.flag("size") && !hidesSecrets }
+    var wantsSizes: Bool { query.flag("size") && !isScoped }
 
     func parameter(_ name: String) -> String { parameters[name] ?? "" }
 
@@ -33,7 +35,7 @@ struct Request {
 
     /// The body as one value, or nil when it is empty.
     func decodeIfPresent<T: Decodable>(_ type: T.Type) async throws -> T? {
-        let bytes = try await body.collect(upTo: 16 << 20)
+        let bytes = try await body.collect(upTo: isScoped ? 64 << 10 : 16 << 20)
         guard bytes.readableBytes > 0 else { return nil }
         let kind = headers.first(name: "content-type") ?? ""
         guard kind.lowercased().hasPrefix("application/json") else {
@@ -146,7 +148,7 @@ final class InboundParts: @unchecked Sendable {  // The connection's task reads 
 
 /// The query of a request, decoded.
 struct Query {
-    private let items: [(name: String, value: String)]
+    private var items: [(name: String, value: String)]
 
     init(_ text: Substring) {
         items = text.split(separator: "&").map { item in
@@ -175,14 +177,26 @@ struct Query {
     }
 
     /// The `filters` parameter: `{"key":["value"]}`, or the old `{"key":{"value":true}}`.
-    func filters() throws -> Filters {
-        guard let text = self["filters"], !text.isEmpty else { return Filters() }
+    func filters() throws -> Filters { Filters(try filterLists()) }
+
+    /// The same query of which only what has that label besides is answered.
+    func requiring(label: String) throws -> Query {
+        var lists = try filterLists()
+        lists["label", default: []].append(label)
+        var query = self
+        query.items.removeAll { $0.name == "filters" }
+        query.items.append(("filters", String(decoding: try JSONEncoder().encode(lists), as: UTF8.self)))
+        return query
+    }
+
+    private func filterLists() throws -> [String: [String]] {
+        guard let text = self["filters"], !text.isEmpty else { return [:] }
         let data = Data(text.utf8)
         if let lists = try? JSONDecoder().decode([String: [String]].self, from: data) {  // Tried in turn: both forms are valid.
-            return Filters(lists)
+            return lists
         }
         if let maps = try? JSONDecoder().decode([String: [String: Bool]].self, from: data) {  // As above.
-            return Filters(maps.mapValues { $0.filter(\.value).map(\.key) })
+            return maps.mapValues { $0.filter(\.value).map(\.key) }
         }
         throw EngineError(.invalidArgument, "invalid filter")
     }

@@ -10,8 +10,11 @@ struct ExecRoutes {
         let engine = engine
         router.on(.POST, "/containers/{id}/exec") { request in
             let config = try await request.decode(ExecConfig.self)
+            if request.isScoped, config.Privileged == true {
+                throw EngineError(.forbidden, "a privileged exec session is not allowed on this socket, whose scope is project")
+            }
             var response = IDResponse()
-            response.Id = try await engine.createExec(request.parameter("id"), config)
+            response.Id = try await engine.createExec(request.parameter("id"), config, most: request.isScoped ? 64 : nil)
             return try .json(response, status: .created)
         }
         router.on(.POST, "/exec/{id}/start") { request in

@@ -55,7 +55,7 @@ enum ReadOnlyScope {
             throw EngineError(.forbidden, "\(request.method) \(route.pattern) is not allowed on this socket, whose scope is read-only")
         }
         var request = request
-        request.hidesSecrets = true
+        (request.isScoped, request.hidesSecrets) = (true, true)
         var response = try await slots.take { [request] in try await route.handler(request) }
         switch (answer, response.body) {
         case (.document, .bytes(let bytes)):

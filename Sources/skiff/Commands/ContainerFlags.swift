@@ -18,7 +18,7 @@ enum ContainerFlags {
         _ = try MountFlag.parse($0, workingDirectory: "/")
     }
     static let apiSocket = Flag<String>.text(
-        "api-socket", "Give the container a socket of the engine at /var/run/docker.sock, for what the scope allows: read-only")
+        "api-socket", "Give the container a socket of the engine at /var/run/docker.sock, for what the scope allows: read-only or project")
     static let volumesFrom = Flag<[String]>.list("volumes-from", "Mount the volumes of another container")
     static let volumeDriver = Flag<String>.text("volume-driver", "Driver of the volumes that the container makes")
     static let publish = Flag<[String]>.list("publish", short: "p", "Publish a port of the container on the host")
