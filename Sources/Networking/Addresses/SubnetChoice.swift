@@ -62,9 +62,14 @@ public enum HardwareAddress {
     /// Whether the text is a unicast address of six bytes.
     public static func isValid(_ text: String) -> Bool { parse(text) != nil }
 
+    private static let ours: [UInt8] = [0x02, 0x5b]
+
     static func bytes(for address: IPAddress) -> [UInt8] {
-        [0x02, 0x5b] + address.bytes.suffix(4)
+        ours + address.bytes.suffix(4)
     }
+
+    /// Whether it was made of an address, whichever that was.
+    static func isOurs(_ bytes: [UInt8]) -> Bool { bytes.starts(with: ours) }
 
     static func text(_ bytes: [UInt8]) -> String {
         bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined(separator: ":")

@@ -27,8 +27,7 @@ struct BridgeDevice: Sendable {
         if bridge.mtu != network.mtu { try socket.setMTU(bridge.index, network.mtu) }
         network.link = bridge.index
         network.hardwareAddress = bridge.hardwareAddress
-        let gateway = network.ipv4?.gateway ?? network.storedIPv6?.gateway
-        network.isOfContainersAlone = gateway.map(HardwareAddress.bytes) == bridge.hardwareAddress
+        network.isOfContainersAlone = HardwareAddress.isOurs(bridge.hardwareAddress)
         if network.isOfContainersAlone { try socket.floodGroups(bridge.index) }
     }
 
