@@ -73,7 +73,7 @@ def test_to_it_there_is_nothing_else(engine, skiff, box):
         for path in (f"/containers/json?{query}", f"/containers/json?{query}&filters={{}}", f"/v1.44/containers/json?filters=&{query}"):
             status, content = ask(box, "GET", path)
             assert status == 200 and ids["other"] not in content and ids["alone"] not in content, (path, content)
-    for key in ("before", "since"):
+    for key in ("before", "since", "dangling"):
         for name in ("other", "nosuch"):
             assert ask(box, "GET", "/containers/json?" + urllib.parse.urlencode({"filters": json.dumps({key: [name]})}))[0] == 403
     status, content = ask(box, "GET", f"/events?since=1&until={int(time.time()) + 1}")
@@ -81,6 +81,9 @@ def test_to_it_there_is_nothing_else(engine, skiff, box):
     status, content = ask(box, "POST", "/containers/own/exec", json.dumps({"Cmd": ["true"], "Privileged": True}))
     assert status == 403 and "privileged" in content
     assert ask(box, "POST", f"/exec/{sessions['own']}/start", json.dumps({"Detach": True}))[0] == 200
+    privileged = engine.client.api.exec_create("own", ["true"], privileged=True)["Id"]
+    for method, verb in (("POST", "start"), ("POST", "resize?h=1&w=1"), ("GET", "json")):
+        assert ask(box, method, f"/exec/{privileged}/{verb}", json.dumps({"Detach": True}) if method == "POST" else None)[0] == 403
     size = json.loads(ask(box, "GET", "/containers/json?size=1")[1])
     assert all("SizeRw" not in row for row in size)
 
@@ -125,8 +128,14 @@ def test_it_needs_a_project_that_no_image_can_give(engine, skiff, docker, box, c
     # It is asked with each request what the label is now.
     assert ask(box, "GET", "/containers/own/json")[0] == 200
     skiff("update", "--label", f"{LABEL}=fleet2", "box")
-    status, content = ask(box, "GET", "/containers/json")
-    assert status == 403 and "not of the project fleet any more" in content
+    assert ask(box, "GET", "/containers/own/json")[0] == 404 and ask(box, "GET", "/containers/other/json")[0] == 200
+    skiff("update", "--label-rm", LABEL, "box")
+    for path in ("/containers/json", "/_ping", "/containers/other/json"):
+        status, content = ask(box, "GET", path)
+        assert status == 403 and "belongs to no project" in content
+    # It goes on all the same.
+    docker("restart", "-t", "0", "box")
+    assert ask(inside(engine), "GET", "/containers/json")[0] == 403
 
 
 def test_a_container_has_sockets_of_one_scope(skiff, box):

@@ -21,7 +21,7 @@ extension Container {
         for mount in change.coming { coming.append(try await resolution.resolve(mount)) }
         coming.sort { $0.destination < $1.destination }
         try MountsChange.check(coming, with: record.mounts)
-        try (coming + record.mounts).checkSockets(labels: record.config.Labels)
+        try (coming + record.mounts).checkScopes()
         try await CopyUp(context: context, volumes: volumes).fill(coming, layers: try layers)
         try await exchange(leaving, for: coming, lazily: change.lazily)
         undo.add("take the change of the mounts back") { [coming] in try await self.exchange(coming, for: leaving, lazily: true) }

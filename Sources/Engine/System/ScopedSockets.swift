@@ -15,7 +15,23 @@ public enum APIScope: String, Sendable, CaseIterable {
 /// The same with what it takes to decide.
 public enum APIAccess: Sendable {
     case readOnly
-    case project(ProjectMembers)
+    case project(ProjectSocket)
+}
+
+/// A socket of the scope `project`.
+public struct ProjectSocket: Sendable {
+    /// The id of the container that has it.
+    let owner: String
+    let registry: ContainerRegistry
+
+    /// Those of the project that the container belongs to now, by the label that it has now. Refused when it belongs to none.
+    public func members() async throws -> ProjectMembers {
+        let container = try? await registry.find(owner)  // Gone: it belongs to none.
+        guard let project = await container?.record.config.Labels?[ProjectMembers.label], !project.isEmpty else {
+            throw EngineError(.forbidden, "the container that has this socket belongs to no project: it has no label \(ProjectMembers.label)")
+        }
+        return ProjectMembers(project: project, registry: registry)
+    }
 }
 
 /// The containers of one project, for somebody to whom there are no others.
@@ -23,22 +39,14 @@ public struct ProjectMembers: Sendable {
     /// What Compose marks a project's containers, networks and volumes with.
     public static let label = "com.docker.compose.project"
 
+    /// Never empty.
     public let project: String
-    /// Who asks.
-    let owner: String
     let registry: ContainerRegistry
 
     /// As a filter of `label`: what belongs to the project.
     public var filter: String { "\(Self.label)=\(project)" }
 
     private func has(_ container: Container) async -> Bool { await container.record.config.Labels?[Self.label] == project }
-
-    /// Refuses everything once who asks belongs to another project.
-    public func check() async throws {
-        guard let container = try? await registry.find(owner), await has(container) else {  // Gone: it belongs to none.
-            throw EngineError(.forbidden, "the container that has this socket is not of the project \(project) any more")
-        }
-    }
 
     /// The id of the container that a name, an id or the beginning of an id means among those of the project.
     public func container(_ name: String) async throws -> String {
@@ -57,10 +65,13 @@ public struct ProjectMembers: Sendable {
         return ids
     }
 
-    /// Refuses sessions of exec in the containers of others.
+    /// Refuses sessions of exec in the containers of others, and privileged ones, whoever made them.
     public func check(session id: String) async throws {
-        let (container, _) = try await registry.findExec(id)
+        let (container, session) = try await registry.findExec(id)
         guard await has(container) else { throw EngineError(.notFound, "No such exec instance: \(id)") }
+        if session.record.config.Privileged == true {
+            throw EngineError(.forbidden, "a privileged exec session is not allowed on this socket, whose scope is project")
+        }
     }
 }
 
@@ -90,11 +101,16 @@ public final class ScopedListener: Sendable {
 }
 
 extension [ResolvedMount] {
-    /// Refuses sockets that a container with these labels cannot have.
-    func checkSockets(labels: [String: String]?) throws(EngineError) {
+    /// Refuses sockets of several scopes: they lead to the same place.
+    func checkScopes() throws(EngineError) {
         let scopes = Set(filter { $0.kind == .engineSocket }.map(\.source))
         if scopes.count > 1 { throw EngineError(.invalidArgument, "a container can have sockets of one scope only") }
-        guard scopes.contains(APIScope.project.rawValue) else { return }
+    }
+
+    /// The same of a new container, and a socket that would never answer.
+    func checkSockets(labels: [String: String]?) throws(EngineError) {
+        try checkScopes()
+        guard contains(where: { $0.kind == .engineSocket && $0.source == APIScope.project.rawValue }) else { return }
         if (labels?[ProjectMembers.label] ?? "").isEmpty {
             throw EngineError(.invalidArgument, "a socket of the scope project needs a container with the label \(ProjectMembers.label)")
         }
@@ -112,7 +128,7 @@ extension Container {
     func openAPISocket(for process: RunningContainer? = nil) async throws {
         closeAPISocket()
         guard let scope = record.apiScope else { return }
-        let (path, access) = (paths.apiSocket, try access(scope))
+        let (path, access) = (paths.apiSocket, access(scope))
         let listener = try await blocking { try ScopedListener(access: access, at: path) }
         // Nobody would close that of a process which has ended meanwhile.
         guard phase.process?.pid == process?.pid else { return }
@@ -120,13 +136,10 @@ extension Container {
         context.scopedListeners.yield(listener)
     }
 
-    private func access(_ scope: APIScope) throws -> APIAccess {
+    private func access(_ scope: APIScope) -> APIAccess {
         switch scope {
-        case .readOnly: return .readOnly
-        case .project:
-            try record.mounts.checkSockets(labels: record.config.Labels)
-            let project = record.config.Labels?[ProjectMembers.label] ?? ""
-            return .project(ProjectMembers(project: project, owner: id, registry: registry))
+        case .readOnly: .readOnly
+        case .project: .project(ProjectSocket(owner: id, registry: registry))
         }
     }
 

@@ -89,7 +89,7 @@ struct Connection: Sendable {
         switch access {
         case nil: return try await route.handler(request)
         case .readOnly: return try await ReadOnlyScope.answer(request, route, slots)
-        case .project(let members): return try await ProjectScope.answer(request, route, members, slots)
+        case .project(let socket): return try await ProjectScope.answer(request, route, socket, slots)
         }
     }
 

@@ -59,11 +59,11 @@ enum ProjectScope {
         "POST /exec/{id}/start": .session,
     ]
 
-    static func answer(_ request: Request, _ route: Router.Match, _ members: ProjectMembers, _ slots: Slots) async throws -> Response {
+    static func answer(_ request: Request, _ route: Router.Match, _ socket: ProjectSocket, _ slots: Slots) async throws -> Response {
         guard let answer = routes["\(request.method) \(route.pattern)"] else {
             throw EngineError(.forbidden, "\(request.method) \(route.pattern) is not allowed on this socket, whose scope is project")
         }
-        try await members.check()
+        let members = try await socket.members()
         if case .hidden = answer { return try await ReadOnlyScope.answer(request, route, slots) }
         var request = request
         request.isScoped = true
@@ -79,18 +79,20 @@ enum ProjectScope {
         case .labelled(let missing):
             let name = request.parameters.values.first ?? ""
             // Nor does it say that a beginning means several things, whosever they are.
-            let response = try? await slots.take { [request] in try await route.handler(request) }
-            guard let response, let shown = try await labelled(response, members) else {
-                throw EngineError(.notFound, missing.replacing("%s", with: name))
+            do {
+                let response = try await slots.take { [request] in try await route.handler(request) }
+                if let shown = try await labelled(response, members) { return shown }
+            } catch let error as EngineError {
+                guard [.notFound, .invalidArgument].contains(error.kind) else { throw error }
             }
-            return shown
+            throw EngineError(.notFound, missing.replacing("%s", with: name))
         default: return try await slots.take { [request] in try await route.handler(request) }
         }
     }
 
-    /// Filters that name a container would tell whether there is one, whosever it is.
+    /// Filters that name a container, or ask for what nobody uses, would tell what others there are.
     private static func listing(_ query: Query, _ members: ProjectMembers) throws -> Query {
-        for key in try query.filters().keys where ["before", "since"].contains(key) {
+        for key in try query.filters().keys where ["before", "since", "dangling"].contains(key) {
             throw EngineError(.forbidden, "the filter '\(key)' is not allowed on this socket, whose scope is project")
         }
         return try query.requiring(label: members.filter)
