@@ -14,11 +14,7 @@ final class WhoAmIServer: Sendable {
     /// Listens at all addresses of the namespace, both families.
     static func start(_ port: UInt16, _ proto: TransportProtocol, in namespace: SharedFD) async throws -> WhoAmIServer {
         let (socket, stopped, stop) = try await within(namespace) {
-            let socket = SharedFD(OwnedFD(adopting: try makeSocket(AF_INET6, proto)))
-            var off: Int32 = 0
-            setsockopt(socket.raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &off, 4)
-            let zeros = try #require(IPAddress("::"))
-            try bindSocket(socket.raw, zeros, port)
+            let socket = try makeSocketEverywhere(port, proto)
             if proto == .tcp { try check("listen") { listen(socket.raw, 64) } }
             var ends: [Int32] = [0, 0]
             try check("pipe2") { pipe2(&ends, O_CLOEXEC) }
@@ -139,12 +135,7 @@ final class Sender: Sendable {
 
     static func start(_ port: UInt16, in namespace: SharedFD) async throws -> Sender {
         try await within(namespace) {
-            let socket = SharedFD(OwnedFD(adopting: try makeSocket(AF_INET6, .udp)))
-            var off: Int32 = 0
-            setsockopt(socket.raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &off, 4)
-            let zeros = try #require(IPAddress("::"))
-            try bindSocket(socket.raw, zeros, port)
-            return Sender(socket)
+            Sender(try makeSocketEverywhere(port, .udp))
         }
     }
 
@@ -183,6 +174,15 @@ func tryToListen(_ address: String, _ port: UInt16, _ proto: TransportProtocol) 
     do { try bindSocket(raw, address, port) } catch { return error.errno.rawValue }
     if proto == .tcp, listen(raw, 1) != 0 { return errno }
     return 0
+}
+
+/// Bound to all addresses of the namespace, both families.
+private func makeSocketEverywhere(_ port: UInt16, _ proto: TransportProtocol) throws -> SharedFD {
+    let socket = SharedFD(OwnedFD(adopting: try makeSocket(AF_INET6, proto)))
+    var off: Int32 = 0
+    setsockopt(socket.raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &off, 4)
+    try bindSocket(socket.raw, try #require(IPAddress("::")), port)
+    return socket
 }
 
 /// Another test's child may have copies of a socket that was closed until its program begins.
