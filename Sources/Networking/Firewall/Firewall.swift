@@ -32,10 +32,7 @@ struct Firewall: Sendable {
     /// A protected table belongs to the socket that makes it.
     func install(_ endpoints: [EndpointInfo], isProtected: Bool) throws -> NftTransaction {
         var transaction = NftTransaction(table: table)
-        // Adding first makes sure that deleting succeeds.
-        transaction.addTable()
-        transaction.deleteTable()
-        transaction.addTable(isProtected ? [.owned, .persistent] : [])
+        transaction.replaceTable(isProtected: isProtected)
         for map in PortMap.allCases { transaction.addSet(map.set) }
         for map in BridgeMap.allCases { transaction.addSet(map.set) }
         for set in OpenPortSet.allCases { transaction.addSet(set.set) }
@@ -60,13 +57,6 @@ struct Firewall: Sendable {
         for (map, elements) in try elements(of: endpoints.flatMap { try bindings(of: $0) }) {
             transaction.addElements(elements, to: map.rawValue)
         }
-        return transaction
-    }
-
-    /// Takes the table away. An error when there is none.
-    var uninstall: NftTransaction {
-        var transaction = NftTransaction(table: table)
-        transaction.deleteTable()
         return transaction
     }
 

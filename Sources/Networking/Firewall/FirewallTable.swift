@@ -221,8 +221,11 @@ final class FirewallTable: Sendable {
             state.firewall.segments = [:]
             let nothing = ForwardPass(table: table, networks: [], uplinks: [])
             for (chain, rules) in try state.forwardChains() { try state.commit(nothing.change(of: chain, with: rules)) }
-            if try state.hasTable(table) { try state.commit(state.firewall.uninstall) }
-            if try state.hasTable(table, .bridge) { try state.commit(NeighbourReports.uninstall(table: table)) }
+            for family in [NftFamily.inet, .bridge] where try state.hasTable(table, family) {
+                var transaction = NftTransaction(table: table, family: family)
+                transaction.deleteTable()
+                try state.commit(transaction)
+            }
         }
     }
 

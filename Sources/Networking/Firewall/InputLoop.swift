@@ -91,9 +91,7 @@ struct InputLoop: Sendable, Equatable {
         var nft = try NftSocket()
         for family in copyingFamilies {
             var transaction = NftTransaction(table: table, family: family)
-            // Adding first makes sure that deleting succeeds.
-            transaction.addTable()
-            transaction.deleteTable()
+            transaction.clearTable()
             try nft.commit(transaction)
         }
     }
@@ -118,9 +116,7 @@ struct InputLoop: Sendable, Equatable {
     /// In a table of the same name for one protocol: what is marked is sent around.
     func copying(_ table: String, _ family: NftFamily, isProtected: Bool) -> NftTransaction {
         var transaction = NftTransaction(table: table, family: family)
-        transaction.addTable()
-        transaction.deleteTable()
-        transaction.addTable(isProtected ? [.owned, .persistent] : [])
+        transaction.replaceTable(isProtected: isProtected)
         transaction.addChain("accepted", hook: NftHook(.filter, .input, priority: 251))
         // Any address that is found on the outer device.
         let neighbour = family == .ipv4 ? [192, 0, 0, 8] : [0xfe, 0x80] + Rule.zeros(13) + [2]

@@ -13,18 +13,9 @@ enum NeighbourReports {
     /// In place of what is there, in one step.
     static func dropping(table: String, isProtected: Bool) -> NftTransaction {
         var transaction = NftTransaction(table: table, family: .bridge)
-        // Adding first makes sure that deleting succeeds.
-        transaction.addTable()
-        transaction.deleteTable()
-        transaction.addTable(isProtected ? [.owned, .persistent] : [])
+        transaction.replaceTable(isProtected: isProtected)
         transaction.addChain(chain, hook: NftHook(.filter, .prerouting, priority: -200))
         for groups: UInt32 in 1...2 { transaction.addRule(chain, fromCable + report(groups: groups) + [.counter, .verdict(.drop)]) }
-        return transaction
-    }
-
-    static func uninstall(table: String) -> NftTransaction {
-        var transaction = NftTransaction(table: table, family: .bridge)
-        transaction.deleteTable()
         return transaction
     }
 

@@ -31,6 +31,19 @@ public struct NftTransaction: Sendable {
         add(.deleteTable, [], "delete table \(table)") { [table] in $0.put(1, table) }
     }
 
+    /// Deletes the table, whether or not there is one.
+    public mutating func clearTable() {
+        // Adding first makes sure that deleting succeeds.
+        addTable()
+        deleteTable()
+    }
+
+    /// Makes the table anew in place of what there is, in one step. A protected one belongs to the socket that makes it.
+    public mutating func replaceTable(isProtected: Bool) {
+        clearTable()
+        addTable(isProtected ? [.owned, .persistent] : [])
+    }
+
     /// Adds a chain that is reached by jumps, or with a hook, that packets reach by themselves.
     public mutating func addChain(_ name: String, hook: NftHook? = nil) {
         rulesByChain[name, default: 0] += 0
