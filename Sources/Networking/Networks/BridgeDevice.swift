@@ -27,7 +27,6 @@ struct BridgeDevice: Sendable {
         if bridge.mtu != network.mtu { try socket.setMTU(bridge.index, network.mtu) }
         network.link = bridge.index
         network.hardwareAddress = bridge.hardwareAddress
-        network.isOfContainersAlone = HardwareAddress.isOurs(bridge.hardwareAddress)
         if network.isOfContainersAlone { try socket.floodGroups(bridge.index) }
     }
 

@@ -77,7 +77,6 @@ actor Network {
         definition.link = found.link
         definition.mtu = found.mtu
         definition.hardwareAddress = found.hardwareAddress
-        definition.isOfContainersAlone = found.isOfContainersAlone
         definition.segments = found.segments
         segmentDevices.withLock { $0.formUnion(found.segments.map(\.device)) }
     }

@@ -27,7 +27,7 @@ struct NetworkDefinition: Sendable {
     /// Of the device.
     var hardwareAddress: [UInt8] = []
     /// Whether we made the bridge, so that nothing but containers is behind it. By its hardware address, which is of ours alone.
-    var isOfContainersAlone = false
+    var isOfContainersAlone: Bool { HardwareAddress.isOurs(hardwareAddress) }
     /// Further bridges, in the order of their numbers.
     var segments: [BridgeSegment] = []
 
